@@ -1,0 +1,5 @@
+//! Who is asking, and what they may.
+
+mod user;
+
+pub use user::UserInfo;

@@ -1,0 +1,17 @@
+//! The API server: kinds, requests, admission, the write pipeline and what is served.
+//!
+//! A request comes in through `server` (a tower service, in process or over TLS), becomes a `request::RequestInfo`, is
+//! authenticated, and goes to one of the verbs in `rest` or to a sub-resource. Kinds are rows of `registry`; everything
+//! that is special to a kind is in its file under `kinds`.
+//!
+//! It talks to the store below it and to nobody above it: kubelets, pods and Services are reached through `net::Dial`.
+
+pub mod allocations;
+pub mod auth;
+pub mod field;
+pub mod kind;
+pub mod kinds;
+pub mod registry;
+pub mod schema;
+pub mod status;
+pub mod table;

@@ -1,0 +1,9 @@
+//! Small things that every floor uses: quantities, selectors, names, ages, object references.
+//!
+//! Pure functions over Kubernetes' value types; nothing here knows the API server or a component.
+
+pub mod age;
+pub mod names;
+pub mod owner;
+pub mod quantity;
+pub mod selector;

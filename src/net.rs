@@ -1,0 +1,37 @@
+//! Byte streams between addresses, without saying which network carries them.
+//!
+//! The API server dials kubelets, pods and Services through [`Dial`]; kubectl opens local ports through [`Listen`]. In the
+//! simulation both are the fabric in memory (`network::fabric`); for a person's own kubectl they are sockets of the host.
+
+use std::io;
+use std::net::SocketAddr;
+
+use futures::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Both directions of a connection.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
+/// A connection of any kind.
+pub type BoxIo = Box<dyn Io>;
+
+/// Opens connections to addresses of a network.
+pub trait Dial: Send + Sync + 'static {
+    /// Connects to `address`. Errors as a TCP connect does: refused, timed out, unreachable.
+    fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<BoxIo>>;
+}
+
+/// Accepts connections on addresses of a network.
+pub trait Listen: Send + Sync + 'static {
+    /// Listens on `address`; port 0 picks a free one. Errors as a TCP bind does: in use, not available.
+    fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>>;
+}
+
+/// A bound address that connections come in on. Dropping it frees the address.
+pub trait Listener: Send + 'static {
+    /// The address with its port.
+    fn local_addr(&self) -> SocketAddr;
+    /// Waits for the next connection and tells where it came from.
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>>;
+}

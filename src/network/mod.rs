@@ -1,0 +1,11 @@
+//! The pod network: addresses, Services and names.
+//!
+//! [`Fabric`] is the network of the simulation: a pod's IP and port is a listener of byte streams in memory, so curl in a
+//! pod, a probe, a Service and `kubectl port-forward` move real bytes, and two clusters in one process never meet.
+//! Components in this room keep it up to date from the API, as kube-proxy and the cluster's DNS do on a real node.
+
+mod fabric;
+mod rules;
+
+pub use fabric::{Fabric, JoinError, NetHost, Resolve};
+pub use rules::{Backend, ServicePort, ServiceRules};

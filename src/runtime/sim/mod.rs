@@ -1,0 +1,1 @@
+//! The simulated runtime: containers that live in this process.
