@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::call::{Call, Content, Reply, Rest, store_error};
 use super::metadata;
 use crate::api::admission::{AdmissionRequest, Operation};
-use crate::api::codec::{self, MediaType};
+use crate::api::codec::{self, MediaType, Target};
 use crate::api::kind::Object;
 use crate::api::managed_fields::{self, Manager};
 use crate::api::request::WriteOptions;
@@ -118,7 +118,7 @@ impl Rest {
         if options.dry_run {
             return match self.store().get(&key) {
                 Some(kv) => Err(self.already_exists(call, &name, &kv.value)),
-                None => Ok(codec::encode_value(info, &value)),
+                None => Ok(codec::encode_value(&Target::of(info), &value)),
             };
         }
         let lease = info.rules.ttl_seconds.map(|ttl| self.lease(ttl)).transpose()?.unwrap_or(0);
