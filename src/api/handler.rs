@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 
-use super::auth::UserInfo;
+use super::auth::{UserInfo, impersonated};
 use super::codec::{self, MediaType};
 use super::negotiate::{self, Output};
 use super::registry::KindRef;
@@ -62,6 +62,7 @@ async fn answer(
         Some(user) => user,
         None => server.authenticator().authenticate(&request)?,
     };
+    let user = impersonated(request.headers())?.unwrap_or(user);
     let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let agent: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
     let cause = request.headers().get(CAUSE_HEADER).filter(|_| trusted);
