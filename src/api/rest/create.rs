@@ -54,7 +54,7 @@ impl Rest {
         warnings: &mut Vec<String>,
     ) -> Result<Box<dyn Object>, ApiError> {
         let info = call.info();
-        if info.traits.status && !info.rules.status_at_create {
+        if info.traits.status && !info.status_on_create {
             value.as_object_mut().map(|object| object.remove("status"));
         }
         let applied = value.pointer("/metadata/managedFields/0/operation").is_some_and(|operation| operation == "Apply");
@@ -168,7 +168,7 @@ impl Rest {
     }
 
     /// The changing step of admission.
-    pub(super) fn admit(
+    pub fn admit(
         &self,
         call: &Call,
         operation: Operation,
@@ -184,7 +184,7 @@ impl Rest {
     }
 
     /// The judging step of admission.
-    pub(super) fn judge(
+    pub fn judge(
         &self,
         call: &Call,
         operation: Operation,

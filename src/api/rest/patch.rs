@@ -49,7 +49,7 @@ impl Rest {
     }
 
     /// What a patch makes of an object.
-    pub(super) fn patched(
+    pub fn patched(
         &self,
         call: &Call,
         options: &WriteOptions,
