@@ -12,6 +12,7 @@ pub mod codec;
 pub mod field;
 pub mod kind;
 pub mod kinds;
+pub mod managed_fields;
 pub mod patch;
 pub mod registry;
 pub mod schema;
