@@ -16,6 +16,7 @@ mod handler;
 mod health;
 pub mod kind;
 pub mod kinds;
+pub mod managed_fields;
 mod metrics;
 pub mod negotiate;
 pub mod patch;
