@@ -68,6 +68,8 @@ pub trait Kind: Send + Sync + 'static {
     const TRAITS: Traits = Traits { status: false, generation: false, scale: false };
     /// Where objects are stored, if another version of the kind is: kinds with the same one share their objects.
     const STORED_AS: Option<Conversion> = None;
+    /// Whether a new object keeps the status that its author gave it (a Node, whose kubelet registers it whole).
+    const STATUS_ON_CREATE: bool = false;
     /// A warning that every request for the kind gets, like `v1 Endpoints is deprecated in v1.33+; use ...`.
     const WARNING: Option<&'static str> = None;
 
@@ -113,8 +115,14 @@ pub trait Kind: Send + Sync + 'static {
     fn grace_period(_object: &Self::Object, _requested: Option<i64>) -> Option<i64> {
         None
     }
+    /// Changes what a deletion that must wait changes, besides the metadata (a Namespace's phase becomes Terminating).
+    /// Called once, when the machinery has set the deletion timestamp and the object stays.
+    fn prepare_delete(_object: &mut Self::Object) {}
     /// Gives back what `prepare_create` took. Called after the object has left the store.
     fn after_delete(_allocations: &Allocations, _object: &Self::Object) {}
+    /// Gives back what `dropped` took and `kept` does not need. Called after an update was stored with the old object as
+    /// `dropped`, and after one was refused behind `prepare_update` with the new object as `dropped` (not for a dry run).
+    fn after_replace(_allocations: &Allocations, _dropped: &Self::Object, _kept: &Self::Object) {}
     /// Whether deletion must wait although there are no finalizers in the metadata (a Namespace's `spec.finalizers`).
     fn holds_deletion(_object: &Self::Object) -> bool {
         false
@@ -245,6 +253,8 @@ pub struct KindInfo {
     pub traits: Traits,
     /// How objects are stored, if in another version.
     pub stored_as: Option<Conversion>,
+    /// See [`Kind::STATUS_ON_CREATE`].
+    pub status_on_create: bool,
     /// A warning for every request.
     pub warning: Option<String>,
     /// The type in `schema`, like `io.k8s.api.apps.v1.Deployment`; `None` for custom resources.
@@ -316,8 +326,12 @@ pub trait DynKind: Send + Sync {
     fn warnings(&self, object: &dyn Object, old: Option<&dyn Object>) -> Vec<String>;
     /// See [`Kind::grace_period`].
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64>;
+    /// See [`Kind::prepare_delete`].
+    fn prepare_delete(&self, object: &mut dyn Object);
     /// See [`Kind::after_delete`].
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object);
+    /// See [`Kind::after_replace`].
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object);
     /// See [`Kind::holds_deletion`].
     fn holds_deletion(&self, object: &dyn Object) -> bool;
     /// See [`Kind::scale`].
@@ -364,6 +378,7 @@ impl<K: Kind> Typed<K> {
             verbs: owned(K::VERBS),
             traits: K::TRAITS,
             stored_as: K::STORED_AS,
+            status_on_create: K::STATUS_ON_CREATE,
             warning: K::WARNING.map(str::to_owned),
             schema_type: Some(K::Object::schema_name().into_owned()),
         };
@@ -422,8 +437,14 @@ impl<K: Kind> DynKind for Typed<K> {
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64> {
         K::grace_period(own::<K>(object), requested)
     }
+    fn prepare_delete(&self, object: &mut dyn Object) {
+        K::prepare_delete(own_mut::<K>(object));
+    }
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object) {
         K::after_delete(allocations, own::<K>(object));
+    }
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object) {
+        K::after_replace(allocations, own::<K>(dropped), own::<K>(kept));
     }
     fn holds_deletion(&self, object: &dyn Object) -> bool {
         K::holds_deletion(own::<K>(object))
