@@ -186,7 +186,10 @@ mod tests {
         let spec = pod.field("spec").unwrap().value.type_info().unwrap();
         let containers = spec.field("containers").unwrap();
         assert_eq!(containers.list, ListType::Map(vec!["name"]));
-        assert_eq!(containers.patch, PatchStrategy { merge: true, retain_keys: false, merge_key: Some("name") });
+        assert_eq!(
+            containers.patch,
+            PatchStrategy { merge: true, retain_keys: false, merge_key: Some("name") }
+        );
         let container = lookup("io.k8s.api.core.v1.Container").unwrap();
         assert_eq!(container.field("name").unwrap().zero, Some("\"\""));
         assert_eq!(container.field("resources").unwrap().zero, Some("{}"));
@@ -204,7 +207,8 @@ mod tests {
             }
         }
         let fields = TYPES.values().flat_map(|info| info.fields.iter().map(move |field| (info.name, field)));
-        let missing: Vec<_> = fields.filter(|(_, f)| named(&f.value).is_some_and(|n| lookup(n).is_none())).collect();
+        let missing: Vec<_> =
+            fields.filter(|(_, f)| named(&f.value).is_some_and(|n| lookup(n).is_none())).collect();
         assert!(missing.is_empty(), "{missing:?}");
     }
 }
