@@ -59,7 +59,7 @@ impl ClusterDns {
         });
         let mut addresses = vec![];
         for slice in slices {
-            for endpoint in &slice.endpoints {
+            for endpoint in slice.endpoints.iter().flatten() {
                 let ready =
                     endpoint.conditions.as_ref().is_none_or(|conditions| conditions.ready != Some(false));
                 let dashed = |address: &String| Some(address.replace(['.', ':'], "-").as_str()) == hostname;

@@ -140,7 +140,7 @@ fn slice_backends(slice: &EndpointSlice, port: &ApiPort, wanted: fn(&Endpoint) -
     let target =
         slice.ports.iter().flatten().find(|candidate| same(&candidate.name)).and_then(|port| port.port);
     let Some(number) = target.and_then(|number| u16::try_from(number).ok()) else { return vec![] };
-    let endpoints = slice.endpoints.iter().filter(|endpoint| wanted(endpoint));
+    let endpoints = slice.endpoints.iter().flatten().filter(|endpoint| wanted(endpoint));
     let backend = |endpoint: &Endpoint| {
         let ip: IpAddr = endpoint.addresses.first()?.parse().ok()?;
         Some(Backend { address: SocketAddr::new(ip, number), node: endpoint.node_name.clone() })
