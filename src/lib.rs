@@ -23,4 +23,5 @@ pub mod net;
 pub mod network;
 pub mod runtime;
 pub mod seed;
+pub mod shell;
 pub mod store;

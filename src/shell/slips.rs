@@ -28,7 +28,10 @@ pub fn mended(line: &str) -> Option<(String, &'static str)> {
 
 /// Whether a pasted line begins with something that people paste.
 fn is_command(line: &str) -> bool {
-    let commands = ["kubectl", "k", "minikube", "curl", "wget", "export", "echo", "cat", "etcdctl", "sudo", "for", "watch"];
+    let commands = [
+        "kubectl", "k", "minikube", "curl", "wget", "export", "echo", "cat", "etcdctl", "sudo", "for",
+        "watch",
+    ];
     line.split_whitespace().next().is_some_and(|first| commands.contains(&first))
 }
 
@@ -45,7 +48,8 @@ fn exec_without_dashes(_: &str, words: &[&str], exit_code: i32) -> Option<String
     if !is_kubectl(words) || words.get(1) != Some(&"exec") || words.contains(&"--") || exit_code == 0 {
         return None;
     }
-    const WITH_VALUE: &[&str] = &["-c", "--container", "-n", "--namespace", "-f", "--filename", "--context", "--pod-running-timeout"];
+    const WITH_VALUE: &[&str] =
+        &["-c", "--container", "-n", "--namespace", "-f", "--filename", "--context", "--pod-running-timeout"];
     let is_value = |index: usize| WITH_VALUE.contains(&words[index - 1]);
     let mut plain = (2..words.len()).filter(|index| !words[*index].starts_with('-') && !is_value(*index));
     let (_pod, command) = (plain.next()?, plain.next()?);
@@ -55,20 +59,52 @@ fn exec_without_dashes(_: &str, words: &[&str], exit_code: i32) -> Option<String
 
 /// `kubectl get pod web-*`: kubectl has no wildcards.
 fn wildcard(_: &str, words: &[&str], exit_code: i32) -> Option<String> {
-    let star = words.iter().skip(2).find(|word| word.contains('*') && !word.contains(['=', '{', '\'', '"', '/']))?;
+    let star =
+        words.iter().skip(2).find(|word| word.contains('*') && !word.contains(['=', '{', '\'', '"', '/']))?;
     if !is_kubectl(words) || exit_code == 0 {
         return None;
     }
     let stem = star.trim_matches('*');
-    Some(format!("kubectl knows no wildcards: select by label (-l app=...), or filter the list: kubectl get pods -o name | grep {stem}"))
+    Some(format!(
+        "kubectl knows no wildcards: select by label (-l app=...), or filter the list: kubectl get pods -o name | grep {stem}"
+    ))
 }
 
 /// `kubectl deployments`: the verb is missing.
 fn noun_as_verb(_: &str, words: &[&str], exit_code: i32) -> Option<String> {
     const NOUNS: &[&str] = &[
-        "pod", "pods", "po", "deployment", "deployments", "deploy", "service", "services", "svc", "node", "nodes", "no",
-        "replicaset", "replicasets", "rs", "namespace", "namespaces", "ns", "configmap", "configmaps", "cm", "secret",
-        "secrets", "endpoints", "ep", "endpointslices", "ingress", "pv", "pvc", "jobs", "job", "cronjobs",
+        "pod",
+        "pods",
+        "po",
+        "deployment",
+        "deployments",
+        "deploy",
+        "service",
+        "services",
+        "svc",
+        "node",
+        "nodes",
+        "no",
+        "replicaset",
+        "replicasets",
+        "rs",
+        "namespace",
+        "namespaces",
+        "ns",
+        "configmap",
+        "configmaps",
+        "cm",
+        "secret",
+        "secrets",
+        "endpoints",
+        "ep",
+        "endpointslices",
+        "ingress",
+        "pv",
+        "pvc",
+        "jobs",
+        "job",
+        "cronjobs",
     ];
     let noun = words.get(1).filter(|word| NOUNS.contains(word))?;
     if !is_kubectl(words) || exit_code == 0 {
@@ -120,9 +156,18 @@ mod tests {
     #[test]
     fn known_slips_get_todays_form() {
         let cases = [
-            ("kubectl exec web-1 env", "Since Kubernetes 1.31 the command goes behind `--`:  kubectl exec web-1 -- env"),
-            ("kubectl exec -ti web-1 bash", "Since Kubernetes 1.31 the command goes behind `--`:  kubectl exec -ti web-1 -- bash"),
-            ("k exec -n a web-1 -c main ls -l", "Since Kubernetes 1.31 the command goes behind `--`:  k exec -n a web-1 -c main -- ls -l"),
+            (
+                "kubectl exec web-1 env",
+                "Since Kubernetes 1.31 the command goes behind `--`:  kubectl exec web-1 -- env",
+            ),
+            (
+                "kubectl exec -ti web-1 bash",
+                "Since Kubernetes 1.31 the command goes behind `--`:  kubectl exec -ti web-1 -- bash",
+            ),
+            (
+                "k exec -n a web-1 -c main ls -l",
+                "Since Kubernetes 1.31 the command goes behind `--`:  k exec -n a web-1 -c main -- ls -l",
+            ),
             ("kubectl deployments", "The verb is missing: kubectl get deployments"),
             ("sudo kubectl get pods", "Nothing here needs root: kubectl get pods"),
             (
@@ -137,7 +182,13 @@ mod tests {
 
     #[test]
     fn what_works_or_is_right_gets_no_advice() {
-        for line in ["kubectl exec web-1 -- env", "kubectl exec web-1", "kubectl get pods -l 'a=*'", "ls", "kubectl get pods"] {
+        for line in [
+            "kubectl exec web-1 -- env",
+            "kubectl exec web-1",
+            "kubectl get pods -l 'a=*'",
+            "ls",
+            "kubectl get pods",
+        ] {
             assert_eq!(advice(line, 1), None, "{line}");
         }
         assert_eq!(advice("kubectl exec web-1 env", 0), None);

@@ -15,7 +15,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::bash::{Program, ProgramContext};
 use crate::store::{
-    Author, Event, EventKind, KeyRange, KeyValue, Op, Payload, RangeRequest, Revision, Store, Txn, WatchRequest,
+    Author, Event, EventKind, KeyRange, KeyValue, Op, Payload, RangeRequest, Revision, Store, Txn,
+    WatchRequest,
 };
 
 /// The version of etcd that a 1.36 cluster runs.
@@ -35,7 +36,11 @@ impl Etcdctl {
 }
 
 #[derive(Parser)]
-#[command(name = "etcdctl", about = "Reads and writes the cluster's key-value store", disable_version_flag = true)]
+#[command(
+    name = "etcdctl",
+    about = "Reads and writes the cluster's key-value store",
+    disable_version_flag = true
+)]
 struct CommandLine {
     /// How answers are written
     #[arg(short = 'w', long, global = true, default_value = "simple")]
@@ -174,7 +179,9 @@ impl Etcdctl {
     fn answer(&self, line: &CommandLine) -> Result<Answer, String> {
         let text = match &line.command {
             Command::Get(args) => self.get(args, line.write_out)?,
-            Command::Watch(args) => return Ok(Answer::Watch(WatchRequest::new(args.range.range(), args.rev), args.prev_kv)),
+            Command::Watch(args) => {
+                return Ok(Answer::Watch(WatchRequest::new(args.range.range(), args.rev), args.prev_kv));
+            }
             Command::Put { key, value } => {
                 let value = Payload::Plain(Bytes::from(value.clone()));
                 self.write(vec![Op::Put { key: key.clone(), value, lease: 0 }])?;
@@ -218,7 +225,8 @@ impl Etcdctl {
         let mut out = vec![];
         match format {
             WriteOut::Json => {
-                let kvs: Vec<Value> = response.kvs.iter().map(|kv| key_value_json(kv, args.keys_only)).collect();
+                let kvs: Vec<Value> =
+                    response.kvs.iter().map(|kv| key_value_json(kv, args.keys_only)).collect();
                 let answer = json!({"header": {"revision": response.revision}, "kvs": kvs, "count": response.count, "more": response.more});
                 out.extend(answer.to_string().bytes().chain([b'\n']));
             }
@@ -255,7 +263,9 @@ impl Etcdctl {
     ) -> io::Result<()> {
         let mut watch = match self.store.watch(request) {
             Ok(watch) => watch,
-            Err(error) => return stdout.write_all(format!("watch was canceled ({error})\n").as_bytes()).await,
+            Err(error) => {
+                return stdout.write_all(format!("watch was canceled ({error})\n").as_bytes()).await;
+            }
         };
         while let Some(message) = watch.next().await {
             for event in message.events() {
@@ -274,7 +284,11 @@ fn all(count_only: bool) -> RangeRequest {
 fn shown(event: &Event, prev_kv: bool, format: WriteOut) -> Vec<u8> {
     let name = if event.kind == EventKind::Put { "PUT" } else { "DELETE" };
     if format == WriteOut::Json {
-        return format!("{}\n", json!({"type": name, "kv": key_value_json(&event.kv, event.kind == EventKind::Delete)})).into_bytes();
+        return format!(
+            "{}\n",
+            json!({"type": name, "kv": key_value_json(&event.kv, event.kind == EventKind::Delete)})
+        )
+        .into_bytes();
     }
     let mut out = format!("{name}\n").into_bytes();
     if let Some(prev) = event.prev.as_ref().filter(|_| prev_kv) {
