@@ -7,6 +7,7 @@
 use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use super::allocations::Allocations;
 use super::auth::UserInfo;
 use super::field::FieldError;
+use super::schema::{self, TypeInfo};
 use super::status::{ApiError, GroupResource};
 use super::table::{Cell, Column};
 use crate::clock::Clock;
@@ -266,9 +268,19 @@ pub struct KindInfo {
     pub warning: Option<String>,
     /// The type in `schema`, like `io.k8s.api.apps.v1.Deployment`; `None` for custom resources.
     pub schema_type: Option<String>,
+    /// The schema of a custom resource, if it has one.
+    pub schema: Option<Arc<TypeInfo>>,
 }
 
 impl KindInfo {
+    /// The fields: the table's for a built-in kind, its own for a custom resource.
+    pub fn type_info(&self) -> Option<&TypeInfo> {
+        match &self.schema_type {
+            Some(name) => schema::lookup(name),
+            None => self.schema.as_deref(),
+        }
+    }
+
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -391,6 +403,7 @@ impl<K: Kind> Typed<K> {
             stored_as: K::STORED_AS,
             warning: K::WARNING.map(str::to_owned),
             schema_type: Some(K::Object::schema_name().into_owned()),
+            schema: None,
         };
         Box::new(Self { info, kind: PhantomData })
     }

@@ -8,6 +8,7 @@
 
 pub mod allocations;
 pub mod auth;
+pub mod codec;
 pub mod field;
 pub mod kind;
 pub mod kinds;
@@ -15,3 +16,5 @@ pub mod registry;
 pub mod schema;
 pub mod status;
 pub mod table;
+#[cfg(test)]
+pub mod testing;
