@@ -136,6 +136,10 @@ pub trait Kind: Send + Sync + 'static {
     fn selectable_fields(_object: &Self::Object) -> Vec<(&'static str, String)> {
         vec![]
     }
+    /// The objects, if they are not stored but reckoned at each read (ComponentStatus), by name. Such kinds can be read only.
+    fn computed() -> Option<Vec<Self::Object>> {
+        None
+    }
     /// The table's columns.
     fn columns() -> Vec<Column> {
         vec![Column::NAME, Column { name: "Created At", ..Column::AGE }]
@@ -364,6 +368,8 @@ pub trait DynKind: Send + Sync {
     fn set_scale(&self, object: &mut dyn Object, replicas: i32);
     /// See [`Kind::selectable_fields`].
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)>;
+    /// See [`Kind::computed`].
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>>;
     /// See [`Kind::columns`].
     fn columns(&self) -> Vec<Column>;
     /// See [`Kind::row`].
@@ -481,6 +487,9 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)> {
         K::selectable_fields(own::<K>(object))
+    }
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>> {
+        Some(K::computed()?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
     }
     fn columns(&self) -> Vec<Column> {
         K::columns()

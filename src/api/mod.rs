@@ -6,6 +6,7 @@
 //!
 //! It talks to the store below it and to nobody above it: kubelets, pods and Services are reached through `net::Dial`.
 
+pub mod admission;
 pub mod allocations;
 pub mod auth;
 pub mod codec;
