@@ -13,6 +13,7 @@ pub mod codec;
 pub mod field;
 pub mod kind;
 pub mod kinds;
+pub mod patch;
 pub mod registry;
 pub mod schema;
 pub mod status;

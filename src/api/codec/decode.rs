@@ -93,6 +93,23 @@ pub fn decode_as(
     }
 }
 
+/// Reads what a patch has made, with bare errors; kind and version are not looked at.
+pub fn decode_loosely(target: &Target<'_>, body: &[u8]) -> Result<Decoded, String> {
+    let node = node::read(body)?;
+    let mut walk = Walk::new(target.custom);
+    let value = walk.object(&node, target)?;
+    Ok(Decoded { value, warnings: walk.strict })
+}
+
+/// What is wrong with repeated keys of a JSON document.
+pub fn repeated_fields(body: &[u8]) -> Vec<String> {
+    let mut walk = Walk::new(true);
+    if let Ok(node) = node::read(body) {
+        walk.custom_value(&node, None);
+    }
+    walk.strict
+}
+
 /// A body of which not even the kind could be read.
 fn unrecognized(target: &Target<'_>, body: &[u8], error: &str) -> ApiError {
     ApiError::bad_request(format!(
