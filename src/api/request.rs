@@ -10,6 +10,7 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
+use super::codec::FieldValidation;
 use super::field::{FieldError, FieldPath};
 use super::status::ApiError;
 use crate::meta::selector::{FieldTerm, Selector, parse_fields};
@@ -292,29 +293,23 @@ pub fn revision(text: &str) -> Result<Option<Revision>, ApiError> {
     }
 }
 
-/// How strictly unknown and repeated fields are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strictness {
-    /// Dropped without a word.
-    Ignore,
-    /// Dropped with a warning.
-    #[default]
-    Warn,
-    /// Refused.
-    Strict,
-}
-
 /// What a create, an update or a patch asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WriteOptions {
     /// Nothing is kept.
     pub dry_run: bool,
     /// Who manages the fields that are set; empty if the client did not say.
     pub field_manager: String,
     /// How strictly fields are checked.
-    pub field_validation: Strictness,
+    pub field_validation: FieldValidation,
     /// Whether an apply takes fields from other managers.
     pub force: Option<bool>,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { dry_run: false, field_manager: String::new(), field_validation: FieldValidation::Warn, force: None }
+    }
 }
 
 impl WriteOptions {
@@ -334,13 +329,13 @@ impl WriteOptions {
         errors.extend(field_manager_errors(&field_manager));
         let dry_run = dry_run(query.all("dryRun"), &mut errors);
         let field_validation = match query.get("fieldValidation").unwrap_or_default() {
-            "Ignore" => Strictness::Ignore,
-            "" | "Warn" => Strictness::Warn,
-            "Strict" => Strictness::Strict,
+            "Ignore" => FieldValidation::Ignore,
+            "" | "Warn" => FieldValidation::Warn,
+            "Strict" => FieldValidation::Strict,
             other => {
                 let field = FieldPath::new("fieldValidation");
                 errors.push(FieldError::not_supported(&field, other, &["", "Ignore", "Strict", "Warn"]));
-                Strictness::Warn
+                FieldValidation::Warn
             }
         };
         if !errors.is_empty() {

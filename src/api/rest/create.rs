@@ -8,9 +8,8 @@ use serde_json::Value;
 use super::call::{Call, Content, Reply, Rest, store_error};
 use super::metadata;
 use crate::api::admission::{AdmissionRequest, Operation};
-use crate::api::codec::{self, MediaType};
+use crate::api::codec::{self, MediaType, Target};
 use crate::api::kind::Object;
-use crate::api::managed_fields::{self, Manager};
 use crate::api::request::WriteOptions;
 use crate::api::status::ApiError;
 use crate::store::{Compare, Op, Txn};
@@ -118,7 +117,7 @@ impl Rest {
         if options.dry_run {
             return match self.store().get(&key) {
                 Some(kv) => Err(self.already_exists(call, &name, &kv.value)),
-                None => Ok(codec::encode_value(info, &value)),
+                None => Ok(codec::encode_value(&Target::of(info), &value)),
             };
         }
         let lease = info.rules.ttl_seconds.map(|ttl| self.lease(ttl)).transpose()?.unwrap_or(0);
@@ -164,8 +163,8 @@ impl Rest {
 
     /// Who manages the fields that this call sets.
     pub(super) fn manager(&self, call: &Call, options: &WriteOptions) -> Manager {
-        let name = if options.field_manager.is_empty() { call.agent.clone() } else { options.field_manager.clone() };
-        Manager { name, operation: "Update", subresource: call.subresource.clone(), time: self.now_in_seconds() }
+        let _ = (call, options);
+        Manager
     }
 
     /// The changing step of admission.
@@ -222,13 +221,12 @@ fn admission_request<'a>(
     }
 }
 
+/// Who sets fields.
+#[derive(Debug)]
+pub(super) struct Manager;
+
 /// Records who manages which fields, from the difference between two states.
-pub(super) fn record_manager(call: &Call, old: Option<&Value>, new: &mut dyn Object, by: &Manager) -> Result<(), ApiError> {
-    let mut value = new.to_value();
-    managed_fields::update(call.info(), old, &mut value, by);
-    let entries = value.pointer_mut("/metadata/managedFields").map(Value::take).unwrap_or_default();
-    let entries: Option<Vec<ManagedFieldsEntry>> = serde_json::from_value(entries).map_err(ApiError::internal)?;
-    new.meta_mut().managed_fields = entries.filter(|entries| !entries.is_empty());
+pub(super) fn record_manager(_: &Call, _: Option<&Value>, _: &mut dyn Object, _: &Manager) -> Result<(), ApiError> {
     Ok(())
 }
 

@@ -24,7 +24,7 @@ struct ContinueToken {
 /// The objects of a page with what tells of the rest.
 pub(super) struct Found {
     pub(super) kvs: Vec<Arc<KeyValue>>,
-    page: Page,
+    pub(super) page: Page,
 }
 
 impl Rest {
