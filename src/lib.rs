@@ -23,3 +23,4 @@ pub mod network;
 pub mod runtime;
 pub mod seed;
 pub mod store;
+pub mod streams;
