@@ -7,6 +7,7 @@
 use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use super::allocations::Allocations;
 use super::auth::UserInfo;
 use super::field::FieldError;
+use super::schema::{self, TypeInfo};
 use super::status::{ApiError, GroupResource};
 use super::table::{Cell, Column};
 use crate::clock::Clock;
@@ -83,7 +85,11 @@ pub trait Kind: Send + Sync + 'static {
         Ok(())
     }
     /// Sets what the server decides at an update (the status is already the old one's).
-    fn prepare_update(_context: &WriteContext<'_>, _new: &mut Self::Object, _old: &Self::Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        _context: &WriteContext<'_>,
+        _new: &mut Self::Object,
+        _old: &Self::Object,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
     /// Sets what the server decides at an update of the status (all but the status is already the old one's).
@@ -130,6 +136,10 @@ pub trait Kind: Send + Sync + 'static {
     fn selectable_fields(_object: &Self::Object) -> Vec<(&'static str, String)> {
         vec![]
     }
+    /// The objects, if they are not stored but reckoned at each read (ComponentStatus), by name. Such kinds can be read only.
+    fn computed() -> Option<Vec<Self::Object>> {
+        None
+    }
     /// The table's columns.
     fn columns() -> Vec<Column> {
         vec![Column::NAME, Column { name: "Created At", ..Column::AGE }]
@@ -137,7 +147,8 @@ pub trait Kind: Send + Sync + 'static {
     /// One row of the table.
     fn row(object: &Self::Object, _now: Timestamp) -> Vec<Cell> {
         let meta = object.metadata();
-        let created = meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let created =
+            meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         vec![meta.name.clone().into(), created.into()]
     }
 }
@@ -190,12 +201,28 @@ impl dyn Object {
 
 /// The bounds that every `k8s-openapi` object with metadata fulfils.
 pub trait ApiObject:
-    k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    k8s_openapi::Resource
+    + Metadata<Ty = ObjectMeta>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> ApiObject for T where
-    T: k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    T: k8s_openapi::Resource
+        + Metadata<Ty = ObjectMeta>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -245,9 +272,19 @@ pub struct KindInfo {
     pub warning: Option<String>,
     /// The type in `schema`, like `io.k8s.api.apps.v1.Deployment`; `None` for custom resources.
     pub schema_type: Option<String>,
+    /// The schema of a custom resource, if it has one.
+    pub schema: Option<Arc<TypeInfo>>,
 }
 
 impl KindInfo {
+    /// The fields: the table's for a built-in kind, its own for a custom resource.
+    pub fn type_info(&self) -> Option<&TypeInfo> {
+        match &self.schema_type {
+            Some(name) => schema::lookup(name),
+            None => self.schema.as_deref(),
+        }
+    }
+
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -261,7 +298,9 @@ impl KindInfo {
     /// Where its objects are stored: `/registry/deployments/`, or `/registry/<group>/<plural>/` as etcd has it for
     /// groups outside the built-in ones.
     pub fn storage_prefix(&self) -> String {
-        let (group, plural) = self.stored_as.map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
+        let (group, plural) = self
+            .stored_as
+            .map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
         match (group, plural) {
             ("", "services") => "/registry/services/specs/".to_owned(),
             ("", "endpoints") => "/registry/services/endpoints/".to_owned(),
@@ -269,7 +308,9 @@ impl KindInfo {
             ("", "replicationcontrollers") => "/registry/controllers/".to_owned(),
             ("networking.k8s.io", "ingresses") => "/registry/ingress/".to_owned(),
             ("policy", "poddisruptionbudgets") => "/registry/poddisruptionbudgets/".to_owned(),
-            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => format!("/registry/{group}/{plural}/"),
+            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => {
+                format!("/registry/{group}/{plural}/")
+            }
             (group, plural) if self.schema_type.is_none() => format!("/registry/{group}/{plural}/"),
             (_, plural) => format!("/registry/{plural}/"),
         }
@@ -297,7 +338,12 @@ pub trait DynKind: Send + Sync {
     /// See [`Kind::prepare_create`].
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError>;
     /// See [`Kind::prepare_update`].
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError>;
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError>;
     /// See [`Kind::prepare_status_update`].
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object);
     /// See [`Kind::validate`].
@@ -322,6 +368,8 @@ pub trait DynKind: Send + Sync {
     fn set_scale(&self, object: &mut dyn Object, replicas: i32);
     /// See [`Kind::selectable_fields`].
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)>;
+    /// See [`Kind::computed`].
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>>;
     /// See [`Kind::columns`].
     fn columns(&self) -> Vec<Column>;
     /// See [`Kind::row`].
@@ -344,7 +392,8 @@ impl<K: Kind> Typed<K> {
     {
         use k8s_openapi::Resource;
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let namespaced = TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
+        let namespaced =
+            TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
         let info = KindInfo {
             group: K::Object::GROUP.to_owned(),
             version: K::Object::VERSION.to_owned(),
@@ -360,6 +409,7 @@ impl<K: Kind> Typed<K> {
             stored_as: K::STORED_AS,
             warning: K::WARNING.map(str::to_owned),
             schema_type: Some(K::Object::schema_name().into_owned()),
+            schema: None,
         };
         Box::new(Self { info, kind: PhantomData })
     }
@@ -382,7 +432,9 @@ impl<K: Kind> DynKind for Typed<K> {
     fn decode(&self, value: Value) -> Result<Box<dyn Object>, ApiError> {
         let object: K::Object = serde_json::from_value(value).map_err(|error| {
             let (kind, version) = (&self.info.kind, &self.info.version);
-            ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+            ApiError::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
+            ))
         })?;
         Ok(Box::new(object))
     }
@@ -392,7 +444,12 @@ impl<K: Kind> DynKind for Typed<K> {
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError> {
         K::prepare_create(context, own_mut::<K>(object))
     }
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError> {
         K::prepare_update(context, own_mut::<K>(new), own::<K>(old))
     }
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) {
@@ -430,6 +487,9 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)> {
         K::selectable_fields(own::<K>(object))
+    }
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>> {
+        Some(K::computed()?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
     }
     fn columns(&self) -> Vec<Column> {
         K::columns()

@@ -6,8 +6,10 @@
 //!
 //! It talks to the store below it and to nobody above it: kubelets, pods and Services are reached through `net::Dial`.
 
+pub mod admission;
 pub mod allocations;
 pub mod auth;
+pub mod codec;
 pub mod field;
 pub mod kind;
 pub mod kinds;
@@ -15,3 +17,5 @@ pub mod registry;
 pub mod schema;
 pub mod status;
 pub mod table;
+#[cfg(test)]
+pub mod testing;
