@@ -25,3 +25,4 @@ pub mod runtime;
 pub mod seed;
 pub mod shell;
 pub mod store;
+pub mod streams;
