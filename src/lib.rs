@@ -16,6 +16,7 @@ pub mod api;
 pub mod bash;
 pub mod client;
 pub mod clock;
+pub mod controllers;
 pub mod events;
 pub mod informer;
 pub mod meta;
