@@ -19,6 +19,7 @@ pub mod clock;
 pub mod controllers;
 pub mod events;
 pub mod informer;
+pub mod kubectl;
 pub mod meta;
 pub mod net;
 pub mod network;

@@ -1,0 +1,3 @@
+//! kubectl, ours.
+
+pub mod describe;
