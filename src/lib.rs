@@ -17,6 +17,7 @@ pub mod bash;
 pub mod client;
 pub mod clock;
 pub mod informer;
+pub mod kubectl;
 pub mod meta;
 pub mod net;
 pub mod network;
