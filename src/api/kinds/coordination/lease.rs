@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::kind::Kind;
+use crate::api::kind::{Kind, Rules};
 use crate::api::kinds::unset::text;
 use crate::api::kinds::{cells, checks};
 use crate::api::table::{Cell, Column};
@@ -18,6 +18,7 @@ pub struct LeaseKind;
 
 impl Kind for LeaseKind {
     type Object = Lease;
+    const RULES: Rules = Rules { create_on_update: true, unconditional_update: false, ..Rules::USUAL };
 
     fn validate(lease: &Lease) -> Vec<FieldError> {
         let (field, spec) = (FieldPath::new("spec"), lease.spec.clone().unwrap_or_default());

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints};
 
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::kind::Kind;
+use crate::api::kind::{Kind, Rules};
 use crate::api::kinds::unset::{default_text, text};
 use crate::api::kinds::{cells, checks};
 use crate::api::table::{Cell, Column};
@@ -20,6 +20,7 @@ pub struct EndpointsKind;
 impl Kind for EndpointsKind {
     type Object = Endpoints;
     const SHORT_NAMES: &'static [&'static str] = &["ep"];
+    const RULES: Rules = Rules { create_on_update: true, ..Rules::USUAL };
     const WARNING: Option<&'static str> =
         Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::kind::Kind;
+use crate::api::kind::{Dependents, Kind, Rules};
 use crate::api::kinds::unset::text;
 use crate::api::kinds::{cells, checks};
 use crate::api::table::{Cell, Column};
@@ -19,6 +19,7 @@ pub struct EventKind;
 impl Kind for EventKind {
     type Object = Event;
     const SHORT_NAMES: &'static [&'static str] = &["ev"];
+    const RULES: Rules = Rules { create_on_update: true, dependents: Dependents::None, ttl_seconds: Some(3600), ..Rules::USUAL };
 
     // Names of events were never checked, so that older clients can go on.
     fn validate_name(_name: &str, _prefix: bool) -> Vec<String> {

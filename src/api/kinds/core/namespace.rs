@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus};
 
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::kind::{Kind, Traits, WriteContext};
+use crate::api::kind::{Kind, Rules, Traits, WriteContext};
 use crate::api::kinds::unset::{default_text, text};
 use crate::api::kinds::{cells, checks};
 use crate::api::status::ApiError;
@@ -27,6 +27,7 @@ impl Kind for NamespaceKind {
     const SHORT_NAMES: &'static [&'static str] = &["ns"];
     const VERBS: &'static [&'static str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
     const TRAITS: Traits = Traits { status: true, generation: false, scale: false };
+    const RULES: Rules = Rules { returns_deleted: true, ..Rules::USUAL };
 
     fn default(namespace: &mut Namespace) {
         label(namespace);
@@ -51,7 +52,7 @@ impl Kind for NamespaceKind {
         Ok(())
     }
 
-    fn prepare_delete(namespace: &mut Namespace) {
+    fn begin_deletion(namespace: &mut Namespace) {
         namespace.status.get_or_insert_default().phase = Some("Terminating".to_owned());
     }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::pod::{default_resource_list, validate_resource_value};
 use crate::api::field::{FieldError, FieldErrorKind, FieldPath};
-use crate::api::kind::{Kind, Traits};
+use crate::api::kind::{Kind, Rules, Traits};
 use crate::api::kinds::unset::text;
 use crate::api::kinds::{cells, checks};
 use crate::api::table::{Cell, Column};
@@ -25,7 +25,7 @@ impl Kind for NodeKind {
     type Object = Node;
     const SHORT_NAMES: &'static [&'static str] = &["no"];
     const TRAITS: Traits = Traits { status: true, generation: false, scale: false };
-    const STATUS_ON_CREATE: bool = true;
+    const RULES: Rules = Rules { status_at_create: true, ..Rules::USUAL };
 
     fn default(node: &mut Node) {
         let spec = node.spec.get_or_insert_default();

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::PodTemplate;
 
 use super::pod;
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::kind::{Kind, Traits};
+use crate::api::kind::{Kind, Rules, Traits};
 use crate::api::kinds::cells;
 use crate::api::table::{Cell, Column};
 
@@ -16,6 +16,7 @@ pub struct PodTemplateKind;
 impl Kind for PodTemplateKind {
     type Object = PodTemplate;
     const TRAITS: Traits = Traits { status: false, generation: true, scale: false };
+    const RULES: Rules = Rules { returns_deleted: true, ..Rules::USUAL };
 
     fn default(object: &mut PodTemplate) {
         pod::default_template(object.template.get_or_insert_default().spec.get_or_insert_default());

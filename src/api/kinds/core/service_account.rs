@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ServiceAccount;
 
-use crate::api::kind::{Kind, WriteContext};
+use crate::api::kind::{Kind, Rules, WriteContext};
 use crate::api::kinds::cells;
 use crate::api::status::ApiError;
 use crate::api::table::{Cell, Column};
@@ -17,6 +17,7 @@ pub struct ServiceAccountKind;
 impl Kind for ServiceAccountKind {
     type Object = ServiceAccount;
     const SHORT_NAMES: &'static [&'static str] = &["sa"];
+    const RULES: Rules = Rules { returns_deleted: true, ..Rules::USUAL };
 
     fn prepare_create(_context: &WriteContext<'_>, account: &mut ServiceAccount) -> Result<(), ApiError> {
         account.secrets = account.secrets.take().filter(|secrets| !secrets.is_empty());

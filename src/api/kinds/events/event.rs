@@ -7,7 +7,7 @@ use k8s_openapi::api::events::v1::Event;
 use serde_json::{Map, Value};
 
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::kind::{Conversion, Kind};
+use crate::api::kind::{Conversion, Dependents, Kind, Rules};
 use crate::api::kinds::unset::text;
 use crate::api::kinds::{checks, core};
 use crate::api::table::{Cell, Column};
@@ -31,6 +31,7 @@ impl Kind for EventKind {
     const SHORT_NAMES: &'static [&'static str] = &["ev"];
     const STORED_AS: Option<Conversion> =
         Some(Conversion { storage: ("", "v1", "events"), to_storage: to_core, from_storage: from_core });
+    const RULES: Rules = Rules { create_on_update: true, dependents: Dependents::None, ttl_seconds: Some(3600), ..Rules::USUAL };
 
     fn validate(event: &Event) -> Vec<FieldError> {
         let core = as_core(event);

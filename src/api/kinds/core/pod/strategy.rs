@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Pod, PodCondition, PodIP, PodStatus};
 
 use super::{defaults, printer, qos, validation, warnings};
 use crate::api::field::FieldError;
-use crate::api::kind::{Kind, Traits, WriteContext};
+use crate::api::kind::{Kind, Rules, Traits, WriteContext};
 use crate::api::kinds::unset::text;
 use crate::api::status::ApiError;
 use crate::api::table::{Cell, Column};
@@ -19,6 +19,7 @@ impl Kind for PodKind {
     const SHORT_NAMES: &'static [&'static str] = &["po"];
     const CATEGORIES: &'static [&'static str] = &["all"];
     const TRAITS: Traits = Traits { status: true, generation: true, scale: false };
+    const RULES: Rules = Rules { returns_deleted: true, ..Rules::USUAL };
 
     fn default(pod: &mut Pod) {
         defaults::default_pod(pod.spec.get_or_insert_default());

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::{allocate, ports, printer, validation};
 use crate::api::allocations::Allocations;
 use crate::api::field::FieldError;
-use crate::api::kind::{Kind, Traits, WriteContext};
+use crate::api::kind::{Kind, Rules, Traits, WriteContext};
 use crate::api::kinds::unset::{default_text, text};
 use crate::api::status::ApiError;
 use crate::api::table::{Cell, Column};
@@ -27,6 +27,7 @@ impl Kind for ServiceKind {
     const SHORT_NAMES: &'static [&'static str] = &["svc"];
     const CATEGORIES: &'static [&'static str] = &["all"];
     const TRAITS: Traits = Traits { status: true, generation: false, scale: false };
+    const RULES: Rules = Rules { create_on_update: true, returns_deleted: true, ..Rules::USUAL };
 
     fn default(service: &mut Service) {
         let spec = service.spec.get_or_insert_default();
