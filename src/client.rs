@@ -29,6 +29,11 @@ pub async fn because_of<F: Future>(revision: Option<Revision>, reconcile: F) -> 
     }
 }
 
+/// The revision that the running reconcile answers to, if it said.
+pub fn cause() -> Option<Revision> {
+    CAUSE.try_with(|revision| *revision).ok()
+}
+
 /// A client for the component of that name, acting as `user`.
 pub fn component(service: &ApiService, name: &str, user: UserInfo) -> kube::Client {
     let agent = HeaderValue::from_str(name).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
@@ -62,8 +67,8 @@ impl Service<Request<ClientBody>> for InProcess {
         if let Some(agent) = &self.agent {
             request.headers_mut().insert(header::USER_AGENT, agent.clone());
         }
-        if let Ok(cause) = CAUSE.try_with(|revision| HeaderValue::from(*revision)) {
-            request.headers_mut().insert(CAUSE_HEADER, cause);
+        if let Some(revision) = cause() {
+            request.headers_mut().insert(CAUSE_HEADER, HeaderValue::from(revision));
         }
         let user = self.user.clone();
         let mut service = self.service.clone();

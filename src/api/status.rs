@@ -103,7 +103,11 @@ impl ApiError {
 
     /// 404: there is no object of that name.
     pub fn not_found(resource: &GroupResource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{resource} {name:?} not found")).about(&resource.group, &resource.resource, name)
+        Self::new(404, "NotFound", format!("{resource} {name:?} not found")).about(
+            &resource.group,
+            &resource.resource,
+            name,
+        )
     }
 
     /// 404: there is no such path.
@@ -113,8 +117,11 @@ impl ApiError {
 
     /// 409: there is an object of that name already.
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
-        Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists"))
-            .about(&resource.group, &resource.resource, name)
+        Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).about(
+            &resource.group,
+            &resource.resource,
+            name,
+        )
     }
 
     /// 409: the object has changed since it was read, or something else is in the way.
@@ -131,8 +138,8 @@ impl ApiError {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let mut error =
-            Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {list}")).about(group, kind, name);
+        let mut error = Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {list}"))
+            .about(group, kind, name);
         for e in errors {
             error = error.cause(e.kind.reason(), &e.body(), Some(&e.field.to_string()));
         }
@@ -161,8 +168,12 @@ impl ApiError {
 
     /// 405: the resource does not have that verb.
     pub fn method_not_supported(resource: &GroupResource, verb: &str) -> Self {
-        Self::new(405, "MethodNotAllowed", format!("{verb} is not supported on resources of kind \"{resource}\""))
-            .about(&resource.group, &resource.resource, "")
+        Self::new(
+            405,
+            "MethodNotAllowed",
+            format!("{verb} is not supported on resources of kind \"{resource}\""),
+        )
+        .about(&resource.group, &resource.resource, "")
     }
 
     /// 410: the revision asked for is no longer kept.
