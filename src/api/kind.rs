@@ -64,6 +64,8 @@ pub struct Rules {
     pub unconditional_update: bool,
     /// A deletion is answered with the object, not with a Status.
     pub returns_deleted: bool,
+    /// The status that a new object brings along is kept (Nodes).
+    pub status_at_create: bool,
     /// What a deletion without a policy does with dependents.
     pub dependents: Dependents,
     /// For how long an object lives (Events).
@@ -87,6 +89,7 @@ impl Rules {
         create_on_update: false,
         unconditional_update: true,
         returns_deleted: false,
+        status_at_create: false,
         dependents: Dependents::Deleted,
         ttl_seconds: None,
     };
@@ -109,8 +112,6 @@ pub trait Kind: Send + Sync + 'static {
     const RULES: Rules = Rules::USUAL;
     /// Where objects are stored, if another version of the kind is: kinds with the same one share their objects.
     const STORED_AS: Option<Conversion> = None;
-    /// Whether a new object keeps the status that its author gave it (a Node, whose kubelet registers it whole).
-    const STATUS_ON_CREATE: bool = false;
     /// A warning that every request for the kind gets, like `v1 Endpoints is deprecated in v1.33+; use ...`.
     const WARNING: Option<&'static str> = None;
 
@@ -146,7 +147,11 @@ pub trait Kind: Send + Sync + 'static {
     }
     /// What is wrong with a change through a sub-resource that may change what updates may not: `finalize`,
     /// `ephemeralcontainers`, `resize`. Only what the sub-resource is for differs from the old object.
-    fn validate_subresource_update(_subresource: &str, _new: &Self::Object, _old: &Self::Object) -> Vec<FieldError> {
+    fn validate_subresource_update(
+        _subresource: &str,
+        _new: &Self::Object,
+        _old: &Self::Object,
+    ) -> Vec<FieldError> {
         vec![]
     }
     /// What is wrong with the name; a DNS subdomain unless the kind says otherwise. `prefix` is true for a generateName.
@@ -162,9 +167,8 @@ pub trait Kind: Send + Sync + 'static {
     fn grace_period(_object: &Self::Object, _requested: Option<i64>) -> Option<i64> {
         None
     }
-    /// Changes what a deletion that must wait changes, besides the metadata (a Namespace's phase becomes Terminating).
-    /// Called once, when the machinery has set the deletion timestamp and the object stays.
-    fn prepare_delete(_object: &mut Self::Object) {}
+    /// Changes the object when its deletion begins and it stays for a while (a Namespace becomes `Terminating`).
+    fn begin_deletion(_object: &mut Self::Object) {}
     /// Gives back what `prepare_create` took. Called after the object has left the store.
     fn after_delete(_allocations: &Allocations, _object: &Self::Object) {}
     /// Gives back what `dropped` took and `kept` does not need. Called after an update was stored with the old object as
@@ -302,8 +306,6 @@ pub struct KindInfo {
     pub rules: Rules,
     /// How objects are stored, if in another version.
     pub stored_as: Option<Conversion>,
-    /// See [`Kind::STATUS_ON_CREATE`].
-    pub status_on_create: bool,
     /// A warning for every request.
     pub warning: Option<String>,
     /// The type in `schema`, like `io.k8s.api.apps.v1.Deployment`; `None` for custom resources.
@@ -380,15 +382,20 @@ pub trait DynKind: Send + Sync {
     /// See [`Kind::validate_status_update`].
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
     /// See [`Kind::validate_subresource_update`].
-    fn validate_subresource_update(&self, subresource: &str, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError>;
     /// See [`Kind::validate_name`].
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String>;
     /// See [`Kind::warnings`].
     fn warnings(&self, object: &dyn Object, old: Option<&dyn Object>) -> Vec<String>;
     /// See [`Kind::grace_period`].
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64>;
-    /// See [`Kind::prepare_delete`].
-    fn prepare_delete(&self, object: &mut dyn Object);
+    /// See [`Kind::begin_deletion`].
+    fn begin_deletion(&self, object: &mut dyn Object);
     /// See [`Kind::after_delete`].
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object);
     /// See [`Kind::after_replace`].
@@ -440,7 +447,6 @@ impl<K: Kind> Typed<K> {
             traits: K::TRAITS,
             rules: K::RULES,
             stored_as: K::STORED_AS,
-            status_on_create: K::STATUS_ON_CREATE,
             warning: K::WARNING.map(str::to_owned),
             schema_type: Some(K::Object::schema_name().into_owned()),
             schema: None,
@@ -491,7 +497,12 @@ impl<K: Kind> DynKind for Typed<K> {
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError> {
         K::validate_status_update(own::<K>(new), own::<K>(old))
     }
-    fn validate_subresource_update(&self, subresource: &str, new: &dyn Object, old: &dyn Object) -> Vec<FieldError> {
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError> {
         K::validate_subresource_update(subresource, own::<K>(new), own::<K>(old))
     }
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
@@ -503,8 +514,8 @@ impl<K: Kind> DynKind for Typed<K> {
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64> {
         K::grace_period(own::<K>(object), requested)
     }
-    fn prepare_delete(&self, object: &mut dyn Object) {
-        K::prepare_delete(own_mut::<K>(object));
+    fn begin_deletion(&self, object: &mut dyn Object) {
+        K::begin_deletion(own_mut::<K>(object));
     }
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object) {
         K::after_delete(allocations, own::<K>(object));

@@ -123,7 +123,7 @@ impl Rest {
             }
             set_finalizers(call, options, object.meta_mut());
             object.meta_mut().deletion_timestamp = Some(Time(now));
-            call.kind.prepare_delete(object);
+            call.kind.begin_deletion(object);
             return Step::Mark { then_remove: false };
         }
         let grace = match self.graceful(call, options, object, now) {
@@ -137,7 +137,7 @@ impl Rest {
             Some(seconds) => Step::Mark { then_remove: seconds == 0 && !held },
             None if held => {
                 mark(object.meta_mut(), now);
-                call.kind.prepare_delete(object);
+                call.kind.begin_deletion(object);
                 Step::Mark { then_remove: false }
             }
             None => Step::Remove,

@@ -80,9 +80,9 @@ impl Rest {
                 }
                 let new = change(None)?;
                 check_name(call, &new.value)?;
-                match self.create_value(call, options, new.value) {
+                match self.create_changed(call, options, new) {
                     Err(error) if error.reason() == "AlreadyExists" => continue,
-                    outcome => return Ok(outcome?.warn(new.warnings)),
+                    outcome => return outcome,
                 }
             };
             let value = self.value(&*call.kind, &kv)?;
