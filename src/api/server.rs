@@ -13,7 +13,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::admission::Chain;
 use super::allocations::Allocations;
-use super::auth::{Authenticator, UserInfo};
+use super::auth::{Authenticator, Authorizers, UserInfo};
 use super::handler;
 use super::metrics::Metrics;
 use super::registry::Registry;
@@ -72,6 +72,7 @@ pub struct ApiServer {
 pub(super) struct Shared {
     pub(super) rest: Rest,
     pub(super) authenticator: Authenticator,
+    authorizers: Authorizers,
     pub(super) metrics: Metrics,
     pub(super) address: String,
     dialer: RwLock<Option<Arc<dyn Dial>>>,
@@ -91,7 +92,15 @@ impl ApiServer {
         let Config { store, registry, clock, seed, allocations, tokens, address } = config;
         let authenticator = Authenticator::new(&store, &clock, &seed, tokens);
         let rest = Rest::new(store, registry, clock, seed, allocations, Chain::built_in());
-        let shared = Shared { rest, authenticator, metrics: Metrics::default(), address, dialer: RwLock::default(), streams: CancellationToken::new().drop_guard() };
+        let shared = Shared {
+            rest,
+            authenticator,
+            authorizers: Authorizers::built_in(),
+            metrics: Metrics::default(),
+            address,
+            dialer: RwLock::default(),
+            streams: CancellationToken::new().drop_guard(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -103,6 +112,11 @@ impl ApiServer {
     /// Who may say who they are.
     pub fn authenticator(&self) -> &Authenticator {
         &self.shared.authenticator
+    }
+
+    /// Says what users may.
+    pub fn authorizers(&self) -> &Authorizers {
+        &self.shared.authorizers
     }
 
     /// Sets how kubelets, pods and Services are reached. Without it they are not.

@@ -10,8 +10,8 @@ use crate::api::codec::{self, Target};
 use crate::api::endpoints;
 use crate::api::handler::{Incoming, call_of, read, read_patch};
 use crate::api::negotiate::{self, Output};
+use crate::api::options::WriteOptions;
 use crate::api::registry::KindRef;
-use crate::api::request::WriteOptions;
 use crate::api::rest::{Call, Content, Presenter, Reply};
 use crate::api::server::ApiServer;
 use crate::api::status::ApiError;
@@ -104,7 +104,12 @@ async fn stream(
 }
 
 /// The object with its status; the verbs are those of the object, cut down to the status by the pipeline.
-async fn status(server: &ApiServer, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
+async fn status(
+    server: &ApiServer,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
     let rest = server.rest();
     match incoming.info.verb.as_str() {
         "get" => rest.get(call, &incoming.query),
