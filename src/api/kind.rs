@@ -7,6 +7,7 @@
 use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use super::allocations::Allocations;
 use super::auth::UserInfo;
 use super::field::FieldError;
+use super::schema::{self, TypeInfo};
 use super::status::{ApiError, GroupResource};
 use super::table::{Cell, Column};
 use crate::clock::Clock;
@@ -53,6 +55,46 @@ pub struct Traits {
     pub scale: bool,
 }
 
+/// What the generic machinery may do with a kind's objects; most kinds have [`Rules::USUAL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// A PUT of a name that does not exist creates it.
+    pub create_on_update: bool,
+    /// An update without a resourceVersion is taken as of the newest.
+    pub unconditional_update: bool,
+    /// A deletion is answered with the object, not with a Status.
+    pub returns_deleted: bool,
+    /// The status that a new object brings along is kept (Nodes).
+    pub status_at_create: bool,
+    /// What a deletion without a policy does with dependents.
+    pub dependents: Dependents,
+    /// For how long an object lives (Events).
+    pub ttl_seconds: Option<u64>,
+}
+
+/// What a deletion without a policy does with an object's dependents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependents {
+    /// The garbage collector deletes them.
+    Deleted,
+    /// They stay.
+    Orphaned,
+    /// The kind never has any, whatever the policy.
+    None,
+}
+
+impl Rules {
+    /// What most kinds have.
+    pub const USUAL: Self = Self {
+        create_on_update: false,
+        unconditional_update: true,
+        returns_deleted: false,
+        status_at_create: false,
+        dependents: Dependents::Deleted,
+        ttl_seconds: None,
+    };
+}
+
 /// A resource kind of the API.
 pub trait Kind: Send + Sync + 'static {
     /// The type that `k8s-openapi` has for it.
@@ -66,6 +108,8 @@ pub trait Kind: Send + Sync + 'static {
         &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     /// Which sub-resources and counters it has.
     const TRAITS: Traits = Traits { status: false, generation: false, scale: false };
+    /// What the machinery may do with its objects.
+    const RULES: Rules = Rules::USUAL;
     /// Where objects are stored, if another version of the kind is: kinds with the same one share their objects.
     const STORED_AS: Option<Conversion> = None;
     /// A warning that every request for the kind gets, like `v1 Endpoints is deprecated in v1.33+; use ...`.
@@ -86,7 +130,8 @@ pub trait Kind: Send + Sync + 'static {
     fn prepare_update(_context: &WriteContext<'_>, _new: &mut Self::Object, _old: &Self::Object) -> Result<(), ApiError> {
         Ok(())
     }
-    /// Sets what the server decides at an update of the status (all but the status is already the old one's).
+    /// Sets what the server decides at an update of the status (all but the status, the labels, the annotations and the
+    /// finalizers is already the old one's).
     fn prepare_status_update(_context: &WriteContext<'_>, _new: &mut Self::Object, _old: &Self::Object) {}
     /// What is wrong with a new object, besides its metadata.
     fn validate(_object: &Self::Object) -> Vec<FieldError> {
@@ -113,6 +158,8 @@ pub trait Kind: Send + Sync + 'static {
     fn grace_period(_object: &Self::Object, _requested: Option<i64>) -> Option<i64> {
         None
     }
+    /// Changes the object when its deletion begins and it stays for a while (a Namespace becomes `Terminating`).
+    fn begin_deletion(_object: &mut Self::Object) {}
     /// Gives back what `prepare_create` took. Called after the object has left the store.
     fn after_delete(_allocations: &Allocations, _object: &Self::Object) {}
     /// Whether deletion must wait although there are no finalizers in the metadata (a Namespace's `spec.finalizers`).
@@ -129,6 +176,10 @@ pub trait Kind: Send + Sync + 'static {
     /// Names must be the same for every object.
     fn selectable_fields(_object: &Self::Object) -> Vec<(&'static str, String)> {
         vec![]
+    }
+    /// The objects, if they are not stored but reckoned at each read (ComponentStatus), by name. Such kinds can be read only.
+    fn computed() -> Option<Vec<Self::Object>> {
+        None
     }
     /// The table's columns.
     fn columns() -> Vec<Column> {
@@ -239,15 +290,27 @@ pub struct KindInfo {
     pub verbs: Vec<String>,
     /// Sub-resources and counters.
     pub traits: Traits,
+    /// What the machinery may do with its objects.
+    pub rules: Rules,
     /// How objects are stored, if in another version.
     pub stored_as: Option<Conversion>,
     /// A warning for every request.
     pub warning: Option<String>,
     /// The type in `schema`, like `io.k8s.api.apps.v1.Deployment`; `None` for custom resources.
     pub schema_type: Option<String>,
+    /// The schema of a custom resource, if it has one.
+    pub schema: Option<Arc<TypeInfo>>,
 }
 
 impl KindInfo {
+    /// The fields: the table's for a built-in kind, its own for a custom resource.
+    pub fn type_info(&self) -> Option<&TypeInfo> {
+        match &self.schema_type {
+            Some(name) => schema::lookup(name),
+            None => self.schema.as_deref(),
+        }
+    }
+
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -312,6 +375,8 @@ pub trait DynKind: Send + Sync {
     fn warnings(&self, object: &dyn Object, old: Option<&dyn Object>) -> Vec<String>;
     /// See [`Kind::grace_period`].
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64>;
+    /// See [`Kind::begin_deletion`].
+    fn begin_deletion(&self, object: &mut dyn Object);
     /// See [`Kind::after_delete`].
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object);
     /// See [`Kind::holds_deletion`].
@@ -322,6 +387,8 @@ pub trait DynKind: Send + Sync {
     fn set_scale(&self, object: &mut dyn Object, replicas: i32);
     /// See [`Kind::selectable_fields`].
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)>;
+    /// See [`Kind::computed`].
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>>;
     /// See [`Kind::columns`].
     fn columns(&self) -> Vec<Column>;
     /// See [`Kind::row`].
@@ -357,9 +424,11 @@ impl<K: Kind> Typed<K> {
             categories: owned(K::CATEGORIES),
             verbs: owned(K::VERBS),
             traits: K::TRAITS,
+            rules: K::RULES,
             stored_as: K::STORED_AS,
             warning: K::WARNING.map(str::to_owned),
             schema_type: Some(K::Object::schema_name().into_owned()),
+            schema: None,
         };
         Box::new(Self { info, kind: PhantomData })
     }
@@ -416,6 +485,9 @@ impl<K: Kind> DynKind for Typed<K> {
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64> {
         K::grace_period(own::<K>(object), requested)
     }
+    fn begin_deletion(&self, object: &mut dyn Object) {
+        K::begin_deletion(own_mut::<K>(object));
+    }
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object) {
         K::after_delete(allocations, own::<K>(object));
     }
@@ -430,6 +502,9 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)> {
         K::selectable_fields(own::<K>(object))
+    }
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>> {
+        Some(K::computed()?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
     }
     fn columns(&self) -> Vec<Column> {
         K::columns()

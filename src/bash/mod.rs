@@ -10,7 +10,9 @@ mod memory_files;
 mod mount_files;
 mod process;
 mod program;
+mod shell;
 mod streams;
+mod terminal;
 
 pub use files::{Files, FilesError, Metadata, resolve, split};
 pub use host_files::HostFiles;
@@ -18,4 +20,6 @@ pub use memory_files::MemoryFiles;
 pub use mount_files::{MountFiles, MountPoint};
 pub use process::{Process, ProcessInfo, Processes, Signals, signal};
 pub use program::{Dialect, Program, ProgramContext, Stdio, System, User};
+pub use shell::{Bash, BashConfig, Programs};
 pub use streams::{SharedReader, SharedWriter, pipe};
+pub use terminal::{RawMode, Terminal, TerminalMode};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
 
 use super::files::{Files, resolve};
 use super::process::{Processes, Signals};
 use crate::clock::Clock;
+use super::terminal::Terminal;
 
 /// The streams of a command.
 pub struct Stdio {
@@ -19,8 +19,8 @@ pub struct Stdio {
     pub stdout: Box<dyn AsyncWrite + Send + Unpin>,
     /// Standard error.
     pub stderr: Box<dyn AsyncWrite + Send + Unpin>,
-    /// Columns and rows, as they change, if standard output is a terminal.
-    pub terminal: Option<watch::Receiver<(u16, u16)>>,
+    /// The terminal, if standard output is one.
+    pub terminal: Option<Terminal>,
     /// Whether standard input is a terminal.
     pub stdin_is_terminal: bool,
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 /// How much a shared reader takes at once.
 const CHUNK_BYTES: usize = 4096;
@@ -121,7 +121,7 @@ pub struct SharedWriter {
     sink: Arc<Mutex<Box<dyn AsyncWrite + Send + Unpin>>>,
     waiters: Arc<Waiters>,
     /// The size of the terminal that it is.
-    pub terminal: Option<watch::Receiver<(u16, u16)>>,
+    pub terminal: Option<super::terminal::Terminal>,
 }
 
 impl SharedWriter {

@@ -7,7 +7,5 @@ use super::kind::{DynKind, Typed};
 
 /// Every built-in kind.
 pub fn built_in() -> Vec<Box<dyn DynKind>> {
-    vec![
-        Typed::<core::config_map::ConfigMapKind>::boxed(),
-    ]
+    vec![Typed::<core::config_map::ConfigMapKind>::boxed()]
 }
