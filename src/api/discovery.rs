@@ -44,9 +44,6 @@ const GROUPS: &[&str] = &[
     "storagemigration.k8s.io",
 ];
 
-/// The address that `/api` and `/apis` tell clients of.
-const SERVER_ADDRESS: &str = "127.0.0.1:6443";
-
 /// Where the types of the answers are in the table.
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
@@ -130,8 +127,22 @@ pub(super) fn sub_resources(info: &KindInfo) -> Vec<Sub> {
     subs.collect()
 }
 
+/// A request for discovery.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The path.
+    pub path: &'a str,
+    /// The Accept header.
+    pub accept: &'a str,
+    /// The server's address, which `/api` tells.
+    pub address: &'a str,
+    /// Whether to break lines.
+    pub pretty: bool,
+}
+
 /// Answers `/api`, `/apis` and what is below them if it is discovery; `None` for all other paths.
-pub fn handle(registry: &Registry, path: &str, accept: &str) -> Option<Response<Body>> {
+pub fn handle(registry: &Registry, asked: &Asked<'_>) -> Option<Response<Body>> {
+    let Asked { path, accept, address, pretty } = *asked;
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let groups = Groups::of(registry);
     let (value, r#type) = match parts[..] {
@@ -140,7 +151,7 @@ pub fn handle(registry: &Registry, path: &str, accept: &str) -> Option<Response<
                 return Some(aggregated(&groups, parts[0] == "api", version));
             }
             if parts[0] == "api" {
-                (legacy_versions(), "APIVersions")
+                (legacy_versions(address), "APIVersions")
             } else {
                 (groups.list(), "APIGroupList")
             }
@@ -151,7 +162,7 @@ pub fn handle(registry: &Registry, path: &str, accept: &str) -> Option<Response<
         _ => return None,
     };
     let body = encode_plain(&format!("{META}.{type}"), &value);
-    Some(response(body, "application/json"))
+    Some(response(if pretty { super::codec::pretty(&body) } else { body }, "application/json"))
 }
 
 fn response(body: Bytes, media: &'static str) -> Response<Body> {
@@ -283,8 +294,8 @@ pub(super) fn version_rank(version: &str) -> (bool, u8, u64, u64, Reverse<String
     }
 }
 
-fn legacy_versions() -> Value {
-    let addresses = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": SERVER_ADDRESS}]);
+fn legacy_versions(address: &str) -> Value {
+    let addresses = json!([{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]);
     json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses})
 }
 
@@ -374,8 +385,8 @@ mod tests {
     use http_body_util::BodyExt;
 
     async fn get(path: &str, accept: &str) -> (String, String) {
-        let response =
-            handle(&Registry::built_in(), path, accept).unwrap_or_else(|| panic!("{path} is discovery"));
+        let asked = Asked { path, accept, address: "127.0.0.1:6443", pretty: false };
+        let response = handle(&Registry::built_in(), &asked).unwrap_or_else(|| panic!("{path} is discovery"));
         let media = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (String::from_utf8(body.to_vec()).unwrap(), media)
@@ -387,8 +398,10 @@ mod tests {
         let expected = r#"{"name":"configmaps","singularName":"configmap","namespaced":true,"kind":"ConfigMap","verbs":["create","delete","deletecollection","get","list","patch","update","watch"],"shortNames":["cm"],"storageVersionHash":"qFsyl6wFWjQ="}"#;
         assert!(body.starts_with(r#"{"kind":"APIResourceList","groupVersion":"v1","resources":["#), "{body}");
         assert!(body.contains(expected), "{body}");
-        assert!(handle(&Registry::built_in(), "/apis/nosuch/v1", "*/*").is_none());
-        assert!(handle(&Registry::built_in(), "/api/v1/pods", "*/*").is_none());
+        for path in ["/apis/nosuch/v1", "/api/v1/pods"] {
+            let asked = Asked { path, accept: "*/*", address: "", pretty: false };
+            assert!(handle(&Registry::built_in(), &asked).is_none(), "{path}");
+        }
     }
 
     #[tokio::test]

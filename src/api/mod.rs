@@ -9,6 +9,7 @@
 pub mod admission;
 pub mod allocations;
 pub mod auth;
+pub mod bootstrap;
 pub mod codec;
 pub mod discovery;
 mod endpoints;

@@ -65,7 +65,7 @@ fn add_resource(paths: &mut Map<String, Value>, info: &KindInfo) {
     let (own, list) = (schema_name(info), list_name(info));
     let identity = Identity::of(info);
     let mut item = Map::new();
-    let mut add = |path: &mut Map<String, Value>, verb: &str, method: &str, operation: Operation<'_>| {
+    let add = |path: &mut Map<String, Value>, verb: &str, method: &str, operation: Operation<'_>| {
         if has(verb) {
             path.insert(method.to_owned(), operation.value(info, &identity));
         }

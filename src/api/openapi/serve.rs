@@ -56,11 +56,12 @@ impl OpenApi {
         Self { registry, cache: Mutex::default() }
     }
 
-    /// Answers a path below `/openapi`; `None` if there is no such document. `query` and `if_none_match` are the request's.
+    /// Answers a path below `/openapi`; `None` if there is no such document. `hash` is the query's, `if_none_match` the
+    /// header.
     pub fn handle(
         &self,
         path: &str,
-        query: &str,
+        hash: Option<&str>,
         accept: &str,
         if_none_match: &str,
     ) -> Option<Response<Body>> {
@@ -82,12 +83,11 @@ impl OpenApi {
             return Some(answer(&Document::new(self.index()), "application/json", if_none_match));
         }
         let document = self.document(name)?;
-        let asked = query.split('&').find_map(|pair| pair.strip_prefix("hash="));
-        if asked.is_some_and(|hash| hash != &*document.hash) {
+        if hash.is_some_and(|hash| hash != &*document.hash) {
             return Some(moved(&format!("/openapi/v3/{name}?hash={}", document.hash)));
         }
         let mut response = answer(&document, "application/json", if_none_match);
-        let caching = if asked.is_some() { "public, immutable" } else { "no-cache, private" };
+        let caching = if hash.is_some() { "public, immutable" } else { "no-cache, private" };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
         Some(response)
     }
