@@ -416,6 +416,10 @@ pub trait DynKind: Send + Sync {
     fn row(&self, object: &dyn Object, now: Timestamp) -> Vec<Cell>;
     /// Adds the kind's OpenAPI schema, with descriptions, to `generator`; `None` for custom resources.
     fn json_schema(&self, generator: &mut SchemaGenerator) -> Option<schemars::Schema>;
+    /// The schema of a custom resource as OpenAPI v3 has it; `None` for built-in kinds.
+    fn open_api(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// A built-in kind in its object-safe form.

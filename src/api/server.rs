@@ -16,6 +16,7 @@ use super::allocations::Allocations;
 use super::auth::{Authenticator, Authorizers, UserInfo};
 use super::handler;
 use super::metrics::Metrics;
+use super::openapi::OpenApi;
 use super::registry::Registry;
 use super::rest::Rest;
 use crate::clock::Clock;
@@ -75,6 +76,7 @@ pub(super) struct Shared {
     authorizers: Authorizers,
     pub(super) metrics: Metrics,
     pub(super) address: String,
+    pub(super) open_api: OpenApi,
     dialer: RwLock<Option<Arc<dyn Dial>>>,
     /// Ends the streams that run beside their requests when the last handle goes.
     streams: DropGuard,
@@ -91,6 +93,7 @@ impl ApiServer {
     pub fn new(config: Config) -> Self {
         let Config { store, registry, clock, seed, allocations, tokens, address } = config;
         let authenticator = Authenticator::new(&store, &clock, &seed, tokens);
+        let open_api = OpenApi::new(registry.clone());
         let rest = Rest::new(store, registry, clock, seed, allocations, Chain::built_in());
         let shared = Shared {
             rest,
@@ -98,6 +101,7 @@ impl ApiServer {
             authorizers: Authorizers::built_in(),
             metrics: Metrics::default(),
             address,
+            open_api,
             dialer: RwLock::default(),
             streams: CancellationToken::new().drop_guard(),
         };

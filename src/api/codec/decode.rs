@@ -98,12 +98,13 @@ pub fn decode_loosely(target: &Target<'_>, body: &[u8]) -> Result<Decoded, Strin
     Ok(Decoded { value, warnings: walk.strict })
 }
 
-/// What is wrong with repeated keys of a JSON document.
+/// What is wrong with repeated keys of a document, JSON or YAML.
 pub fn repeated_fields(body: &[u8]) -> Vec<String> {
     let mut walk = Walk::new(true);
-    if let Ok(node) = node::read(body) {
-        walk.custom_value(&node, None);
-    }
+    match node::read(body) {
+        Ok(node) => walk.custom_value(&node, None),
+        Err(_) => return yaml::repeated_keys(body).into_iter().collect(),
+    };
     walk.strict
 }
 
