@@ -6,6 +6,7 @@ mod printer;
 mod qos;
 mod resources;
 mod strategy;
+mod update;
 mod validation;
 mod warnings;
 

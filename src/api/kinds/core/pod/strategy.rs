@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodIP, PodStatus};
 
-use super::{defaults, printer, qos, validation, warnings};
+use super::{defaults, printer, qos, update, validation, warnings};
 use crate::api::field::FieldError;
 use crate::api::kind::{Kind, Rules, Traits, WriteContext};
 use crate::api::kinds::unset::text;
@@ -56,6 +56,14 @@ impl Kind for PodKind {
 
     fn validate(pod: &Pod) -> Vec<FieldError> {
         validation::validate_pod(pod)
+    }
+
+    fn validate_update(new: &Pod, old: &Pod) -> Vec<FieldError> {
+        update::validate(new, old)
+    }
+
+    fn validate_status_update(new: &Pod, old: &Pod) -> Vec<FieldError> {
+        update::validate_status(new, old)
     }
 
     fn warnings(pod: &Pod, old: Option<&Pod>) -> Vec<String> {
