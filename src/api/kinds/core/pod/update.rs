@@ -48,8 +48,17 @@ pub(super) fn validate(new: &Pod, old: &Pod) -> Vec<FieldError> {
     errors
 }
 
-/// An update of the ephemeral containers: they may only be added.
-pub(super) fn validate_ephemeral(new: &Pod, old: &Pod) -> Vec<FieldError> {
+/// Takes nothing but the ephemeral containers from an update of that sub-resource.
+// Models podEphemeralContainersStrategy.
+pub fn prepare_ephemeral(new: &mut Pod, old: &Pod) {
+    let containers = new.spec.take().and_then(|spec| spec.ephemeral_containers);
+    new.spec = old.spec.clone();
+    new.spec.get_or_insert_default().ephemeral_containers = containers;
+    new.status = old.status.clone();
+}
+
+/// What is wrong with an update of the ephemeral containers: they may only be added.
+pub fn validate_ephemeral(new: &Pod, old: &Pod) -> Vec<FieldError> {
     let mirror = old.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR_ANNOTATION));
     if mirror {
         return vec![FieldError::forbidden(&FieldPath::default(), "static pods do not support ephemeral containers")];
