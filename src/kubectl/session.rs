@@ -8,14 +8,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
 use super::mapper::Mapper;
 use super::network::Network;
-use crate::bash::{Files, FilesError};
+use super::writer::SharedWriter;
+use crate::bash::{Files, FilesError, Terminal};
 use crate::clock::Clock;
 use crate::seed::Seed;
 
@@ -28,8 +29,8 @@ pub struct Session {
     stdin: Mutex<Option<Box<dyn AsyncRead + Send + Unpin>>>,
     /// Whether standard input is a terminal.
     pub stdin_is_terminal: bool,
-    /// Columns and rows, if standard output is a terminal.
-    pub terminal: Option<watch::Receiver<(u16, u16)>>,
+    /// The terminal, if standard output is one.
+    pub terminal: Option<Terminal>,
     /// The exported variables.
     pub env: BTreeMap<String, String>,
     /// The working directory, absolute.
@@ -189,6 +190,11 @@ impl Output {
             stream.flush().await
         };
         written.await.map_err(|_| KubectlError::Exit(1))
+    }
+
+    /// The stream itself, for those who hand bytes on as they come. Whole writes of others may come in between.
+    pub fn writer(&self) -> Box<dyn AsyncWrite + Send + Unpin> {
+        Box::new(SharedWriter::new(self.stream.clone()))
     }
 
     /// Writes a line.
