@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::auth::{UserInfo, impersonated};
-use super::codec;
-use super::negotiate::{self, Output};
+use super::codec::{self, MediaType};
+use super::negotiate::{self, Input, Output};
 use super::options::{DeleteOptions, ListOptions, WriteOptions};
 use super::registry::KindRef;
 use super::request::{Query, RequestInfo};
@@ -165,15 +165,14 @@ async fn write(
     let (rest, query) = (server.rest(), &incoming.query);
     match verb {
         "create" => {
-            let media = negotiate::input(&incoming.headers)?;
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(query, "CreateOptions", false)?;
             rest.create(call, &options, &body, media)
         }
         "update" => {
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(query, "UpdateOptions", false)?;
-            rest.update(call, &options, &body, negotiate::input(&incoming.headers)?)
+            rest.update(call, &options, &body, media)
         }
         "patch" => {
             let (patch_type, options, body) = read_patch(incoming, call, request).await?;
@@ -207,11 +206,10 @@ pub(super) async fn delete_options(
     incoming: &Incoming,
     request: Request<Body>,
 ) -> Result<DeleteOptions, ApiError> {
-    let body = read(request).await?;
+    let (body, media) = read_object(incoming, request).await?;
     if body.is_empty() {
         return DeleteOptions::from_query(&incoming.query);
     }
-    let media = negotiate::input(&incoming.headers)?;
     DeleteOptions::from_body(codec::parse(&body, media).map_err(ApiError::bad_request)?)
 }
 
@@ -223,5 +221,23 @@ pub(super) async fn read(request: Request<Body>) -> Result<Bytes, ApiError> {
             Err(ApiError::too_large(format!("Request entity too large: limit is {MAX_BODY_BYTES}")))
         }
         Err(error) => Err(ApiError::bad_request(error.to_string())),
+    }
+}
+
+/// The whole body in a form that the codec reads.
+pub(super) async fn read_object(
+    incoming: &Incoming,
+    request: Request<Body>,
+) -> Result<(Bytes, MediaType), ApiError> {
+    let input = negotiate::input(&incoming.headers)?;
+    let body = read(request).await?;
+    match input {
+        Input::Text(media) => Ok((body, media)),
+        Input::Protobuf if body.is_empty() => Ok((body, MediaType::Json)),
+        Input::Protobuf => {
+            let json =
+                codec::protobuf_to_json(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+            Ok((json, MediaType::Json))
+        }
     }
 }

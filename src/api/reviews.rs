@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::auth::{Decision, UserInfo};
 use super::codec::{self, Target};
 use super::endpoints::method_not_allowed;
-use super::handler::{Incoming, read};
-use super::negotiate::{self, Output};
+use super::handler::{Incoming, read_object};
+use super::negotiate::Output;
 use super::options::WriteOptions;
 use super::request::RequestInfo;
 use super::rest::{add_warnings, written};
@@ -44,8 +44,7 @@ pub(super) async fn answer(
         return Ok(method_not_allowed());
     }
     let output = Output::negotiate(&incoming.headers, &incoming.query)?;
-    let media = negotiate::input(&incoming.headers)?;
-    let body = read(request).await?;
+    let (body, media) = read_object(incoming, request).await?;
     let options = WriteOptions::parse(&incoming.query, "CreateOptions", false)?;
     let target = Target::named(&incoming.info.group, "v1", kind);
     let mut review = codec::decode_as(&target, &body, media, options.field_validation)?;

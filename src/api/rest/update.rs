@@ -155,7 +155,7 @@ impl Rest {
         warnings: &mut Vec<String>,
     ) -> Result<Attempt, ApiError> {
         self.validate(call, before, object)?;
-        if call.subresource.is_empty() && call.info().warning.is_none() {
+        if call.subresource.is_empty() {
             warnings.extend(call.kind.warnings(object, Some(&*before.object)));
         }
         self.judge(call, Operation::Update, Some(object), Some(&*before.object), options.dry_run, warnings)?;
