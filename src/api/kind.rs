@@ -145,6 +145,15 @@ pub trait Kind: Send + Sync + 'static {
     fn validate_status_update(_new: &Self::Object, _old: &Self::Object) -> Vec<FieldError> {
         vec![]
     }
+    /// What is wrong with a change through a sub-resource that may change what updates may not: `finalize`,
+    /// `ephemeralcontainers`, `resize`. Only what the sub-resource is for differs from the old object.
+    fn validate_subresource_update(
+        _subresource: &str,
+        _new: &Self::Object,
+        _old: &Self::Object,
+    ) -> Vec<FieldError> {
+        vec![]
+    }
     /// What is wrong with the name; a DNS subdomain unless the kind says otherwise. `prefix` is true for a generateName.
     fn validate_name(name: &str, prefix: bool) -> Vec<String> {
         crate::meta::names::dns1123_subdomain(name, prefix)
@@ -162,6 +171,9 @@ pub trait Kind: Send + Sync + 'static {
     fn begin_deletion(_object: &mut Self::Object) {}
     /// Gives back what `prepare_create` took. Called after the object has left the store.
     fn after_delete(_allocations: &Allocations, _object: &Self::Object) {}
+    /// Gives back what `dropped` took and `kept` does not need. Called after an update was stored with the old object as
+    /// `dropped`, and after one was refused behind `prepare_update` with the new object as `dropped` (not for a dry run).
+    fn after_replace(_allocations: &Allocations, _dropped: &Self::Object, _kept: &Self::Object) {}
     /// Whether deletion must wait although there are no finalizers in the metadata (a Namespace's `spec.finalizers`).
     fn holds_deletion(_object: &Self::Object) -> bool {
         false
@@ -369,6 +381,13 @@ pub trait DynKind: Send + Sync {
     fn validate_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
     /// See [`Kind::validate_status_update`].
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
+    /// See [`Kind::validate_subresource_update`].
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError>;
     /// See [`Kind::validate_name`].
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String>;
     /// See [`Kind::warnings`].
@@ -379,6 +398,8 @@ pub trait DynKind: Send + Sync {
     fn begin_deletion(&self, object: &mut dyn Object);
     /// See [`Kind::after_delete`].
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object);
+    /// See [`Kind::after_replace`].
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object);
     /// See [`Kind::holds_deletion`].
     fn holds_deletion(&self, object: &dyn Object) -> bool;
     /// See [`Kind::scale`].
@@ -395,6 +416,10 @@ pub trait DynKind: Send + Sync {
     fn row(&self, object: &dyn Object, now: Timestamp) -> Vec<Cell>;
     /// Adds the kind's OpenAPI schema, with descriptions, to `generator`; `None` for custom resources.
     fn json_schema(&self, generator: &mut SchemaGenerator) -> Option<schemars::Schema>;
+    /// The schema of a custom resource as OpenAPI v3 has it; `None` for built-in kinds.
+    fn open_api(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// A built-in kind in its object-safe form.
@@ -476,6 +501,14 @@ impl<K: Kind> DynKind for Typed<K> {
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError> {
         K::validate_status_update(own::<K>(new), own::<K>(old))
     }
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError> {
+        K::validate_subresource_update(subresource, own::<K>(new), own::<K>(old))
+    }
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
         K::validate_name(name, prefix)
     }
@@ -490,6 +523,9 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object) {
         K::after_delete(allocations, own::<K>(object));
+    }
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object) {
+        K::after_replace(allocations, own::<K>(dropped), own::<K>(kept));
     }
     fn holds_deletion(&self, object: &dyn Object) -> bool {
         K::holds_deletion(own::<K>(object))
