@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
-use crate::api::field::{FieldError, FieldErrorKind, FieldPath};
+use crate::api::field::{FieldError, FieldPath};
 use crate::meta::names;
 
 /// The most that all annotations of an object may hold, in bytes.
@@ -19,12 +19,6 @@ pub(crate) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 /// One `Invalid` for each of `messages`.
 pub(crate) fn each(messages: Vec<String>, field: &FieldPath, value: &str) -> Vec<FieldError> {
     messages.into_iter().map(|message| FieldError::invalid(field, value, message)).collect()
-}
-
-/// `Invalid` with a value that is shown as it is given, for values whose parts have Go's order and names.
-pub(crate) fn invalid_shown(field: &FieldPath, shown: &str, detail: &str) -> FieldError {
-    let detail = if detail.is_empty() { shown.to_owned() } else { format!("{shown}: {detail}") };
-    FieldError { kind: FieldErrorKind::Invalid, field: field.clone(), value: None, detail }
 }
 
 /// Numbers that count or wait must not be negative.

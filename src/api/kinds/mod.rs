@@ -5,8 +5,10 @@ mod cells;
 mod checks;
 pub mod coordination;
 pub mod core;
+mod diff;
 pub mod discovery;
 pub mod events;
+mod internal;
 mod unset;
 
 use super::kind::{DynKind, Typed};

@@ -91,15 +91,13 @@ impl Kind for DeploymentKind {
     }
 
     fn warnings(object: &Deployment, old: Option<&Deployment>) -> Vec<String> {
-        let (spec, before) = (object.spec.as_ref(), old.and_then(|old| old.spec.as_ref()));
         let mut warnings = vec![];
         if old.is_none() {
             warnings.extend(pod::owner_name_warning(&object.metadata));
         }
         let changed = old.is_none_or(|old| old.metadata.generation != object.metadata.generation);
-        if let Some(spec) = spec.filter(|_| changed) {
-            let before = before.map(|spec| &spec.template);
-            warnings.extend(pod::template_warnings(&spec.template, before, &FieldPath::new("spec").child("template")));
+        if let Some(spec) = object.spec.as_ref().filter(|_| changed) {
+            warnings.extend(pod::template_warnings(&spec.template, &FieldPath::new("spec").child("template")));
         }
         warnings
     }

@@ -68,8 +68,7 @@ impl Kind for ReplicaSetKind {
         }
         let template = spec.and_then(|spec| spec.template.as_ref());
         if let Some(template) = template.filter(|_| old.is_none() || spec != before) {
-            let before = before.and_then(|spec| spec.template.as_ref());
-            warnings.extend(pod::template_warnings(template, before, &FieldPath::new("spec").child("template")));
+            warnings.extend(pod::template_warnings(template, &FieldPath::new("spec").child("template")));
         }
         warnings
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::{Container, ContainerPort, ContainerResizePolicy, EphemeralContainer, PodSpec, Volume};
 
 use super::resources::{self, Whose};
-use super::{env, handlers, mounts};
+use super::{env, handlers, mounts, security};
 use crate::api::field::{FieldError, FieldPath};
 use crate::api::kinds::checks;
 use crate::api::kinds::core::pod::resources::is_sidecar;
@@ -204,6 +204,10 @@ fn validate_common(container: &Container, around: &Surroundings<'_>, field: &Fie
     }
     let policies = container.resize_policy.as_deref().unwrap_or_default();
     errors.extend(validate_resize(policies, text(&around.spec.restart_policy), &field.child("resizePolicy")));
+    if let Some(context) = &container.security_context {
+        let host_users = around.spec.host_users != Some(false);
+        errors.extend(security::validate(context, host_users, &field.child("securityContext")));
+    }
     errors
 }
 

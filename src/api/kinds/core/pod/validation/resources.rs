@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{ResourceClaim, ResourceRequirements};
+use k8s_openapi::api::core::v1::{PodSpec, ResourceClaim, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use crate::api::field::{FieldError, FieldErrorKind, FieldPath};
 use crate::api::kinds::checks;
 use crate::api::kinds::core::pod::resources::{
-    is_extended, is_huge_page, is_native, is_overcommit_allowed, is_pod_level, read,
+    aggregate, is_extended, is_huge_page, is_native, is_overcommit_allowed, is_pod_level, read,
 };
 use crate::api::kinds::unset::text;
 use crate::meta::quantity::Quantity;
@@ -122,6 +122,38 @@ fn validate_name(name: &str, whose: Whose, field: &FieldPath) -> Vec<FieldError>
             errors.push(refuse("doesn't follow extended resource name standard"));
         }
         Whose::Container => {}
+    }
+    errors
+}
+
+/// What the containers want must fit into what the pod as a whole gets.
+// Models validatePodResourceConsistency.
+pub(super) fn validate_consistency(pod: &ResourceRequirements, spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
+    let (limits, requests) = (read(pod.limits.as_ref()), read(pod.requests.as_ref()));
+    let mut errors = vec![];
+    let wanted = aggregate(spec, |container| container.resources.as_ref()?.requests.as_ref());
+    for (name, sum) in &wanted {
+        if let Some(request) = requests.get(name).filter(|request| *sum > **request) {
+            let why = format!("must be greater than or equal to aggregate container requests of {sum}");
+            errors.push(FieldError::invalid(&field.child("requests").key(name), request.to_string(), why));
+        }
+    }
+    let allowed = aggregate(spec, |container| container.resources.as_ref()?.limits.as_ref());
+    for (name, sum) in allowed.iter().filter(|(name, _)| is_huge_page(name)) {
+        if let Some(limit) = limits.get(name).filter(|limit| *sum > **limit) {
+            let why = format!("must be greater than or equal to aggregate container limits of {sum}");
+            errors.push(FieldError::invalid(&field.child("limits").key(name), limit.to_string(), why));
+        }
+    }
+    for (index, container) in spec.containers.iter().enumerate() {
+        let own = read(container.resources.as_ref().and_then(|own| own.limits.as_ref()));
+        for (name, limit) in &own {
+            if let Some(most) = limits.get(name).filter(|most| limit > *most) {
+                let field = field.child("containers").index(index).key(name).child("limits");
+                let why = format!("must be less than or equal to pod limits of {most}");
+                errors.push(FieldError::invalid(&field, limit.to_string(), why));
+            }
+        }
     }
     errors
 }
