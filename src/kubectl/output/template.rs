@@ -45,12 +45,15 @@ impl ResourcePrinter for TemplatePrinter {
     }
 }
 
-/// The value that the template engine sees: all numbers are floats, as Go decodes JSON.
+/// The value that the template engine sees.
 fn to_data(value: &Value) -> Data {
     match value {
         Value::Null => Data::Nil,
         Value::Bool(bool) => Data::Bool(*bool),
-        Value::Number(number) => Data::Float(number.as_f64().unwrap_or_default()),
+        Value::Number(number) => match number.as_i64() {
+            Some(int) => Data::Int(int),
+            None => Data::Float(number.as_f64().unwrap_or_default()),
+        },
         Value::String(text) => Data::String(text.as_str().into()),
         Value::Array(items) => Data::List(items.iter().map(to_data).collect()),
         Value::Object(map) => {
@@ -118,7 +121,7 @@ mod tests {
             ("{{.nosuch}}", "<no value>"),
             ("{{len .items}} {{printf \"%-5s|\" \"x\"}}", "2 x    |"),
             ("{{if and .t (eq \"a\" (index .items 0).metadata.name)}}yes{{else}}no{{end}}", "yes"),
-            ("{{.big}}", "1.00065e+09"),
+            ("{{.big}}", "1000650000"),
             ("{{exists .items 0 \"metadata\"}} {{exists .items 5}}", "true false"),
             ("{{with .nosuch}}x{{else}}none{{end}}", "none"),
             ("{{- range $i, $e := .items}}{{if $i}},{{end}}{{$e.metadata.name}}{{end -}}", "a,b"),

@@ -1,17 +1,25 @@
 //! The verbs, one file each, and their table.
 
+mod api_resources;
+mod get;
+mod options;
 mod version;
 
 use super::command::{Group, Verb};
 
 const BEGINNER: &[&dyn Verb] = &[];
-const INTERMEDIATE: &[&dyn Verb] = &[];
+const INTERMEDIATE: &[&dyn Verb] = &[
+    &get::Get,
+];
 const DEPLOY: &[&dyn Verb] = &[];
 const CLUSTER: &[&dyn Verb] = &[];
 const TROUBLESHOOTING: &[&dyn Verb] = &[];
 const ADVANCED: &[&dyn Verb] = &[];
 const SETTINGS: &[&dyn Verb] = &[];
 const OTHER: &[&dyn Verb] = &[
+    &api_resources::ApiResources,
+    &api_resources::ApiVersions,
+    &options::Options,
     &version::Version,
 ];
 
