@@ -1,17 +1,38 @@
 //! The verbs, one file each, and their table.
 
+mod api_resources;
+pub mod attach;
+mod exec;
+mod get;
+mod logs;
+mod options;
+mod port_forward;
+mod proxy;
 mod version;
 
 use super::command::{Group, Verb};
 
 const BEGINNER: &[&dyn Verb] = &[];
-const INTERMEDIATE: &[&dyn Verb] = &[];
+const INTERMEDIATE: &[&dyn Verb] = &[
+    &get::Get,
+];
 const DEPLOY: &[&dyn Verb] = &[];
 const CLUSTER: &[&dyn Verb] = &[];
-const TROUBLESHOOTING: &[&dyn Verb] = &[];
+const TROUBLESHOOTING: &[&dyn Verb] = &[
+    &logs::Logs,
+    &attach::Attach,
+    &exec::Exec,
+    &port_forward::PortForward,
+    &proxy::Proxy,
+];
 const ADVANCED: &[&dyn Verb] = &[];
 const SETTINGS: &[&dyn Verb] = &[];
-const OTHER: &[&dyn Verb] = &[&version::Version];
+const OTHER: &[&dyn Verb] = &[
+    &api_resources::ApiResources,
+    &api_resources::ApiVersions,
+    &options::Options,
+    &version::Version,
+];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.
 pub static GROUPS: &[Group] = &[
