@@ -1,0 +1,47 @@
+//! The verbs, one file each, and their table.
+
+pub mod create;
+mod delete;
+mod deletion;
+mod describe;
+mod label;
+mod patching;
+mod targets;
+mod version;
+mod watching;
+pub mod writing;
+
+use super::command::{Group, Verb};
+
+const BEGINNER: &[&dyn Verb] = &[
+    &create::Create,
+];
+const INTERMEDIATE: &[&dyn Verb] = &[
+    &delete::Delete,
+];
+const DEPLOY: &[&dyn Verb] = &[];
+const CLUSTER: &[&dyn Verb] = &[];
+const TROUBLESHOOTING: &[&dyn Verb] = &[
+    &describe::Describe,
+];
+const ADVANCED: &[&dyn Verb] = &[];
+const SETTINGS: &[&dyn Verb] = &[
+    &label::Label::Labels,
+    &label::Label::Annotations,
+];
+const OTHER: &[&dyn Verb] = &[
+    &version::Version,
+];
+
+/// Every verb, in the groups and the order in which `kubectl` lists them.
+pub static GROUPS: &[Group] = &[
+    Group { title: "Basic Commands (Beginner):", verbs: BEGINNER },
+    Group { title: "Basic Commands (Intermediate):", verbs: INTERMEDIATE },
+    Group { title: "Deploy Commands:", verbs: DEPLOY },
+    Group { title: "Cluster Management Commands:", verbs: CLUSTER },
+    Group { title: "Troubleshooting and Debugging Commands:", verbs: TROUBLESHOOTING },
+    Group { title: "Advanced Commands:", verbs: ADVANCED },
+    Group { title: "Settings Commands:", verbs: SETTINGS },
+    Group { title: "Subcommands provided by plugins:", verbs: &[] },
+    Group { title: "Other Commands:", verbs: OTHER },
+];
