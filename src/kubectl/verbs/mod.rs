@@ -4,8 +4,13 @@ pub mod create;
 mod delete;
 mod deletion;
 mod describe;
+mod expose;
 mod label;
+mod overrides;
+mod patch;
 mod patching;
+mod replace;
+mod scale;
 mod targets;
 mod version;
 mod watching;
@@ -15,16 +20,22 @@ use super::command::{Group, Verb};
 
 const BEGINNER: &[&dyn Verb] = &[
     &create::Create,
+    &expose::Expose,
 ];
 const INTERMEDIATE: &[&dyn Verb] = &[
     &delete::Delete,
 ];
-const DEPLOY: &[&dyn Verb] = &[];
+const DEPLOY: &[&dyn Verb] = &[
+    &scale::Scale,
+];
 const CLUSTER: &[&dyn Verb] = &[];
 const TROUBLESHOOTING: &[&dyn Verb] = &[
     &describe::Describe,
 ];
-const ADVANCED: &[&dyn Verb] = &[];
+const ADVANCED: &[&dyn Verb] = &[
+    &patch::PatchVerb,
+    &replace::Replace,
+];
 const SETTINGS: &[&dyn Verb] = &[
     &label::Label::Labels,
     &label::Label::Annotations,
