@@ -10,6 +10,7 @@ mod overrides;
 mod patch;
 mod patching;
 mod replace;
+mod rollout;
 mod scale;
 mod targets;
 mod version;
@@ -26,6 +27,7 @@ const INTERMEDIATE: &[&dyn Verb] = &[
     &delete::Delete,
 ];
 const DEPLOY: &[&dyn Verb] = &[
+    &rollout::Rollout,
     &scale::Scale,
 ];
 const CLUSTER: &[&dyn Verb] = &[];
