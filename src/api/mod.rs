@@ -6,12 +6,26 @@
 //!
 //! It talks to the store below it and to nobody above it: kubelets, pods and Services are reached through `net::Dial`.
 
+pub mod admission;
 pub mod allocations;
 pub mod auth;
+pub mod codec;
+mod endpoints;
 pub mod field;
+mod handler;
+mod health;
 pub mod kind;
 pub mod kinds;
+mod metrics;
+pub mod negotiate;
+pub mod patch;
 pub mod registry;
+pub mod request;
+pub mod rest;
 pub mod schema;
+pub mod server;
 pub mod status;
+mod subresources;
 pub mod table;
+#[cfg(test)]
+pub mod testing;

@@ -6,6 +6,8 @@
 
 mod files;
 mod program;
+mod terminal;
 
 pub use files::{Files, FilesError, Metadata};
 pub use program::{Program, ProgramContext, Stdio};
+pub use terminal::{RawMode, Terminal, TerminalMode};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 
 use super::files::Files;
+use super::terminal::Terminal;
 
 /// The streams of a command.
 pub struct Stdio {
@@ -17,8 +17,8 @@ pub struct Stdio {
     pub stdout: Box<dyn AsyncWrite + Send + Unpin>,
     /// Standard error.
     pub stderr: Box<dyn AsyncWrite + Send + Unpin>,
-    /// Columns and rows, as they change, if standard output is a terminal.
-    pub terminal: Option<watch::Receiver<(u16, u16)>>,
+    /// The terminal, if standard output is one.
+    pub terminal: Option<Terminal>,
     /// Whether standard input is a terminal.
     pub stdin_is_terminal: bool,
 }

@@ -1,0 +1,516 @@
+//! What a request asks for: the URL and the method as group, version, resource, name, sub-resource and verb, and the query
+//! as options.
+//!
+//! This is the only place that takes paths apart. `server` reads a [`RequestInfo`] of each request; the verbs in `rest`
+//! read the options they know. Nothing here looks at objects or at the registry.
+// Models k8s.io/apiserver/pkg/endpoints/request (RequestInfoFactory) and
+// k8s.io/apimachinery/pkg/apis/meta/{v1,internalversion}/validation.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+
+use super::codec::FieldValidation;
+use super::field::{FieldError, FieldPath};
+use super::status::ApiError;
+use crate::meta::selector::{FieldTerm, Selector, parse_fields};
+use crate::store::Revision;
+
+/// What a request is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestInfo {
+    /// Whether the path names a resource; if not, only `path` and `verb` say something.
+    pub is_resource: bool,
+    /// The path, with its escapes undone.
+    pub path: String,
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; the method in lower case if the
+    /// path names no resource.
+    pub verb: String,
+    /// The API group; empty for the core group.
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The namespace; empty for none or all.
+    pub namespace: String,
+    /// The plural.
+    pub resource: String,
+    /// The sub-resource; empty for the object itself.
+    pub subresource: String,
+    /// The object's name, if the request names one.
+    pub name: String,
+    /// Whether the path (not just a field selector) names the object.
+    pub named_by_path: bool,
+    /// The path from the resource on: resource, name, sub-resource, and whatever follows.
+    pub parts: Vec<String>,
+}
+
+impl RequestInfo {
+    /// Reads a request line. Paths that make no sense as a resource are not resources.
+    pub fn parse(method: &Method, path: &str, query: &Query) -> Self {
+        let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
+        let mut info = Self { verb: method.as_str().to_lowercase(), path: path.clone(), ..Self::default() };
+        let trimmed = path.trim_matches('/');
+        let all: Vec<&str> = if trimmed.is_empty() { vec![] } else { trimmed.split('/').collect() };
+        let (group, mut rest) = match all[..] {
+            ["api", _, _, ..] => ("", &all[1..]),
+            ["apis", group, _, _, ..] => (group, &all[2..]),
+            _ => return info,
+        };
+        info.group = group.to_owned();
+        info.version = rest[0].to_owned();
+        rest = &rest[1..];
+        info.is_resource = true;
+        let mut watch_prefix = false;
+        match rest {
+            ["watch", after @ ..] if !after.is_empty() => {
+                watch_prefix = true;
+                rest = after;
+            }
+            ["watch" | "proxy"] => return Self { is_resource: false, ..info },
+            _ => {}
+        }
+        info.verb = verb(method, watch_prefix).to_owned();
+        if let ["namespaces", namespace, after @ ..] = rest {
+            info.namespace = (*namespace).to_owned();
+            if !after.is_empty() && !["status", "finalize"].contains(&after[0]) {
+                rest = after;
+            }
+        }
+        info.parts = rest.iter().map(|part| (*part).to_owned()).collect();
+        let part = |index: usize| info.parts.get(index).cloned().unwrap_or_default();
+        (info.resource, info.name, info.subresource) = (part(0), part(1), part(2));
+        info.named_by_path = !info.name.is_empty();
+        info.settle_verb(query);
+        info
+    }
+
+    /// A GET without a name is a list or a watch, a DELETE without a name is of the collection.
+    fn settle_verb(&mut self, query: &Query) {
+        if !self.name.is_empty() {
+            return;
+        }
+        match self.verb.as_str() {
+            "get" => {
+                self.verb = if query.flag("watch") == Some(true) { "watch" } else { "list" }.to_owned();
+                let terms = query.get("fieldSelector").and_then(|text| parse_fields(text).ok()).unwrap_or_default();
+                if let Some(name) = exact_name(&terms) {
+                    self.name = name.to_owned();
+                }
+            }
+            "delete" => self.verb = "deletecollection".to_owned(),
+            _ => {}
+        }
+    }
+
+    /// Whether the answer goes on until somebody ends it.
+    pub fn is_long_running(&self) -> bool {
+        self.verb == "watch" || ["log", "exec", "attach", "portforward", "proxy"].contains(&self.subresource.as_str())
+    }
+}
+
+fn verb(method: &Method, watch_prefix: bool) -> &'static str {
+    match *method {
+        _ if watch_prefix => "watch",
+        Method::POST => "create",
+        Method::GET | Method::HEAD => "get",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        _ => "",
+    }
+}
+
+/// The name that a field selector asks for, if it asks for one.
+pub fn exact_name(terms: &[FieldTerm]) -> Option<&str> {
+    terms.iter().find(|term| term.field == "metadata.name" && term.equal).map(|term| term.value.as_str())
+}
+
+/// The parameters of a query, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads what follows the `?`.
+    pub fn parse(text: &str) -> Self {
+        let decode = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let pair = |part: &str| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            (decode(name), decode(value))
+        };
+        Self(text.split('&').filter(|part| !part.is_empty()).map(pair).collect())
+    }
+
+    /// The first value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a parameter.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is set or not; anything but `false` and `0` sets it.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|value| !["false", "0"].contains(&value.to_lowercase().as_str()))
+    }
+
+    /// A parameter that is a whole number. Errors in Go's words.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let invalid = || ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"));
+        text.parse().map(Some).map_err(|_| invalid())
+    }
+
+    /// The text of a parameter; empty if it is missing.
+    pub fn text(&self, name: &str) -> String {
+        self.get(name).unwrap_or_default().to_owned()
+    }
+}
+
+/// What a list, a watch or a deletion of a collection asks for.
+#[derive(Clone, Debug, Default)]
+pub struct ListOptions {
+    /// Which labels.
+    pub labels: Selector,
+    /// Which fields.
+    pub fields: Vec<FieldTerm>,
+    /// How many objects at the most; 0 for all.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub r#continue: String,
+    /// The revision that was asked for; `None` for the newest.
+    pub revision: Option<Revision>,
+    /// Whether it is to be just that revision.
+    pub exact: bool,
+    /// Whether the list had limits on its revision at all.
+    pub not_older_than: bool,
+    /// How long a watch lasts.
+    pub timeout_seconds: Option<u64>,
+    /// Whether a watch tells its progress.
+    pub bookmarks: bool,
+    /// Whether a watch begins with what there is.
+    pub initial_events: Option<bool>,
+}
+
+impl ListOptions {
+    /// Reads the options of a list, or of a watch if `watch` is set.
+    pub fn parse(info: &RequestInfo, query: &Query, watch: bool) -> Result<Self, ApiError> {
+        let labels = Selector::parse(query.get("labelSelector").unwrap_or_default()).map_err(ApiError::bad_request)?;
+        let fields = parse_fields(query.get("fieldSelector").unwrap_or_default()).map_err(ApiError::bad_request)?;
+        let number = |name| query.number(name);
+        let mut options = Self {
+            labels,
+            fields,
+            limit: number("limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0),
+            r#continue: query.text("continue"),
+            revision: revision(query.get("resourceVersion").unwrap_or_default())?,
+            exact: query.get("resourceVersionMatch") == Some("Exact"),
+            not_older_than: query.get("resourceVersionMatch") == Some("NotOlderThan"),
+            timeout_seconds: number("timeoutSeconds")?.and_then(|seconds| u64::try_from(seconds).ok()),
+            bookmarks: query.flag("allowWatchBookmarks") == Some(true),
+            initial_events: query.flag("sendInitialEvents"),
+        };
+        let errors = if watch { options.watch_errors(query) } else { options.list_errors(query) };
+        if !errors.is_empty() {
+            return Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &errors));
+        }
+        options.take_name(info)?;
+        Ok(options)
+    }
+
+    /// A name in the path is a field selector in disguise.
+    fn take_name(&mut self, info: &RequestInfo) -> Result<(), ApiError> {
+        if !info.named_by_path {
+            return Ok(());
+        }
+        if !self.fields.is_empty() && exact_name(&self.fields) != Some(&info.name) {
+            return Err(ApiError::bad_request("fieldSelector metadata.name doesn't match requested name"));
+        }
+        if self.fields.is_empty() {
+            self.fields.push(FieldTerm { field: "metadata.name".to_owned(), equal: true, value: info.name.clone() });
+        }
+        Ok(())
+    }
+
+    fn list_errors(&self, query: &Query) -> Vec<FieldError> {
+        let (field, r#match) = (FieldPath::new("resourceVersionMatch"), query.get("resourceVersionMatch").unwrap_or_default());
+        let mut errors = vec![];
+        if !r#match.is_empty() {
+            if query.get("resourceVersion").unwrap_or_default().is_empty() {
+                errors.push(FieldError::forbidden(&field, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+            }
+            if !self.r#continue.is_empty() {
+                errors.push(FieldError::forbidden(&field, "resourceVersionMatch is forbidden when continue is provided"));
+            }
+            if !["Exact", "NotOlderThan"].contains(&r#match) {
+                errors.push(FieldError::not_supported(&field, r#match, &["Exact", "NotOlderThan", ""]));
+            }
+            if r#match == "Exact" && query.get("resourceVersion") == Some("0") {
+                let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+                errors.push(FieldError::forbidden(&field, why));
+            }
+        }
+        if self.initial_events.is_some() {
+            let why = "sendInitialEvents is forbidden for list";
+            errors.push(FieldError::forbidden(&FieldPath::new("sendInitialEvents"), why));
+        }
+        errors
+    }
+
+    fn watch_errors(&self, query: &Query) -> Vec<FieldError> {
+        let (field, r#match) = (FieldPath::new("resourceVersionMatch"), query.get("resourceVersionMatch").unwrap_or_default());
+        let mut errors = vec![];
+        if self.initial_events.is_some() && r#match != "NotOlderThan" {
+            let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            errors.push(FieldError::forbidden(&field, why));
+        }
+        if !r#match.is_empty() {
+            if self.initial_events.is_none() {
+                let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+                errors.push(FieldError::forbidden(&field, why));
+            }
+            if r#match != "NotOlderThan" {
+                errors.push(FieldError::not_supported(&field, r#match, &["NotOlderThan"]));
+            }
+            if !self.r#continue.is_empty() {
+                errors.push(FieldError::forbidden(&field, "resourceVersionMatch is forbidden when continue is provided"));
+            }
+        }
+        errors
+    }
+}
+
+/// A resource version from outside; `None` for an empty one or `0`, which both mean whatever there is.
+pub fn revision(text: &str) -> Result<Option<Revision>, ApiError> {
+    match text {
+        "" | "0" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            let field = FieldPath::new("resourceVersion");
+            let why = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
+            ApiError::invalid("meta.k8s.io", "ListOptions", "", &[FieldError::invalid(&field, text, why)])
+        }),
+    }
+}
+
+/// What a create, an update or a patch asks for.
+#[derive(Clone, Debug)]
+pub struct WriteOptions {
+    /// Nothing is kept.
+    pub dry_run: bool,
+    /// Who manages the fields that are set; empty if the client did not say.
+    pub field_manager: String,
+    /// How strictly fields are checked.
+    pub field_validation: FieldValidation,
+    /// Whether an apply takes fields from other managers.
+    pub force: Option<bool>,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { dry_run: false, field_manager: String::new(), field_validation: FieldValidation::Warn, force: None }
+    }
+}
+
+impl WriteOptions {
+    /// Reads the options. `kind` names them in errors: `CreateOptions`, `UpdateOptions`, `PatchOptions`.
+    pub fn parse(query: &Query, kind: &str, apply: bool) -> Result<Self, ApiError> {
+        let field_manager = query.text("fieldManager");
+        let mut errors = vec![];
+        if kind == "PatchOptions" {
+            if apply && field_manager.is_empty() {
+                errors.push(FieldError::required(&FieldPath::new("fieldManager"), "is required for apply patch"));
+            }
+            if !apply && query.get("force").is_some() {
+                let why = "may not be specified for non-apply patch";
+                errors.push(FieldError::forbidden(&FieldPath::new("force"), why));
+            }
+        }
+        errors.extend(field_manager_errors(&field_manager));
+        let dry_run = dry_run(query.all("dryRun"), &mut errors);
+        let field_validation = match query.get("fieldValidation").unwrap_or_default() {
+            "Ignore" => FieldValidation::Ignore,
+            "" | "Warn" => FieldValidation::Warn,
+            "Strict" => FieldValidation::Strict,
+            other => {
+                let field = FieldPath::new("fieldValidation");
+                errors.push(FieldError::not_supported(&field, other, &["", "Ignore", "Strict", "Warn"]));
+                FieldValidation::Warn
+            }
+        };
+        if !errors.is_empty() {
+            return Err(ApiError::invalid("meta.k8s.io", kind, "", &errors));
+        }
+        Ok(Self { dry_run, field_manager, field_validation, force: query.flag("force") })
+    }
+}
+
+/// The longest that the name of a field manager may be, in bytes.
+const MAX_FIELD_MANAGER_BYTES: usize = 128;
+
+fn field_manager_errors(manager: &str) -> Vec<FieldError> {
+    let field = FieldPath::new("fieldManager");
+    let mut errors = vec![];
+    if manager.len() > MAX_FIELD_MANAGER_BYTES {
+        errors.push(FieldError::too_long(&field, MAX_FIELD_MANAGER_BYTES));
+    }
+    for (position, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
+        let why = format!("invalid character U+{:04X} (at position {position})", u32::from(c));
+        errors.push(FieldError::invalid(&field, manager, why));
+    }
+    errors
+}
+
+fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Vec<FieldError>) -> bool {
+    let values: Vec<&str> = values.collect();
+    if values.iter().any(|value| *value != "All") {
+        errors.push(FieldError::not_supported(&FieldPath::new("dryRun"), values.clone(), &["All"]));
+    }
+    !values.is_empty()
+}
+
+/// What a deletion asks for; the body of the request, or its query.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DeleteOptions {
+    /// What the body says it is.
+    kind: String,
+    /// How long the object may take to go.
+    pub grace_period_seconds: Option<i64>,
+    /// What the object must be.
+    pub preconditions: Option<Preconditions>,
+    /// The old form of `propagation_policy`.
+    pub orphan_dependents: Option<bool>,
+    /// `Orphan`, `Background` or `Foreground`.
+    pub propagation_policy: Option<String>,
+    dry_run: Vec<String>,
+}
+
+/// What an object must be for a write to happen.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Preconditions {
+    /// Its UID.
+    pub uid: Option<String>,
+    /// Its resource version.
+    pub resource_version: Option<String>,
+}
+
+impl DeleteOptions {
+    /// Reads the options from the query.
+    pub fn from_query(query: &Query) -> Result<Self, ApiError> {
+        Self {
+            grace_period_seconds: query.number("gracePeriodSeconds")?,
+            orphan_dependents: query.flag("orphanDependents"),
+            propagation_policy: query.get("propagationPolicy").filter(|text| !text.is_empty()).map(str::to_owned),
+            dry_run: query.all("dryRun").map(str::to_owned).collect(),
+            ..Self::default()
+        }
+        .checked()
+    }
+
+    /// Reads the options from a body that was made JSON.
+    pub fn from_body(body: serde_json::Value) -> Result<Self, ApiError> {
+        let options: Self = serde_json::from_value(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        if !["", "DeleteOptions"].contains(&options.kind.as_str()) {
+            let message = format!("no kind {:?} is registered for the internal version of group \"meta.k8s.io\"", options.kind);
+            return Err(ApiError::bad_request(message));
+        }
+        options.checked()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_dry_run(&self) -> bool {
+        !self.dry_run.is_empty()
+    }
+
+    fn checked(self) -> Result<Self, ApiError> {
+        let mut errors = vec![];
+        let field = FieldPath::new("propagationPolicy");
+        if let Some(policy) = &self.propagation_policy {
+            if self.orphan_dependents.is_some() {
+                let why = "orphanDependents and deletionPropagation cannot be both set";
+                errors.push(FieldError::invalid(&field, policy.as_str(), why));
+            }
+            if !["Foreground", "Background", "Orphan"].contains(&policy.as_str()) {
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                errors.push(FieldError::not_supported(&field, policy.as_str(), &supported));
+            }
+        }
+        dry_run(self.dry_run.iter().map(String::as_str), &mut errors);
+        if errors.is_empty() { Ok(self) } else { Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &errors)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(method: &str, target: &str) -> RequestInfo {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        RequestInfo::parse(&method.parse().unwrap(), path, &Query::parse(query))
+    }
+
+    #[test]
+    fn paths_and_methods_become_verbs_on_resources() {
+        // (request, verb, group, version, namespace, resource, name, sub-resource)
+        let cases = [
+            ("GET /api/v1/pods", "list", "", "v1", "", "pods", "", ""),
+            ("GET /api/v1/pods?watch=1", "watch", "", "v1", "", "pods", "", ""),
+            ("GET /api/v1/pods?watch=false", "list", "", "v1", "", "pods", "", ""),
+            ("GET /api/v1/watch/namespaces/a/pods", "watch", "", "v1", "a", "pods", "", ""),
+            ("GET /api/v1/namespaces", "list", "", "v1", "", "namespaces", "", ""),
+            ("GET /api/v1/namespaces/a", "get", "", "v1", "a", "namespaces", "a", ""),
+            ("PUT /api/v1/namespaces/a/finalize", "update", "", "v1", "a", "namespaces", "a", "finalize"),
+            ("GET /api/v1/namespaces/a/pods", "list", "", "v1", "a", "pods", "", ""),
+            ("HEAD /api/v1/namespaces/a/pods/w/", "get", "", "v1", "a", "pods", "w", ""),
+            ("POST /api/v1/namespaces/a/pods/w/exec?command=ls", "create", "", "v1", "a", "pods", "w", "exec"),
+            ("DELETE /apis/apps/v1/namespaces/a/deployments", "deletecollection", "apps", "v1", "a", "deployments", "", ""),
+            ("DELETE /apis/apps/v1/namespaces/a/deployments/d", "delete", "apps", "v1", "a", "deployments", "d", ""),
+            ("PATCH /apis/apps/v1/namespaces/a/deployments/d/scale", "patch", "apps", "v1", "a", "deployments", "d", "scale"),
+            ("GET /api/v1/pods?fieldSelector=metadata.name%3Dw", "list", "", "v1", "", "pods", "w", ""),
+        ];
+        for (request, verb, group, version, namespace, resource, name, subresource) in cases {
+            let (method, target) = request.split_once(' ').unwrap();
+            let info = parse(method, target);
+            let got = [&info.verb, &info.group, &info.version, &info.namespace, &info.resource, &info.name, &info.subresource];
+            assert_eq!(got, [verb, group, version, namespace, resource, name, subresource], "{request}");
+            assert!(info.is_resource, "{request}");
+        }
+        for path in ["/", "/api", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/version", "/no/such/path"] {
+            assert!(!parse("GET", path).is_resource, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_subresource_is_kept() {
+        let info = parse("GET", "/api/v1/namespaces/a/services/s:80/proxy/x/y");
+        assert_eq!(info.parts, ["services", "s:80", "proxy", "x", "y"]);
+    }
+
+    #[test]
+    fn options_that_contradict_are_refused_in_kubernetes_words() {
+        let error = |query: &str, watch: bool| {
+            ListOptions::parse(&RequestInfo::default(), &Query::parse(query), watch).unwrap_err().to_string()
+        };
+        assert!(error("resourceVersionMatch=Exact", false).contains("resourceVersionMatch is forbidden unless resourceVersion is provided"));
+        assert!(error("sendInitialEvents=true", true).contains("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        assert!(error("limit=x", false).contains("strconv.ParseInt: parsing \"x\": invalid syntax"));
+        let error = WriteOptions::parse(&Query::parse("dryRun=Some"), "CreateOptions", false).unwrap_err();
+        assert_eq!(error.code(), 422);
+        let error = DeleteOptions::from_query(&Query::parse("propagationPolicy=Maybe")).unwrap_err().to_string();
+        assert!(error.contains("supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\""), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_request_line_makes_the_parsers_panic(path in "[/a-z%0-9:. é]{0,40}", query in ".{0,40}") {
+            let query = Query::parse(&query);
+            let info = RequestInfo::parse(&Method::GET, &path, &query);
+            let _ = ListOptions::parse(&info, &query, true);
+            let _ = WriteOptions::parse(&query, "PatchOptions", true);
+            let _ = DeleteOptions::from_query(&query);
+        }
+    }
+}

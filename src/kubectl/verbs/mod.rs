@@ -1,0 +1,27 @@
+//! The verbs, one file each, and their table.
+
+mod version;
+
+use super::command::{Group, Verb};
+
+const BEGINNER: &[&dyn Verb] = &[];
+const INTERMEDIATE: &[&dyn Verb] = &[];
+const DEPLOY: &[&dyn Verb] = &[];
+const CLUSTER: &[&dyn Verb] = &[];
+const TROUBLESHOOTING: &[&dyn Verb] = &[];
+const ADVANCED: &[&dyn Verb] = &[];
+const SETTINGS: &[&dyn Verb] = &[];
+const OTHER: &[&dyn Verb] = &[&version::Version];
+
+/// Every verb, in the groups and the order in which `kubectl` lists them.
+pub static GROUPS: &[Group] = &[
+    Group { title: "Basic Commands (Beginner):", verbs: BEGINNER },
+    Group { title: "Basic Commands (Intermediate):", verbs: INTERMEDIATE },
+    Group { title: "Deploy Commands:", verbs: DEPLOY },
+    Group { title: "Cluster Management Commands:", verbs: CLUSTER },
+    Group { title: "Troubleshooting and Debugging Commands:", verbs: TROUBLESHOOTING },
+    Group { title: "Advanced Commands:", verbs: ADVANCED },
+    Group { title: "Settings Commands:", verbs: SETTINGS },
+    Group { title: "Subcommands provided by plugins:", verbs: &[] },
+    Group { title: "Other Commands:", verbs: OTHER },
+];
