@@ -206,7 +206,7 @@ fn invalid(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::field::{FieldError, Path};
+    use crate::api::field::{FieldError, FieldPath as Path};
     use crate::api::status::{ApiError, GroupResource};
 
     #[test]
