@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::auth::{UserInfo, impersonated};
-use super::codec::{self, MediaType};
+use super::codec;
 use super::negotiate::{self, Output};
 use super::registry::KindRef;
 use super::request::{DeleteOptions, ListOptions, Query, RequestInfo, WriteOptions};
@@ -77,6 +77,11 @@ async fn answer(
         return endpoints::answer(server, &incoming);
     }
     let info = &incoming.info;
+    if info.group.is_empty() && info.resource == "bindings" && info.verb == "create" && info.parts.len() == 1 {
+        if let Some(pods) = server.rest().registry().resource("", "v1", "pods") {
+            return subresources::bind(server, &incoming, pods, request).await;
+        }
+    }
     let Some(kind) = server.rest().registry().resource(&info.group, &info.version, &info.resource) else {
         return Ok(endpoints::no_such_path());
     };
@@ -208,10 +213,4 @@ pub(super) async fn read(request: Request<Body>) -> Result<Bytes, ApiError> {
         }
         Err(error) => Err(ApiError::bad_request(error.to_string())),
     }
-}
-
-/// A body in JSON, whatever form it came in.
-pub(super) async fn read_as(incoming: &Incoming, request: Request<Body>) -> Result<(Bytes, MediaType), ApiError> {
-    let media = negotiate::input(&incoming.headers)?;
-    Ok((read(request).await?, media))
 }

@@ -145,6 +145,15 @@ pub trait Kind: Send + Sync + 'static {
     fn validate_status_update(_new: &Self::Object, _old: &Self::Object) -> Vec<FieldError> {
         vec![]
     }
+    /// What is wrong with a change through a sub-resource that may change what updates may not: `finalize`,
+    /// `ephemeralcontainers`, `resize`. Only what the sub-resource is for differs from the old object.
+    fn validate_subresource_update(
+        _subresource: &str,
+        _new: &Self::Object,
+        _old: &Self::Object,
+    ) -> Vec<FieldError> {
+        vec![]
+    }
     /// What is wrong with the name; a DNS subdomain unless the kind says otherwise. `prefix` is true for a generateName.
     fn validate_name(name: &str, prefix: bool) -> Vec<String> {
         crate::meta::names::dns1123_subdomain(name, prefix)
@@ -372,6 +381,13 @@ pub trait DynKind: Send + Sync {
     fn validate_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
     /// See [`Kind::validate_status_update`].
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
+    /// See [`Kind::validate_subresource_update`].
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError>;
     /// See [`Kind::validate_name`].
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String>;
     /// See [`Kind::warnings`].
@@ -400,6 +416,10 @@ pub trait DynKind: Send + Sync {
     fn row(&self, object: &dyn Object, now: Timestamp) -> Vec<Cell>;
     /// Adds the kind's OpenAPI schema, with descriptions, to `generator`; `None` for custom resources.
     fn json_schema(&self, generator: &mut SchemaGenerator) -> Option<schemars::Schema>;
+    /// The schema of a custom resource as OpenAPI v3 has it; `None` for built-in kinds.
+    fn open_api(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// A built-in kind in its object-safe form.
@@ -480,6 +500,14 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError> {
         K::validate_status_update(own::<K>(new), own::<K>(old))
+    }
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError> {
+        K::validate_subresource_update(subresource, own::<K>(new), own::<K>(old))
     }
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
         K::validate_name(name, prefix)

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::codec::FieldValidation;
 use super::field::{FieldError, FieldPath};
-use super::status::ApiError;
+use super::status::{ApiError, GroupResource};
 use crate::meta::selector::{FieldTerm, Selector, parse_fields};
 use crate::store::Revision;
 
@@ -396,7 +396,37 @@ pub struct Preconditions {
     pub resource_version: Option<String>,
 }
 
+impl Preconditions {
+    /// Refuses an object that is another than the one that was meant. `metadata` is the object's own.
+    pub fn check(&self, kind: &GroupResource, name: &str, metadata: &serde_json::Value) -> Result<(), ApiError> {
+        let have = |field: &str| metadata.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let (uid, version) = (have("uid"), have("resourceVersion"));
+        if let Some(asked) = self.uid.as_deref().filter(|asked| *asked != uid) {
+            let why = format!(
+                "the UID in the precondition ({asked}) does not match the UID in record ({uid}). The object might have been \
+                 deleted and then recreated"
+            );
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        if let Some(asked) = self.resource_version.as_deref().filter(|asked| *asked != version) {
+            let why = format!(
+                "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record ({version}). \
+                 The object might have been modified"
+            );
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        Ok(())
+    }
+}
+
 impl DeleteOptions {
+    /// Keeps nothing if the request says so, whatever the options say.
+    pub fn set_dry_run(&mut self, dry_run: bool) {
+        if dry_run && self.dry_run.is_empty() {
+            self.dry_run.push("All".to_owned());
+        }
+    }
+
     /// Reads the options from the query.
     pub fn from_query(query: &Query) -> Result<Self, ApiError> {
         Self {

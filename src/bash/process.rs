@@ -129,8 +129,9 @@ impl Signals {
     /// Waits for a signal that ends the process.
     pub async fn fatal(&self) -> i32 {
         let mut changes = self.state.subscribe();
-        match changes.wait_for(|state| state.fatal.is_some()).await {
-            Ok(state) => state.fatal.unwrap_or(signal::KILL),
+        let fatal = changes.wait_for(|state| state.fatal.is_some()).await.map(|state| state.fatal);
+        match fatal {
+            Ok(number) => number.unwrap_or(signal::KILL),
             Err(_) => std::future::pending().await,
         }
     }

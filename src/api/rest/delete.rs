@@ -236,23 +236,8 @@ fn set_finalizers(call: &Call, options: &DeleteOptions, meta: &mut ObjectMeta) {
 fn check_preconditions(call: &Call, meta: &ObjectMeta, options: &DeleteOptions) -> Result<(), ApiError> {
     let Some(preconditions) = &options.preconditions else { return Ok(()) };
     // The real server names the kind here, not the resource.
-    let resource = GroupResource::new(&call.info().group, &call.info().kind);
-    let (uid, version) = (meta.uid.as_deref().unwrap_or_default(), meta.resource_version.as_deref().unwrap_or_default());
-    if let Some(asked) = preconditions.uid.as_deref().filter(|asked| *asked != uid) {
-        let why = format!(
-            "the UID in the precondition ({asked}) does not match the UID in record ({uid}). The object might have been \
-             deleted and then recreated"
-        );
-        return Err(ApiError::conflict(&resource, &call.name, &why));
-    }
-    if let Some(asked) = preconditions.resource_version.as_deref().filter(|asked| *asked != version) {
-        let why = format!(
-            "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record ({version}). The \
-             object might have been modified"
-        );
-        return Err(ApiError::conflict(&resource, &call.name, &why));
-    }
-    Ok(())
+    let kind = GroupResource::new(&call.info().group, &call.info().kind);
+    preconditions.check(&kind, &call.name, &json!({"uid": meta.uid, "resourceVersion": meta.resource_version}))
 }
 
 /// The Status that tells which object is gone.

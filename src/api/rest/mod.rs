@@ -17,6 +17,8 @@ mod metadata;
 mod patch;
 mod present;
 mod update;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use call::{Call, Content, Page, Reply, Rest};

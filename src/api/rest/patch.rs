@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::call::{Call, Reply, Rest};
 use super::update::Change;
-use crate::api::codec::Target;
+use crate::api::codec::{self, FieldValidation, MediaType, Target};
+use crate::api::managed_fields;
 use crate::api::patch;
 use crate::api::request::WriteOptions;
 use crate::api::status::ApiError;
@@ -49,7 +50,7 @@ impl Rest {
     }
 
     /// What a patch makes of an object.
-    pub(super) fn patched(
+    pub fn patched(
         &self,
         call: &Call,
         options: &WriteOptions,
@@ -59,11 +60,30 @@ impl Rest {
     ) -> Result<Change, ApiError> {
         let info = call.info();
         let PatchType::Of(patch_type) = patch_type else {
-            return Err(ApiError::unsupported_media_type("server-side apply is not there yet"));
+            return self.applied(call, options, body, before);
         };
         let before = before.ok_or_else(|| call.not_found())?;
         let target = Target::of(info);
         let patched = patch::apply(&target, before.clone(), body, patch_type, options.field_validation)?;
         Ok(Change { value: patched.value, managed: false, warnings: patched.warnings })
+    }
+
+    /// What a server-side apply makes of an object, or of nothing.
+    fn applied(&self, call: &Call, options: &WriteOptions, body: &[u8], before: Option<&Value>) -> Result<Change, ApiError> {
+        let config = codec::parse(body, MediaType::Yaml)
+            .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
+        let by = self.manager(call, options);
+        let value = managed_fields::apply(call.info(), before, config, &by, options.force == Some(true))?;
+        let repeated = if options.field_validation == FieldValidation::Ignore { vec![] } else { codec::repeated_fields(body) };
+        if options.field_validation == FieldValidation::Strict && !repeated.is_empty() {
+            let repeated = repeated.join(", ");
+            return Err(ApiError::bad_request(format!("error strict decoding YAML: {repeated}")));
+        }
+        if before.is_none() && value.pointer("/metadata/uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty()) {
+            let uid = value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+            let why = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(ApiError::conflict(&call.resource(), &call.name, &why));
+        }
+        Ok(Change { value, managed: true, warnings: repeated })
     }
 }

@@ -88,7 +88,11 @@ impl Presenter {
     }
 
     fn list(&self, page: &Page) -> Bytes {
-        let mut metadata = format!("{{\"resourceVersion\":\"{}\"", page.revision);
+        // Only what is computed has no revision.
+        let mut metadata = match page.revision {
+            0 => "{".to_owned(),
+            revision => format!("{{\"resourceVersion\":\"{revision}\""),
+        };
         if !page.r#continue.is_empty() {
             metadata.push_str(&format!(",\"continue\":\"{}\"", page.r#continue));
         }
