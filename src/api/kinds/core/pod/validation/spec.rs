@@ -449,3 +449,128 @@ fn validate_env_files(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
     }
     errors
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::refused;
+
+    /// A pod whose spec has these lines besides one container, and what it is refused with.
+    fn check(spec: &str, expected: &str) {
+        let containers = if spec.contains("containers:") { "" } else { "  containers: [{name: web, image: nginx}]\n" };
+        let yaml = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: default}}\nspec:\n{containers}{spec}\n");
+        assert_eq!(refused(&yaml), expected, "{spec}");
+    }
+
+    #[test]
+    fn a_pod_is_refused_in_the_words_of_a_real_cluster() {
+        check("  containers: []", "spec.containers: Required value");
+        check("  containers: [{name: web}]", "spec.containers[0].image: Required value");
+        check(
+            "  restartPolicy: Sometimes\n  containers: [{name: web, image: nginx, imagePullPolicy: Maybe}]",
+            "spec.containers[0].imagePullPolicy: Unsupported value: \"Maybe\": supported values: \"Always\", \"IfNotPresent\", \
+             \"Never\"\nspec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \
+             \"Never\"",
+        );
+        check(
+            "  containers:
+  - {name: Web, image: nginx}
+  - {name: web, image: nginx}
+  - name: web
+    image: nginx
+    ports: [{containerPort: 700000}]
+    resources: {requests: {cpu: 2}, limits: {cpu: 1}}
+    volumeMounts: [{name: nodata, mountPath: /data}]",
+            "spec.containers[0].name: Invalid value: \"Web\": a lowercase RFC 1123 label must consist of lower case alphanumeric \
+             characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex \
+             used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')\n\
+             spec.containers[2].ports[0].containerPort: Invalid value: 700000: must be between 1 and 65535, inclusive\n\
+             spec.containers[2].volumeMounts[0].name: Not found: \"nodata\"\n\
+             spec.containers[2].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1\n\
+             spec.containers[2].name: Duplicate value: \"web\"",
+        );
+    }
+
+    #[test]
+    fn each_part_of_a_spec_says_what_is_wrong() {
+        check("  dnsPolicy: Own", "spec.dnsPolicy: Unsupported value: \"Own\": supported values: \"ClusterFirstWithHostNet\", \
+               \"ClusterFirst\", \"Default\", \"None\"");
+        check("  dnsPolicy: None", "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None");
+        check("  activeDeadlineSeconds: 0", "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive");
+        check("  hostname: a.b", "spec.hostname: Invalid value: \"a.b\": must not contain dots");
+        check("  securityContext: {runAsUser: -1}", "spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive");
+        check(
+            "  tolerations: [{key: a, operator: Exists, value: b}]",
+            "spec.tolerations[0].operator: Invalid value: \"b\": value must be empty when `operator` is 'Exists'",
+        );
+        check(
+            "  topologySpreadConstraints: [{maxSkew: 0, topologyKey: zone, whenUnsatisfiable: Perhaps}]",
+            "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero\n\
+             spec.topologySpreadConstraints[0].whenUnsatisfiable: Unsupported value: \"Perhaps\": supported values: \
+             \"DoNotSchedule\", \"ScheduleAnyway\"",
+        );
+        check(
+            "  affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}",
+            "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must \
+             have at least one node selector term",
+        );
+        check("  volumes: [{name: a, secret: {}}]", "spec.volumes[0].secret.secretName: Required value");
+        check("  volumes: [{name: a}, {name: a}]", "spec.volumes[1].name: Duplicate value: \"a\"");
+        check(
+            "  volumes: [{name: a, emptyDir: {}, hostPath: {path: /x}}]",
+            "spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type",
+        );
+        check(
+            "  volumes: [{name: a, configMap: {name: c, items: [{key: k, path: ../up}]}}]",
+            "spec.volumes[0].configMap.items[0].path: Invalid value: \"../up\": must not contain '..'",
+        );
+    }
+
+    #[test]
+    fn each_part_of_a_container_says_what_is_wrong() {
+        let container = |rest: &str| format!("  containers: [{{name: web, image: nginx, {rest}}}]");
+        let at = "spec.containers[0]";
+        check(&container("env: [{name: ''}]"), &format!("{at}.env[0].name: Required value"));
+        check(
+            &container("env: [{name: A, value: b, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]"),
+            &format!("{at}.env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty"),
+        );
+        check(
+            &container("env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.nowhere}}}]"),
+            &format!(
+                "{at}.env[0].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.nowhere\": error converting fieldPath: field \
+                 label not supported: spec.nowhere"
+            ),
+        );
+        check(
+            &container("livenessProbe: {periodSeconds: -1, exec: {command: []}}"),
+            &format!(
+                "{at}.livenessProbe.exec.command: Required value\n{at}.livenessProbe.periodSeconds: Invalid value: -1: must be \
+                 greater than or equal to 0"
+            ),
+        );
+        check(&container("readinessProbe: {}"), &format!("{at}.readinessProbe: Required value: must specify a handler type"));
+        check(
+            &container("startupProbe: {tcpSocket: {port: 80}, successThreshold: 2}"),
+            &format!("{at}.startupProbe.successThreshold: Invalid value: 2: must be 1"),
+        );
+        check(&container("ports: [{containerPort: 0}]"), &format!("{at}.ports[0].containerPort: Required value"));
+        check(
+            &container("resources: {limits: {gpu: 1}}"),
+            &format!(
+                "{at}.resources.limits[gpu]: Invalid value: \"gpu\": must be a standard resource type or fully qualified\n\
+                 {at}.resources.limits[gpu]: Invalid value: \"gpu\": must be a standard resource for containers\n\
+                 {at}.resources.requests[gpu]: Invalid value: \"gpu\": must be a standard resource type or fully qualified\n\
+                 {at}.resources.requests[gpu]: Invalid value: \"gpu\": must be a standard resource for containers"
+            ),
+        );
+        check(
+            "  containers: [{name: web, image: nginx}]\n  initContainers: [{name: web, image: b, livenessProbe: {tcpSocket: {port: 1}}}]",
+            "spec.initContainers[0].name: Duplicate value: \"web\"\nspec.initContainers[0].livenessProbe: Forbidden: may not be \
+             set for init containers without restartPolicy=Always",
+        );
+        check(
+            "  containers: [{name: web, image: ' nginx'}]",
+            "spec.containers[0].image: Invalid value: \" nginx\": must not have leading or trailing whitespace",
+        );
+    }
+}
