@@ -18,6 +18,7 @@ pub mod client;
 pub mod clock;
 pub mod events;
 pub mod informer;
+pub mod kubelet;
 pub mod meta;
 pub mod net;
 pub mod network;
