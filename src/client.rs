@@ -12,17 +12,10 @@ use axum::body::Body as ServerBody;
 use http::{HeaderValue, Request, Response, header};
 use kube::client::Body as ClientBody;
 use tower::Service;
-use tower::util::BoxCloneSyncService;
 
 use crate::api::auth::UserInfo;
+pub use crate::api::server::{ApiService, CAUSE_HEADER};
 use crate::store::Revision;
-
-/// The API server as its in-process callers see it. The caller's [`UserInfo`] is in the request's extensions.
-pub type ApiService =
-    BoxCloneSyncService<Request<ServerBody>, Response<ServerBody>, std::convert::Infallible>;
-
-/// The header in which a component says which revision made it act. The server believes it of in-process callers only.
-pub const CAUSE_HEADER: &str = "x-k8s-learn-cause";
 
 tokio::task_local! {
     static CAUSE: Revision;

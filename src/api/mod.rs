@@ -9,13 +9,27 @@
 pub mod admission;
 pub mod allocations;
 pub mod auth;
+pub mod bootstrap;
 pub mod codec;
+pub mod discovery;
+mod endpoints;
 pub mod field;
+mod handler;
+mod health;
 pub mod kind;
 pub mod kinds;
+pub mod managed_fields;
+mod metrics;
+pub mod negotiate;
+pub mod openapi;
+pub mod patch;
 pub mod registry;
+pub mod request;
+pub mod rest;
 pub mod schema;
+pub mod server;
 pub mod status;
+mod subresources;
 pub mod table;
 #[cfg(test)]
 pub mod testing;

@@ -10,8 +10,9 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
+use super::codec::FieldValidation;
 use super::field::{FieldError, FieldPath};
-use super::status::ApiError;
+use super::status::{ApiError, GroupResource};
 use crate::meta::selector::{FieldTerm, Selector, parse_fields};
 use crate::store::Revision;
 
@@ -292,29 +293,23 @@ pub fn revision(text: &str) -> Result<Option<Revision>, ApiError> {
     }
 }
 
-/// How strictly unknown and repeated fields are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strictness {
-    /// Dropped without a word.
-    Ignore,
-    /// Dropped with a warning.
-    #[default]
-    Warn,
-    /// Refused.
-    Strict,
-}
-
 /// What a create, an update or a patch asks for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct WriteOptions {
     /// Nothing is kept.
     pub dry_run: bool,
     /// Who manages the fields that are set; empty if the client did not say.
     pub field_manager: String,
     /// How strictly fields are checked.
-    pub field_validation: Strictness,
+    pub field_validation: FieldValidation,
     /// Whether an apply takes fields from other managers.
     pub force: Option<bool>,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { dry_run: false, field_manager: String::new(), field_validation: FieldValidation::Warn, force: None }
+    }
 }
 
 impl WriteOptions {
@@ -334,13 +329,13 @@ impl WriteOptions {
         errors.extend(field_manager_errors(&field_manager));
         let dry_run = dry_run(query.all("dryRun"), &mut errors);
         let field_validation = match query.get("fieldValidation").unwrap_or_default() {
-            "Ignore" => Strictness::Ignore,
-            "" | "Warn" => Strictness::Warn,
-            "Strict" => Strictness::Strict,
+            "Ignore" => FieldValidation::Ignore,
+            "" | "Warn" => FieldValidation::Warn,
+            "Strict" => FieldValidation::Strict,
             other => {
                 let field = FieldPath::new("fieldValidation");
                 errors.push(FieldError::not_supported(&field, other, &["", "Ignore", "Strict", "Warn"]));
-                Strictness::Warn
+                FieldValidation::Warn
             }
         };
         if !errors.is_empty() {
@@ -401,7 +396,37 @@ pub struct Preconditions {
     pub resource_version: Option<String>,
 }
 
+impl Preconditions {
+    /// Refuses an object that is another than the one that was meant. `metadata` is the object's own.
+    pub fn check(&self, kind: &GroupResource, name: &str, metadata: &serde_json::Value) -> Result<(), ApiError> {
+        let have = |field: &str| metadata.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let (uid, version) = (have("uid"), have("resourceVersion"));
+        if let Some(asked) = self.uid.as_deref().filter(|asked| *asked != uid) {
+            let why = format!(
+                "the UID in the precondition ({asked}) does not match the UID in record ({uid}). The object might have been \
+                 deleted and then recreated"
+            );
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        if let Some(asked) = self.resource_version.as_deref().filter(|asked| *asked != version) {
+            let why = format!(
+                "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record ({version}). \
+                 The object might have been modified"
+            );
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        Ok(())
+    }
+}
+
 impl DeleteOptions {
+    /// Keeps nothing if the request says so, whatever the options say.
+    pub fn set_dry_run(&mut self, dry_run: bool) {
+        if dry_run && self.dry_run.is_empty() {
+            self.dry_run.push("All".to_owned());
+        }
+    }
+
     /// Reads the options from the query.
     pub fn from_query(query: &Query) -> Result<Self, ApiError> {
         Self {

@@ -55,6 +55,12 @@ impl ApiError {
         }))
     }
 
+    /// The refusal as the JSON that is sent.
+    pub fn to_json(&self) -> bytes::Bytes {
+        let value = serde_json::to_value(&self.0).expect("a Status has string keys only");
+        super::codec::encode_value(&super::codec::Target::named("", "v1", "Status"), &value)
+    }
+
     /// The HTTP status code.
     pub fn code(&self) -> u16 {
         self.0.code.and_then(|code| u16::try_from(code).ok()).unwrap_or(500)

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::call::{Call, Content, Reply, Rest, store_error};
 use super::metadata;
+use super::update::Change;
 use crate::api::admission::{AdmissionRequest, Operation};
-use crate::api::codec::{self, MediaType};
+use crate::api::codec::{self, MediaType, Target};
 use crate::api::kind::Object;
-use crate::api::managed_fields::{self, Manager};
+use crate::api::managed_fields::{self, By};
 use crate::api::request::WriteOptions;
 use crate::api::status::ApiError;
 use crate::store::{Compare, Op, Txn};
@@ -27,10 +28,15 @@ impl Rest {
         Ok(self.create_value(call, options, decoded.value)?.warn(decoded.warnings))
     }
 
-    /// Creates an object that was decoded already. A value with managers recorded keeps them (an apply).
+    /// Creates an object that was decoded already.
     pub fn create_value(&self, call: &Call, options: &WriteOptions, value: Value) -> Result<Reply, ApiError> {
-        let mut warnings = vec![];
-        let mut object = self.new_object(call, options, value, &mut warnings)?;
+        self.create_changed(call, options, Change { value, ..Change::default() })
+    }
+
+    /// Creates an object of a body or of an apply.
+    pub(super) fn create_changed(&self, call: &Call, options: &WriteOptions, new: Change) -> Result<Reply, ApiError> {
+        let mut warnings = new.warnings;
+        let mut object = self.new_object(call, options, new.value, new.managed, &mut warnings)?;
         self.admit(call, Operation::Create, Some(&mut *object), None, options.dry_run, &mut warnings)?;
         dedup_owners(object.meta_mut(), &mut warnings, true);
         let generated = object.meta().name.as_deref().unwrap_or_default().is_empty()
@@ -52,13 +58,13 @@ impl Rest {
         call: &Call,
         options: &WriteOptions,
         mut value: Value,
+        managed: bool,
         warnings: &mut Vec<String>,
     ) -> Result<Box<dyn Object>, ApiError> {
         let info = call.info();
         if info.traits.status && !info.rules.status_at_create {
             value.as_object_mut().map(|object| object.remove("status"));
         }
-        let applied = value.pointer("/metadata/managedFields/0/operation").is_some_and(|operation| operation == "Apply");
         let mut object = call.kind.decode(value)?;
         let meta = object.meta_mut();
         wipe_system_fields(meta);
@@ -69,7 +75,7 @@ impl Rest {
         meta.resource_version = None;
         dedup_owners(meta, warnings, false);
         call.kind.default(&mut *object);
-        if !applied {
+        if !managed {
             let manager = self.manager(call, options);
             record_manager(call, None, &mut *object, &manager)?;
         }
@@ -118,7 +124,7 @@ impl Rest {
         if options.dry_run {
             return match self.store().get(&key) {
                 Some(kv) => Err(self.already_exists(call, &name, &kv.value)),
-                None => Ok(codec::encode_value(info, &value)),
+                None => Ok(codec::encode_value(&Target::of(info), &value)),
             };
         }
         let lease = info.rules.ttl_seconds.map(|ttl| self.lease(ttl)).transpose()?.unwrap_or(0);
@@ -163,13 +169,13 @@ impl Rest {
     }
 
     /// Who manages the fields that this call sets.
-    pub(super) fn manager(&self, call: &Call, options: &WriteOptions) -> Manager {
-        let name = if options.field_manager.is_empty() { call.agent.clone() } else { options.field_manager.clone() };
-        Manager { name, operation: "Update", subresource: call.subresource.clone(), time: self.now_in_seconds() }
+    pub(super) fn manager<'a>(&self, call: &'a Call, options: &'a WriteOptions) -> By<'a> {
+        let manager = if options.field_manager.is_empty() { &call.agent } else { &options.field_manager };
+        By { manager, subresource: &call.subresource, now: self.now_in_seconds() }
     }
 
     /// The changing step of admission.
-    pub(super) fn admit(
+    pub fn admit(
         &self,
         call: &Call,
         operation: Operation,
@@ -185,7 +191,7 @@ impl Rest {
     }
 
     /// The judging step of admission.
-    pub(super) fn judge(
+    pub fn judge(
         &self,
         call: &Call,
         operation: Operation,
@@ -223,7 +229,7 @@ fn admission_request<'a>(
 }
 
 /// Records who manages which fields, from the difference between two states.
-pub(super) fn record_manager(call: &Call, old: Option<&Value>, new: &mut dyn Object, by: &Manager) -> Result<(), ApiError> {
+pub(super) fn record_manager(call: &Call, old: Option<&Value>, new: &mut dyn Object, by: &By<'_>) -> Result<(), ApiError> {
     let mut value = new.to_value();
     managed_fields::update(call.info(), old, &mut value, by);
     let entries = value.pointer_mut("/metadata/managedFields").map(Value::take).unwrap_or_default();

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Content, Page, Reply, Rest, store_error, too_large_revision};
 use super::facts::Selection;
+use crate::api::codec::{self, Target};
+use crate::api::kind::Object;
 use crate::api::request::{ListOptions, exact_name};
 use crate::api::status::ApiError;
 use crate::store::{KeyRange, KeyValue, RangeRequest, RangeResponse, StoreError};
@@ -24,12 +26,17 @@ struct ContinueToken {
 /// The objects of a page with what tells of the rest.
 pub(super) struct Found {
     pub(super) kvs: Vec<Arc<KeyValue>>,
-    page: Page,
+    pub(super) page: Page,
 }
 
 impl Rest {
     /// Lists the objects that the options select.
     pub fn list(&self, call: &Call, options: &ListOptions) -> Result<Reply, ApiError> {
+        if let Some(objects) = call.kind.computed() {
+            let bytes = |object: Box<dyn Object>| codec::encode_value(&Target::of(call.info()), &object.to_value());
+            let page = Page { items: objects.into_iter().map(bytes).collect(), ..Page::default() };
+            return Ok(Reply::new(200, Content::List(page)));
+        }
         let Found { kvs, mut page } = self.find(call, options)?;
         page.items = kvs.iter().map(|kv| self.bytes(&*call.kind, kv)).collect::<Result<_, _>>()?;
         Ok(Reply::new(200, Content::List(page)))

@@ -17,9 +17,11 @@ mod metadata;
 mod patch;
 mod present;
 mod update;
+#[cfg(test)]
+mod tests;
 mod watch;
 
-pub use call::{Call, Reply, Rest};
+pub use call::{Call, Content, Page, Reply, Rest};
 pub use patch::PatchType;
-pub use present::{Output, Presenter};
+pub use present::{Presenter, add_warnings, refused, written};
 pub use update::Change;

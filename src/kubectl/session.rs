@@ -1,0 +1,218 @@
+//! What a verb runs in: streams, files, environment, clock, the kubeconfig that was asked for.
+//!
+//! `program.rs` builds one [`Session`] a call of kubectl. Verbs get a shared reference; everything in it may be used from
+//! several futures at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{Mutex, OnceCell};
+
+use super::client::Client;
+use super::error::{KubectlError, Result};
+use super::factory::Factory;
+use super::mapper::Mapper;
+use super::network::Network;
+use super::writer::SharedWriter;
+use crate::bash::{Files, FilesError, Terminal};
+use crate::clock::Clock;
+use crate::seed::Seed;
+
+/// One call of kubectl.
+pub struct Session {
+    /// Standard output.
+    pub out: Output,
+    /// Standard error.
+    pub err: Output,
+    stdin: Mutex<Option<Box<dyn AsyncRead + Send + Unpin>>>,
+    /// Whether standard input is a terminal.
+    pub stdin_is_terminal: bool,
+    /// The terminal, if standard output is one.
+    pub terminal: Option<Terminal>,
+    /// The exported variables.
+    pub env: BTreeMap<String, String>,
+    /// The working directory, absolute.
+    pub cwd: String,
+    /// The file system.
+    pub files: Arc<dyn Files>,
+    /// The network of the place that kubectl runs in.
+    pub network: Arc<dyn Network>,
+    /// The cluster's time.
+    pub clock: Clock,
+    /// The cluster's chance.
+    pub seed: Seed,
+    /// The words that were typed to get to the verb, like `kubectl create configmap`.
+    pub command_path: String,
+    /// The kubeconfig and the flags that override it.
+    pub factory: Factory,
+    pub(crate) client: OnceCell<Client>,
+    pub(crate) mapper: OnceCell<Arc<Mapper>>,
+}
+
+/// What a [`Session`] is made of that comes from outside.
+pub struct SessionParts {
+    pub stdio: crate::bash::Stdio,
+    pub env: BTreeMap<String, String>,
+    pub cwd: String,
+    pub files: Arc<dyn Files>,
+    pub network: Arc<dyn Network>,
+    pub clock: Clock,
+    pub seed: Seed,
+    pub command_path: String,
+    pub factory: Factory,
+}
+
+impl Session {
+    /// A session with these streams and surroundings.
+    pub fn new(parts: SessionParts) -> Self {
+        let stdio = parts.stdio;
+        Self {
+            out: Output::new(stdio.stdout),
+            err: Output::new(stdio.stderr),
+            stdin: Mutex::new(Some(stdio.stdin)),
+            stdin_is_terminal: stdio.stdin_is_terminal,
+            terminal: stdio.terminal,
+            env: parts.env,
+            cwd: parts.cwd,
+            files: parts.files,
+            network: parts.network,
+            clock: parts.clock,
+            seed: parts.seed,
+            command_path: parts.command_path,
+            factory: parts.factory,
+            client: OnceCell::new(),
+            mapper: OnceCell::new(),
+        }
+    }
+
+    /// The client of the cluster that the kubeconfig and flags name.
+    pub async fn client(&self) -> Result<Client> {
+        let client = self.client.get_or_try_init(|| self.factory.client(self.err.clone())).await?;
+        Ok(client.clone())
+    }
+
+    /// What the cluster's API has.
+    pub async fn mapper(&self) -> Result<Arc<Mapper>> {
+        let client = self.client().await?;
+        let mapper = self
+            .mapper
+            .get_or_try_init(|| async move { Mapper::discover(&client).await.map(Arc::new) })
+            .await?;
+        Ok(mapper.clone())
+    }
+
+    /// Forgets what the API has, so that kinds defined in this call are found.
+    pub async fn rediscover(&self) -> Result<Arc<Mapper>> {
+        Ok(Arc::new(Mapper::discover(&self.client().await?).await?))
+    }
+
+    /// The namespace to work in, and whether it was named on the command line.
+    pub fn namespace(&self) -> Result<(String, bool)> {
+        self.factory.namespace()
+    }
+
+    /// Takes standard input, for verbs that read it as it comes. Empty the second time.
+    pub async fn take_stdin(&self) -> Box<dyn AsyncRead + Send + Unpin> {
+        self.stdin.lock().await.take().unwrap_or_else(|| Box::new(tokio::io::empty()))
+    }
+
+    /// Reads standard input to its end.
+    pub async fn read_stdin(&self) -> Result<Bytes> {
+        let mut content = vec![];
+        self.take_stdin()
+            .await
+            .read_to_end(&mut content)
+            .await
+            .map_err(|e| KubectlError::message(e.to_string()))?;
+        Ok(content.into())
+    }
+
+    /// The absolute path of a path as typed.
+    pub fn absolute(&self, path: &str) -> String {
+        absolute(&self.cwd, path)
+    }
+
+    /// Reads a file. Fails as Go's os.ReadFile: `open x: no such file or directory`.
+    pub async fn read_file(&self, path: &str) -> Result<Bytes> {
+        let read = self.files.read(&self.absolute(path)).await;
+        read.map_err(|error| KubectlError::message(open_error(path, &error)))
+    }
+
+    /// A variable of the environment; `None` if unset or empty.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.env.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// What Go says when a file cannot be opened.
+pub fn open_error(path: &str, error: &FilesError) -> String {
+    match error {
+        FilesError::IsDirectory => format!("read {path}: is a directory"),
+        other => format!("open {path}: {other}"),
+    }
+}
+
+/// `path` seen from `cwd`, without `.` and `..`.
+pub fn absolute(cwd: &str, path: &str) -> String {
+    let joined = if path.starts_with('/') { path.to_owned() } else { format!("{cwd}/{path}") };
+    let mut parts: Vec<&str> = vec![];
+    for part in joined.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            name => parts.push(name),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Standard output or error. Cheap to clone; clones write to one stream.
+#[derive(Clone)]
+pub struct Output {
+    stream: Arc<Mutex<Box<dyn AsyncWrite + Send + Unpin>>>,
+}
+
+impl Output {
+    /// An output onto a stream.
+    pub fn new(stream: Box<dyn AsyncWrite + Send + Unpin>) -> Self {
+        Self { stream: Arc::new(Mutex::new(stream)) }
+    }
+
+    /// Writes bytes and flushes. Ends the verb with code 1 without a word if the reader is gone, as a signal would.
+    pub async fn write(&self, bytes: impl AsRef<[u8]>) -> Result<()> {
+        let mut stream = self.stream.lock().await;
+        let written = async {
+            stream.write_all(bytes.as_ref()).await?;
+            stream.flush().await
+        };
+        written.await.map_err(|_| KubectlError::Exit(1))
+    }
+
+    /// The stream itself, for those who hand bytes on as they come. Whole writes of others may come in between.
+    pub fn writer(&self) -> Box<dyn AsyncWrite + Send + Unpin> {
+        Box::new(SharedWriter::new(self.stream.clone()))
+    }
+
+    /// Writes a line.
+    pub async fn line(&self, text: impl AsRef<str>) -> Result<()> {
+        self.write(format!("{}\n", text.as_ref())).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_seen_from_the_working_directory() {
+        for (path, expected) in
+            [("a.yaml", "/home/a.yaml"), ("./b/../a", "/home/a"), ("/x/./y", "/x/y"), ("../..", "/")]
+        {
+            assert_eq!(absolute("/home", path), expected);
+        }
+    }
+}
