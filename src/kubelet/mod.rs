@@ -29,6 +29,10 @@ mod server;
 mod spec;
 mod status;
 mod sync;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod volumes;
 mod worker;
 

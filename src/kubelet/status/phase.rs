@@ -173,7 +173,7 @@ mod tests {
             ("Always", &[ended(137)], true, "Failed"),
             ("Never", &[ended(0), ended(0)], false, "Succeeded"),
             ("Never", &[ended(0), ended(3)], false, "Failed"),
-            ("Never", &[running, ended(3)], false, "Running"),
+            ("Never", &[running.clone(), ended(3)], false, "Running"),
             ("OnFailure", &[ended(3)], false, "Running"),
             ("OnFailure", &[ended(0)], false, "Succeeded"),
         ];
