@@ -94,7 +94,15 @@ impl ApiServer {
         let authenticator = Authenticator::new(&store, &clock, &seed, tokens);
         let open_api = OpenApi::new(registry.clone());
         let rest = Rest::new(store, registry, clock, seed, allocations, Chain::built_in());
-        let shared = Shared { rest, authenticator, metrics: Metrics::default(), address, open_api, dialer: RwLock::default(), streams: CancellationToken::new().drop_guard() };
+        let shared = Shared {
+            rest,
+            authenticator,
+            metrics: Metrics::default(),
+            address,
+            open_api,
+            dialer: RwLock::default(),
+            streams: CancellationToken::new().drop_guard(),
+        };
         Self { shared: Arc::new(shared) }
     }
 

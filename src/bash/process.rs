@@ -26,8 +26,19 @@ pub mod signal {
     pub const WINCH: i32 = 28;
 
     const NAMES: &[(&str, i32)] = &[
-        ("HUP", HUP), ("INT", INT), ("QUIT", QUIT), ("KILL", KILL), ("USR1", USR1), ("USR2", USR2), ("PIPE", PIPE),
-        ("ALRM", ALRM), ("TERM", TERM), ("CHLD", CHLD), ("CONT", CONT), ("STOP", STOP), ("WINCH", WINCH),
+        ("HUP", HUP),
+        ("INT", INT),
+        ("QUIT", QUIT),
+        ("KILL", KILL),
+        ("USR1", USR1),
+        ("USR2", USR2),
+        ("PIPE", PIPE),
+        ("ALRM", ALRM),
+        ("TERM", TERM),
+        ("CHLD", CHLD),
+        ("CONT", CONT),
+        ("STOP", STOP),
+        ("WINCH", WINCH),
     ];
 
     /// The number of `TERM`, `SIGTERM`, `term` or `15`.

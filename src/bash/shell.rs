@@ -4,8 +4,8 @@
 //! that is read as it comes, the cluster's clock, and bytes that reach the streams as they are written.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use bashkit::hooks::HookAction;
 use bashkit::{ExecOptions, ExecutionExtensions, ExecutionLimits, MemoryLimits, SessionLimits, ShellState};
@@ -83,7 +83,13 @@ impl Bash {
     }
 
     /// [`Bash::execute`] with `$0` and the positional parameters.
-    pub async fn execute_with(&mut self, script: &str, arg0: &str, positional: &[String], stdio: Stdio) -> i32 {
+    pub async fn execute_with(
+        &mut self,
+        script: &str,
+        arg0: &str,
+        positional: &[String],
+        stdio: Stdio,
+    ) -> i32 {
         let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal } = stdio;
         let streams = Streams { stdin: SharedReader::new(stdin), stdin_is_terminal, terminal };
         let (stdout, stderr) = (SharedWriter::new(stdout), SharedWriter::new(stderr));
@@ -93,8 +99,15 @@ impl Bash {
             }
             match part {
                 scan::Part::Foreground(text) => {
-                    self.last_code =
-                        run(&mut self.kit, &text, arg0, positional, &streams, (stdout.clone(), stderr.clone())).await;
+                    self.last_code = run(
+                        &mut self.kit,
+                        &text,
+                        arg0,
+                        positional,
+                        &streams,
+                        (stdout.clone(), stderr.clone()),
+                    )
+                    .await;
                 }
                 scan::Part::Background(text) => {
                     self.start_job(text, arg0, positional, (stdout.clone(), stderr.clone()));
@@ -136,7 +149,13 @@ impl Bash {
         self.config.files.clone()
     }
 
-    fn start_job(&mut self, text: String, arg0: &str, positional: &[String], output: (SharedWriter, SharedWriter)) {
+    fn start_job(
+        &mut self,
+        text: String,
+        arg0: &str,
+        positional: &[String],
+        output: (SharedWriter, SharedWriter),
+    ) {
         let mut state: ShellState = self.kit.shell_state();
         let mut shell = Self::with_jobs(self.config.clone(), self.jobs.clone());
         shell.kit.restore_shell_state(&state);

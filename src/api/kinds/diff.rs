@@ -118,7 +118,9 @@ fn matches(a: &[&str], b: &[&str]) -> Vec<Match> {
     let mut joined: Vec<Match> = vec![];
     for next in found {
         match joined.last_mut() {
-            Some(last) if last.a + last.size == next.a && last.b + last.size == next.b => last.size += next.size,
+            Some(last) if last.a + last.size == next.a && last.b + last.size == next.b => {
+                last.size += next.size
+            }
             _ => joined.push(next),
         }
     }
@@ -133,7 +135,8 @@ fn index<'a>(b: &[&'a str]) -> HashMap<&'a str, Vec<usize>> {
     }
     if b.len() >= POPULAR_FROM {
         let most = b.len() / 100 + 1;
-        let popular: HashSet<&str> = index.iter().filter(|(_, at)| at.len() > most).map(|(line, _)| *line).collect();
+        let popular: HashSet<&str> =
+            index.iter().filter(|(_, at)| at.len() > most).map(|(line, _)| *line).collect();
         index.retain(|line, _| !popular.contains(line));
     }
     index
@@ -164,7 +167,10 @@ fn longest(
     while best.a > a_low && best.b > b_low && a[best.a - 1] == b[best.b - 1] {
         best = Match { a: best.a - 1, b: best.b - 1, size: best.size + 1 };
     }
-    while best.a + best.size < a_high && best.b + best.size < b_high && a[best.a + best.size] == b[best.b + best.size] {
+    while best.a + best.size < a_high
+        && best.b + best.size < b_high
+        && a[best.a + best.size] == b[best.b + best.size]
+    {
         best.size += 1;
     }
     best

@@ -55,7 +55,10 @@ fn typed(type_name: &str, object: &Value, around: &Map<String, Value>) -> Tree {
             Some(outer) => around.get(outer),
             None => fields.get(field.json),
         };
-        rows.push((field.name.to_owned(), shaped(field.shape, value.filter(|value| !value.is_null()), fields)));
+        rows.push((
+            field.name.to_owned(),
+            shaped(field.shape, value.filter(|value| !value.is_null()), fields),
+        ));
     }
     Tree::Fields(rows)
 }
@@ -67,7 +70,9 @@ fn shaped(shape: &str, value: Option<&Value>, around: &Map<String, Value>) -> Tr
     }
     if let Some(inner) = shape.strip_prefix("[]") {
         let list = value.and_then(Value::as_array);
-        return list.map_or_else(null, |list| Tree::List(list.iter().map(|v| shaped(inner, Some(v), around)).collect()));
+        return list.map_or_else(null, |list| {
+            Tree::List(list.iter().map(|v| shaped(inner, Some(v), around)).collect())
+        });
     }
     if let Some(inner) = shape.strip_prefix("map:") {
         let map = value.and_then(Value::as_object);
@@ -88,7 +93,9 @@ fn shaped(shape: &str, value: Option<&Value>, around: &Map<String, Value>) -> Tr
 fn plain(value: &Value) -> Tree {
     match value {
         Value::Array(list) => Tree::List(list.iter().map(plain).collect()),
-        Value::Object(fields) => Tree::Fields(fields.iter().map(|(key, value)| (key.clone(), plain(value))).collect()),
+        Value::Object(fields) => {
+            Tree::Fields(fields.iter().map(|(key, value)| (key.clone(), plain(value))).collect())
+        }
         Value::String(text) => Tree::Leaf(quoted(text)),
         other => Tree::Leaf(other.to_string()),
     }
@@ -153,6 +160,9 @@ mod tests {
         let text = pretty("EnvVar", &json!({"name": "A", "value": "<b>"}));
         assert_eq!(text, "{\n \"Name\": \"A\",\n \"Value\": \"\\u003cb\\u003e\",\n \"ValueFrom\": null\n}");
         let text = pretty("PodSpec", &json!({"hostNetwork": true, "securityContext": {}}));
-        assert!(text.contains(" \"SecurityContext\": {\n  \"HostNetwork\": true,\n  \"HostPID\": false,"), "{text}");
+        assert!(
+            text.contains(" \"SecurityContext\": {\n  \"HostNetwork\": true,\n  \"HostPID\": false,"),
+            "{text}"
+        );
     }
 }

@@ -9,7 +9,9 @@ impl Rest {
     /// Reads the object that the call names. A resourceVersion in the query must have been reached.
     pub fn get(&self, call: &Call, query: &Query) -> Result<Reply, ApiError> {
         if query.flag("export") == Some(true) {
-            return Err(ApiError::bad_request("the export parameter, deprecated since v1.14, is no longer supported"));
+            return Err(ApiError::bad_request(
+                "the export parameter, deprecated since v1.14, is no longer supported",
+            ));
         }
         if let Some(asked) = revision(query.get("resourceVersion").unwrap_or_default())? {
             let current = self.store().revision();

@@ -104,7 +104,12 @@ async fn stream(
 }
 
 /// The object with its status; the verbs are those of the object, cut down to the status by the pipeline.
-async fn status(server: &ApiServer, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
+async fn status(
+    server: &ApiServer,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
     let rest = server.rest();
     match incoming.info.verb.as_str() {
         "get" => rest.get(call, &incoming.query),

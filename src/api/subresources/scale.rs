@@ -21,7 +21,12 @@ fn target() -> Target<'static> {
 }
 
 /// Reads, replaces or patches the scale of an object.
-pub(super) async fn answer(rest: &Rest, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
+pub(super) async fn answer(
+    rest: &Rest,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
     match incoming.info.verb.as_str() {
         "get" => {
             let object = rest.decode(&*call.kind, &*rest.stored(call)?)?;
@@ -89,7 +94,10 @@ fn replicas(call: &Call, scale: &Value) -> Result<i32, ApiError> {
 
 fn scale_value(call: &Call, object: &dyn Object) -> Result<Value, ApiError> {
     let meta = object.meta();
-    let scale = call.kind.scale(object).ok_or_else(|| ApiError::internal(format!("{} has no scale", call.resource())))?;
+    let scale = call
+        .kind
+        .scale(object)
+        .ok_or_else(|| ApiError::internal(format!("{} has no scale", call.resource())))?;
     Ok(json!({
         "metadata": {
             "name": meta.name, "namespace": meta.namespace, "uid": meta.uid,

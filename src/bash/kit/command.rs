@@ -55,7 +55,9 @@ impl Input {
         match context.stdin.read_chunk().now_or_never() {
             Some(Ok(Some(bytes))) if bytes == LIVE_STDIN => {
                 let streams = context.execution_extension::<Streams>();
-                streams.and_then(|streams| streams.try_with(Streams::clone).ok()).map_or(Self::Empty, Self::Live)
+                streams
+                    .and_then(|streams| streams.try_with(Streams::clone).ok())
+                    .map_or(Self::Empty, Self::Live)
             }
             Some(Ok(Some(bytes))) => Self::Given(Some(bytes)),
             Some(_) => Self::Empty,
@@ -90,7 +92,8 @@ impl Command for Adapter {
             Input::Live(streams) => Some(streams.clone()),
             _ => None,
         };
-        let surroundings = context.execution_extension::<Streams>().and_then(|s| s.try_with(Streams::clone).ok());
+        let surroundings =
+            context.execution_extension::<Streams>().and_then(|s| s.try_with(Streams::clone).ok());
         let (out_reader, out_writer) = tokio::io::simplex(PIPE_BYTES);
         let (err_reader, err_writer) = tokio::io::simplex(PIPE_BYTES);
         let stdio = Stdio {
@@ -110,7 +113,8 @@ impl Command for Adapter {
             system: self.system.clone(),
         });
         // A pump that ends has a reader that went away: the program's next write fails.
-        let pumps = async { tokio::join!(pump(out_reader, &context.stdout), pump(err_reader, &context.stderr)) };
+        let pumps =
+            async { tokio::join!(pump(out_reader, &context.stdout), pump(err_reader, &context.stderr)) };
         let (exit_code, _) = tokio::join!(program, pumps);
         Ok(CommandStatus::with_code(exit_code))
     }
@@ -125,4 +129,3 @@ async fn pump(mut from: impl tokio::io::AsyncRead + Unpin, to: &CommandOutput) {
         }
     }
 }
-

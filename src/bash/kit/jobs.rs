@@ -94,7 +94,11 @@ impl Jobs {
             "-" => table.jobs.keys().rev().nth(1).copied(),
             spec => match spec.parse() {
                 Ok(number) => table.jobs.contains_key(&number).then_some(number),
-                Err(_) => table.jobs.iter().find(|(_, entry)| entry.command.starts_with(spec)).map(|(number, _)| *number),
+                Err(_) => table
+                    .jobs
+                    .iter()
+                    .find(|(_, entry)| entry.command.starts_with(spec))
+                    .map(|(number, _)| *number),
             },
         }
     }
@@ -110,7 +114,8 @@ impl Jobs {
     pub(in crate::bash) async fn wait(&self, number: u32) -> Option<i32> {
         let mut ended = self.lock().jobs.get(&number)?.ended.clone();
         // A task that was aborted has been killed.
-        let code = ended.wait_for(Option::is_some).await.map_or(128 + signal::KILL, |code| code.unwrap_or_default());
+        let code =
+            ended.wait_for(Option::is_some).await.map_or(128 + signal::KILL, |code| code.unwrap_or_default());
         self.lock().jobs.remove(&number);
         Some(code)
     }

@@ -17,9 +17,45 @@ use crate::bash::program::{Program, ProgramContext};
 
 /// Commands that read all of their input before they answer, and are bashkit's.
 const WHOLE_STDIN: &[&str] = &[
-    "sort", "wc", "head", "tail", "grep", "egrep", "fgrep", "sed", "awk", "tr", "cut", "uniq", "tee", "xargs", "md5sum",
-    "sha1sum", "sha256sum", "base64", "tac", "rev", "nl", "jq", "yq", "less", "more", "od", "xxd", "hexdump", "paste", "join",
-    "fold", "fmt", "column", "tar", "gzip", "gunzip", "zcat", "bash", "sh",
+    "sort",
+    "wc",
+    "head",
+    "tail",
+    "grep",
+    "egrep",
+    "fgrep",
+    "sed",
+    "awk",
+    "tr",
+    "cut",
+    "uniq",
+    "tee",
+    "xargs",
+    "md5sum",
+    "sha1sum",
+    "sha256sum",
+    "base64",
+    "tac",
+    "rev",
+    "nl",
+    "jq",
+    "yq",
+    "less",
+    "more",
+    "od",
+    "xxd",
+    "hexdump",
+    "paste",
+    "join",
+    "fold",
+    "fmt",
+    "column",
+    "tar",
+    "gzip",
+    "gunzip",
+    "zcat",
+    "bash",
+    "sh",
 ];
 
 /// Whether a script is such a command alone, or begins with one: it wants its input whole.
@@ -83,7 +119,11 @@ impl Program for Sleep {
         let mut total = 0.0;
         for word in words {
             let Some(part) = seconds(word) else {
-                stdio.err(format!("sleep: invalid time interval '{word}'\nTry 'sleep --help' for more information.\n")).await;
+                stdio
+                    .err(format!(
+                        "sleep: invalid time interval '{word}'\nTry 'sleep --help' for more information.\n"
+                    ))
+                    .await;
                 return 1;
             };
             total += part;
@@ -238,7 +278,11 @@ impl Program for Cat {
                 let mut buffer = vec![0; 16 * 1024];
                 // A stream that breaks is one that ends.
                 while let Ok(count @ 1..) = stdio.stdin.read(&mut buffer).await {
-                    let chunk = if options.is_plain() { buffer[..count].to_vec() } else { options.shown(&buffer[..count]) };
+                    let chunk = if options.is_plain() {
+                        buffer[..count].to_vec()
+                    } else {
+                        options.shown(&buffer[..count])
+                    };
                     if !stdio.out(chunk).await {
                         return 141;
                     }
@@ -274,7 +318,9 @@ impl Program for JobsList {
         for job in jobs {
             let mark = if Some(job.number) == newest { '+' } else { '-' };
             let ampersand = if job.ended.is_none() { " &" } else { "" };
-            stdio.out(format!("[{}]{mark}  {:<24}{}{ampersand}\n", job.number, state(job.ended), job.command)).await;
+            stdio
+                .out(format!("[{}]{mark}  {:<24}{}{ampersand}\n", job.number, state(job.ended), job.command))
+                .await;
         }
         0
     }
@@ -296,7 +342,11 @@ impl Program for Kill {
                     return 0;
                 }
                 Some(name) if targets.is_empty() => {
-                    let name = if name == "s" || name == "n" { words.next().map_or("", String::as_str) } else { name };
+                    let name = if name == "s" || name == "n" {
+                        words.next().map_or("", String::as_str)
+                    } else {
+                        name
+                    };
                     let Some(known) = signal::number(name) else {
                         stdio.err(format!("bash: kill: {name}: invalid signal specification\n")).await;
                         return 1;
@@ -350,7 +400,8 @@ impl Program for Wait {
             code = match self.0.find(target) {
                 Some(job) => self.0.wait(job).await.unwrap_or(127),
                 None => {
-                    let why = if target.starts_with('%') { "no such job" } else { "is not a child of this shell" };
+                    let why =
+                        if target.starts_with('%') { "no such job" } else { "is not a child of this shell" };
                     stdio.err(format!("bash: wait: {target}: {why}\n")).await;
                     127
                 }
@@ -401,7 +452,8 @@ fn read_options(args: &[String]) -> std::result::Result<ReadOptions, String> {
             continue;
         };
         for letter in letters.chars() {
-            let mut value = || words.next().cloned().ok_or_else(|| format!("-{letter}: option requires an argument"));
+            let mut value =
+                || words.next().cloned().ok_or_else(|| format!("-{letter}: option requires an argument"));
             match letter {
                 'r' => options.raw = true,
                 's' | 'e' => {}
@@ -440,7 +492,11 @@ impl Builtin for Read {
             },
             _ => {
                 let given = context.stdin.map(|given| given.as_bytes().to_vec()).unwrap_or_default();
-                given.split_inclusive(|byte| *byte == options.delimiter).next().map(<[u8]>::to_vec).unwrap_or_default()
+                given
+                    .split_inclusive(|byte| *byte == options.delimiter)
+                    .next()
+                    .map(<[u8]>::to_vec)
+                    .unwrap_or_default()
             }
         };
         let complete = options.characters.is_some() || line.last() == Some(&options.delimiter);
@@ -457,7 +513,12 @@ impl Builtin for Read {
 }
 
 /// Puts the fields of a line into variables; the last one gets the rest.
-fn assign(names: &[String], text: &str, separators: &str, variables: &mut std::collections::HashMap<String, String>) {
+fn assign(
+    names: &[String],
+    text: &str,
+    separators: &str,
+    variables: &mut std::collections::HashMap<String, String>,
+) {
     let is_separator = |c: char| separators.contains(c);
     let mut rest = text.trim_matches(|c: char| is_separator(c) && c.is_whitespace());
     for (index, name) in names.iter().enumerate() {
@@ -477,7 +538,14 @@ mod tests {
 
     #[test]
     fn times_to_sleep_are_read() {
-        for (text, expected) in [("1.5", Some(1.5)), ("2m", Some(120.0)), ("1h", Some(3600.0)), ("x", None), ("-1", None), ("", None)] {
+        for (text, expected) in [
+            ("1.5", Some(1.5)),
+            ("2m", Some(120.0)),
+            ("1h", Some(3600.0)),
+            ("x", None),
+            ("-1", None),
+            ("", None),
+        ] {
             assert_eq!(seconds(text), expected, "{text}");
         }
     }

@@ -17,14 +17,19 @@ pub enum Completeness {
 pub fn completeness(script: &str) -> Completeness {
     let continued = script.trim_end_matches('\n').chars().rev().take_while(|c| *c == '\\').count() % 2 == 1;
     let trailing = script.trim_end();
-    let open_list = (trailing.ends_with("&&") || trailing.ends_with('|')) && Lexer::new(script).is_code_at_end();
+    let open_list =
+        (trailing.ends_with("&&") || trailing.ends_with('|')) && Lexer::new(script).is_code_at_end();
     if continued || open_list || Lexer::new(script).has_open_here_document() {
         return Completeness::NeedsMore;
     }
     let Err(error) = Parser::new(script).parse() else { return Completeness::Complete };
     let text = error.to_string();
     let open = ["unexpected end of file", "unexpected EOF", "unterminated", "unexpected end of input"];
-    if open.iter().any(|words| text.contains(words)) { Completeness::NeedsMore } else { Completeness::Complete }
+    if open.iter().any(|words| text.contains(words)) {
+        Completeness::NeedsMore
+    } else {
+        Completeness::Complete
+    }
 }
 
 /// A part of a script.
@@ -105,11 +110,17 @@ impl<'a> Lexer<'a> {
                 b'\\' => self.at = self.after_character(start + 1),
                 b'\'' => self.skip_to(b'\''),
                 b'"' => self.skip_double_quotes(),
-                b'#' if self.at_word_start() => self.at = self.script[start..].find('\n').map_or(self.bytes.len(), |n| start + n),
+                b'#' if self.at_word_start() => {
+                    self.at = self.script[start..].find('\n').map_or(self.bytes.len(), |n| start + n)
+                }
                 b'(' | b'{' if self.bytes[start] == b'(' || self.is_brace_word() => self.open(),
                 b')' => self.close(),
                 b'}' if self.command_position && self.depth > 0 => self.close(),
-                b'<' if self.script[start..].starts_with("<<") && !self.script[start..].starts_with("<<<") => self.here_document(),
+                b'<' if self.script[start..].starts_with("<<")
+                    && !self.script[start..].starts_with("<<<") =>
+                {
+                    self.here_document()
+                }
                 b'\n' => {
                     self.at += 1;
                     self.command_position = true;
@@ -120,7 +131,10 @@ impl<'a> Lexer<'a> {
                 }
                 b';' | b'&' | b'|' => {
                     let rest = &self.script[start..];
-                    let redirection = rest.starts_with("&>") || (start > 0 && matches!(self.bytes[start - 1], b'>' | b'<') && rest.starts_with('&'));
+                    let redirection = rest.starts_with("&>")
+                        || (start > 0
+                            && matches!(self.bytes[start - 1], b'>' | b'<')
+                            && rest.starts_with('&'));
                     let pair = ["&&", "||", ";;", "|&"].into_iter().find(|pair| rest.starts_with(pair));
                     self.at += pair.map_or(1, str::len);
                     if redirection {
@@ -139,7 +153,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn after_character(&self, index: usize) -> usize {
-        self.script[index.min(self.script.len())..].chars().next().map_or(self.bytes.len(), |c| index + c.len_utf8())
+        self.script[index.min(self.script.len())..]
+            .chars()
+            .next()
+            .map_or(self.bytes.len(), |c| index + c.len_utf8())
     }
 
     fn at_word_start(&self) -> bool {
@@ -192,7 +209,8 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         let ends = |byte: u8| byte.is_ascii_whitespace() || b";&|()<\"'\\".contains(&byte);
         while self.at < self.bytes.len() && !ends(self.bytes[self.at]) {
-            let dollar = self.bytes[self.at] == b'$' && self.bytes.get(self.at + 1).is_some_and(|next| b"({".contains(next));
+            let dollar = self.bytes[self.at] == b'$'
+                && self.bytes.get(self.at + 1).is_some_and(|next| b"({".contains(next));
             if dollar && self.bytes[self.at + 1] == b'{' {
                 let length = self.script[self.at..].find('}').map_or(self.bytes.len() - self.at, |n| n + 1);
                 self.at += length;
@@ -222,7 +240,9 @@ impl<'a> Lexer<'a> {
         self.at += usize::from(strip);
         let rest = &self.script[self.at..];
         let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-        let length = rest[blank..].find(|c: char| c.is_whitespace() || ";&|<>()".contains(c)).unwrap_or(rest.len() - blank);
+        let length = rest[blank..]
+            .find(|c: char| c.is_whitespace() || ";&|<>()".contains(c))
+            .unwrap_or(rest.len() - blank);
         let tag: String = rest[blank..blank + length].chars().filter(|c| !"'\"\\".contains(*c)).collect();
         self.at += blank + length;
         if !tag.is_empty() {
@@ -257,12 +277,30 @@ mod tests {
     #[test]
     fn what_is_open_needs_more() {
         for open in [
-            "echo 'a", "echo \"a", "a \\", "a &&", "a |", "for i in 1 2; do", "if true; then\n  echo", "cat <<EOF\nx", "f() {", "echo $(ls",
+            "echo 'a",
+            "echo \"a",
+            "a \\",
+            "a &&",
+            "a |",
+            "for i in 1 2; do",
+            "if true; then\n  echo",
+            "cat <<EOF\nx",
+            "f() {",
+            "echo $(ls",
             "case $x in",
         ] {
             assert_eq!(completeness(open), Completeness::NeedsMore, "{open:?}");
         }
-        for complete in ["", "ls", "echo 'a'", "cat <<EOF\nx\nEOF", "echo )", "for i in 1; do echo $i; done", "echo 'a &&'", "# a |"] {
+        for complete in [
+            "",
+            "ls",
+            "echo 'a'",
+            "cat <<EOF\nx\nEOF",
+            "echo )",
+            "for i in 1; do echo $i; done",
+            "echo 'a &&'",
+            "# a |",
+        ] {
             assert_eq!(completeness(complete), Completeness::Complete, "{complete:?}");
         }
     }

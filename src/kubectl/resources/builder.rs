@@ -545,7 +545,9 @@ impl<'a> Builder<'a> {
         found.targets_single_items = true;
         match self.types.len() {
             0 => {
-                return Err(KubectlError::message("you must provide a resource and a resource name together"));
+                return Err(KubectlError::message(
+                    "you must provide a resource and a resource name together",
+                ));
             }
             1 => {}
             _ => return Err(KubectlError::message("you must specify only one resource")),

@@ -27,18 +27,9 @@ pub mod writing;
 
 use super::command::{Group, Verb};
 
-const BEGINNER: &[&dyn Verb] = &[
-    &create::Create,
-    &expose::Expose,
-];
-const INTERMEDIATE: &[&dyn Verb] = &[
-    &get::Get,
-    &delete::Delete,
-];
-const DEPLOY: &[&dyn Verb] = &[
-    &rollout::Rollout,
-    &scale::Scale,
-];
+const BEGINNER: &[&dyn Verb] = &[&create::Create, &expose::Expose];
+const INTERMEDIATE: &[&dyn Verb] = &[&get::Get, &delete::Delete];
+const DEPLOY: &[&dyn Verb] = &[&rollout::Rollout, &scale::Scale];
 const CLUSTER: &[&dyn Verb] = &[];
 const TROUBLESHOOTING: &[&dyn Verb] = &[
     &describe::Describe,
@@ -48,20 +39,10 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
     &port_forward::PortForward,
     &proxy::Proxy,
 ];
-const ADVANCED: &[&dyn Verb] = &[
-    &patch::PatchVerb,
-    &replace::Replace,
-];
-const SETTINGS: &[&dyn Verb] = &[
-    &label::Label::Labels,
-    &label::Label::Annotations,
-];
-const OTHER: &[&dyn Verb] = &[
-    &api_resources::ApiResources,
-    &api_resources::ApiVersions,
-    &options::Options,
-    &version::Version,
-];
+const ADVANCED: &[&dyn Verb] = &[&patch::PatchVerb, &replace::Replace];
+const SETTINGS: &[&dyn Verb] = &[&label::Label::Labels, &label::Label::Annotations];
+const OTHER: &[&dyn Verb] =
+    &[&api_resources::ApiResources, &api_resources::ApiVersions, &options::Options, &version::Version];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.
 pub static GROUPS: &[Group] = &[

@@ -73,7 +73,9 @@ where
                     }
                 }
             }
-            Err(error) if matches!(error.reason(), "Forbidden" | "MethodNotAllowed" | "NotFound") => return Err(error),
+            Err(error) if matches!(error.reason(), "Forbidden" | "MethodNotAllowed" | "NotFound") => {
+                return Err(error);
+            }
             Err(_) => session.clock.sleep(RETRY).await,
         }
     }

@@ -36,11 +36,17 @@ impl Kind for EndpointsKind {
 
     fn validate(object: &Endpoints) -> Vec<FieldError> {
         let subsets = object.subsets.iter().flatten().enumerate();
-        subsets.flat_map(|(index, subset)| validate_subset(subset, &FieldPath::new("subsets").index(index))).collect()
+        subsets
+            .flat_map(|(index, subset)| validate_subset(subset, &FieldPath::new("subsets").index(index)))
+            .collect()
     }
 
     fn columns() -> Vec<Column> {
-        vec![Column::NAME, Column::string("Endpoints", "The addresses and ports of the endpoints"), Column::AGE]
+        vec![
+            Column::NAME,
+            Column::string("Endpoints", "The addresses and ports of the endpoints"),
+            Column::AGE,
+        ]
     }
 
     fn row(object: &Endpoints, now: Timestamp) -> Vec<Cell> {

@@ -19,7 +19,12 @@ pub struct EventKind;
 impl Kind for EventKind {
     type Object = Event;
     const SHORT_NAMES: &'static [&'static str] = &["ev"];
-    const RULES: Rules = Rules { create_on_update: true, dependents: Dependents::None, ttl_seconds: Some(3600), ..Rules::USUAL };
+    const RULES: Rules = Rules {
+        create_on_update: true,
+        dependents: Dependents::None,
+        ttl_seconds: Some(3600),
+        ..Rules::USUAL
+    };
 
     // Names of events were never checked, so that older clients can go on.
     fn validate_name(_name: &str, _prefix: bool) -> Vec<String> {
@@ -33,7 +38,8 @@ impl Kind for EventKind {
     fn selectable_fields(event: &Event) -> Vec<(&'static str, String)> {
         let object = &event.involved_object;
         let owned = |field: &Option<String>| text(field).to_owned();
-        let source = event.source.as_ref().map(|source| text(&source.component)).filter(|source| !source.is_empty());
+        let source =
+            event.source.as_ref().map(|source| text(&source.component)).filter(|source| !source.is_empty());
         vec![
             ("involvedObject.kind", owned(&object.kind)),
             ("involvedObject.namespace", owned(&object.namespace)),
@@ -98,7 +104,11 @@ fn validate_new_style(event: &Event, reporter: &str) -> Vec<FieldError> {
             errors.push(FieldError::required(&FieldPath::new(name), ""));
         }
         if value.len() > most {
-            errors.push(FieldError::invalid(&FieldPath::new(name), "", format!("can have at most {most} characters")));
+            errors.push(FieldError::invalid(
+                &FieldPath::new(name),
+                "",
+                format!("can have at most {most} characters"),
+            ));
         }
     }
     if text(&event.message).len() > 1024 {
@@ -154,7 +164,9 @@ pub(crate) fn row(event: &Event, now: Timestamp) -> Vec<Cell> {
 /// Who reported the event, and from where.
 fn source(event: &Event) -> String {
     let old = event.source.clone().unwrap_or_default();
-    let first = |a: &Option<String>, b: &Option<String>| if text(a).is_empty() { text(b) } else { text(a) }.to_owned();
+    let first = |a: &Option<String>, b: &Option<String>| {
+        if text(a).is_empty() { text(b) } else { text(a) }.to_owned()
+    };
     let component = first(&old.component, &event.reporting_component);
     match first(&old.host, &event.reporting_instance) {
         instance if instance.is_empty() => component,

@@ -45,7 +45,11 @@ impl Kind for NamespaceKind {
         Ok(())
     }
 
-    fn prepare_update(_context: &WriteContext<'_>, new: &mut Namespace, old: &Namespace) -> Result<(), ApiError> {
+    fn prepare_update(
+        _context: &WriteContext<'_>,
+        new: &mut Namespace,
+        old: &Namespace,
+    ) -> Result<(), ApiError> {
         label(new);
         let finalizers = old.spec.as_ref().and_then(|spec| spec.finalizers.clone());
         new.spec.get_or_insert_default().finalizers = finalizers;
@@ -81,16 +85,27 @@ impl Kind for NamespaceKind {
             return vec![];
         }
         let field = FieldPath::new("status").child("Phase");
-        vec![FieldError::invalid(&field, phase, format!("may only be '{wanted}' if `deletionTimestamp` {state}"))]
+        vec![FieldError::invalid(
+            &field,
+            phase,
+            format!("may only be '{wanted}' if `deletionTimestamp` {state}"),
+        )]
     }
 
     fn selectable_fields(namespace: &Namespace) -> Vec<(&'static str, String)> {
         let phase = namespace.status.as_ref().and_then(|status| status.phase.clone());
-        vec![("status.phase", phase.unwrap_or_default()), ("name", namespace.metadata.name.clone().unwrap_or_default())]
+        vec![
+            ("status.phase", phase.unwrap_or_default()),
+            ("name", namespace.metadata.name.clone().unwrap_or_default()),
+        ]
     }
 
     fn columns() -> Vec<Column> {
-        vec![Column::NAME, Column::string("Status", "Whether the namespace is in use or going away"), Column::AGE]
+        vec![
+            Column::NAME,
+            Column::string("Status", "Whether the namespace is in use or going away"),
+            Column::AGE,
+        ]
     }
 
     fn row(namespace: &Namespace, now: Timestamp) -> Vec<Cell> {
@@ -109,7 +124,11 @@ fn label(namespace: &mut Namespace) {
 fn finalizer_name(name: &str, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = checks::qualified_name(name, field);
     if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
-        errors.push(FieldError::invalid(field, name, "name is neither a standard finalizer name nor is it fully qualified"));
+        errors.push(FieldError::invalid(
+            field,
+            name,
+            "name is neither a standard finalizer name nor is it fully qualified",
+        ));
     }
     errors
 }

@@ -41,17 +41,20 @@ impl Kind for NodeKind {
 
     fn validate(node: &Node) -> Vec<FieldError> {
         let spec = node.spec.clone().unwrap_or_default();
-        let mut errors = validate_taints(&spec.taints.unwrap_or_default(), &FieldPath::new("metadata").child("taints"));
+        let mut errors =
+            validate_taints(&spec.taints.unwrap_or_default(), &FieldPath::new("metadata").child("taints"));
         errors.extend(validate_resources(node));
         errors.extend(validate_pod_cidrs(spec.pod_cidrs.as_deref().unwrap_or_default()));
         errors
     }
 
     fn validate_update(new: &Node, old: &Node) -> Vec<FieldError> {
-        let (new_spec, old_spec) = (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
+        let (new_spec, old_spec) =
+            (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
         let (status, spec) = (FieldPath::new("status"), FieldPath::new("spec"));
         let mut errors = vec![];
-        let (mut seen, addresses) = (BTreeSet::new(), new.status.iter().flat_map(|status| status.addresses.iter().flatten()));
+        let (mut seen, addresses) =
+            (BTreeSet::new(), new.status.iter().flat_map(|status| status.addresses.iter().flatten()));
         for (index, address) in addresses.enumerate() {
             if !seen.insert((&address.type_, &address.address)) {
                 let value = json!({"address": address.address, "type": address.type_});
@@ -63,7 +66,9 @@ impl Kind for NodeKind {
             let why = "node updates may not change podCIDR except from \"\" to valid";
             errors.push(FieldError::forbidden(&spec.child("podCIDRs"), why));
         }
-        if !text(&old_spec.provider_id).is_empty() && text(&old_spec.provider_id) != text(&new_spec.provider_id) {
+        if !text(&old_spec.provider_id).is_empty()
+            && text(&old_spec.provider_id) != text(&new_spec.provider_id)
+        {
             let why = "node updates may not change providerID except from \"\" to valid";
             errors.push(FieldError::forbidden(&spec.child("providerID"), why));
         }
@@ -85,7 +90,8 @@ impl Kind for NodeKind {
             warnings.push("spec.configSource: the feature is removed".to_owned());
         }
         if node.spec.as_ref().is_some_and(|spec| !text(&spec.external_id).is_empty()) {
-            warnings.push("spec.externalID: this field is deprecated, and is unused by Kubernetes".to_owned());
+            warnings
+                .push("spec.externalID: this field is deprecated, and is unused by Kubernetes".to_owned());
         }
         warnings
     }
@@ -197,7 +203,11 @@ fn validate_pod_cidrs(cidrs: &[String]) -> Vec<FieldError> {
     let is_v4 = |cidr: &String| checks::parse_ip(cidr.split('/').next()?).map(|ip| ip.is_ipv4());
     let families: BTreeSet<_> = cidrs.iter().filter_map(is_v4).collect();
     if cidrs.len() > 1 && (cidrs.len() > 2 || families.len() != 2) {
-        errors.push(FieldError::invalid(&field, cidrs.to_vec(), "may specify no more than one CIDR for each IP family"));
+        errors.push(FieldError::invalid(
+            &field,
+            cidrs.to_vec(),
+            "may specify no more than one CIDR for each IP family",
+        ));
     }
     errors
 }
@@ -228,5 +238,7 @@ fn roles(node: &Node) -> String {
 
 fn address(status: &NodeStatus, kind: &str) -> String {
     let mut addresses = status.addresses.iter().flatten();
-    addresses.find(|address| address.type_ == kind).map_or_else(|| "<none>".to_owned(), |address| address.address.clone())
+    addresses
+        .find(|address| address.type_ == kind)
+        .map_or_else(|| "<none>".to_owned(), |address| address.address.clone())
 }

@@ -78,7 +78,8 @@ impl Kind for ReplicationControllerKind {
         Some(Scale {
             spec_replicas: spec.and_then(|spec| spec.replicas).unwrap_or_default(),
             status_replicas: object.status.as_ref().map(|status| status.replicas).unwrap_or_default(),
-            selector: Selector::from_labels(spec.iter().flat_map(|spec| spec.selector.iter().flatten())).to_string(),
+            selector: Selector::from_labels(spec.iter().flat_map(|spec| spec.selector.iter().flatten()))
+                .to_string(),
         })
     }
 
@@ -100,8 +101,10 @@ impl Kind for ReplicationControllerKind {
     }
 
     fn row(object: &ReplicationController, now: Timestamp) -> Vec<Cell> {
-        let (spec, status) = (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
-        let (names, images) = cells::containers(spec.template.as_ref().and_then(|template| template.spec.as_ref()));
+        let (spec, status) =
+            (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
+        let (names, images) =
+            cells::containers(spec.template.as_ref().and_then(|template| template.spec.as_ref()));
         vec![
             cells::name(&object.metadata),
             spec.replicas.unwrap_or_default().into(),
@@ -117,7 +120,10 @@ impl Kind for ReplicationControllerKind {
 
 fn validate_spec(spec: &ReplicationControllerSpec) -> Vec<FieldError> {
     let field = FieldPath::new("spec");
-    let mut errors = checks::nonnegative(spec.min_ready_seconds.unwrap_or_default().into(), &field.child("minReadySeconds"));
+    let mut errors = checks::nonnegative(
+        spec.min_ready_seconds.unwrap_or_default().into(),
+        &field.child("minReadySeconds"),
+    );
     let selector = spec.selector.clone().unwrap_or_default();
     if selector.is_empty() {
         errors.push(FieldError::required(&field.child("selector"), ""));

@@ -58,7 +58,9 @@ impl Kind for SecretKind {
             if new.immutable != Some(true) {
                 errors.push(FieldError::forbidden(&FieldPath::new("immutable"), why));
             }
-            if new.data.as_ref().filter(|data| !data.is_empty()) != old.data.as_ref().filter(|data| !data.is_empty()) {
+            if new.data.as_ref().filter(|data| !data.is_empty())
+                != old.data.as_ref().filter(|data| !data.is_empty())
+            {
                 errors.push(FieldError::forbidden(&FieldPath::new("data"), why));
             }
         }
@@ -85,34 +87,52 @@ impl Kind for SecretKind {
 
     fn row(secret: &Secret, now: Timestamp) -> Vec<Cell> {
         let keys = secret.data.as_ref().map_or(0, |data| data.len());
-        vec![cells::name(&secret.metadata), text(&secret.type_).into(), keys.into(), cells::age(&secret.metadata, now)]
+        vec![
+            cells::name(&secret.metadata),
+            text(&secret.type_).into(),
+            keys.into(),
+            cells::age(&secret.metadata, now),
+        ]
     }
 }
 
 /// What the type says that there must be.
 fn validate_type(secret: &Secret, field: &FieldPath) -> Vec<FieldError> {
-    let value = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+    let value =
+        |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
     let required = |key: &str| FieldError::required(&field.key(key), "");
     let json = |key: &str| match value(key) {
         None => vec![required(key)],
         Some(bytes) => match serde_json::from_slice::<Map<String, Value>>(bytes) {
             Ok(_) => vec![],
-            Err(error) => vec![FieldError::invalid(&field.key(key), "<secret contents redacted>", go_json_error(bytes, &error))],
+            Err(error) => vec![FieldError::invalid(
+                &field.key(key),
+                "<secret contents redacted>",
+                go_json_error(bytes, &error),
+            )],
         },
     };
     match text(&secret.type_) {
         "kubernetes.io/service-account-token" => {
             let annotation = secret.metadata.annotations.as_ref().and_then(|all| all.get(ACCOUNT_ANNOTATION));
             let annotations = FieldPath::new("metadata").child("annotations").key(ACCOUNT_ANNOTATION);
-            if annotation.is_none_or(String::is_empty) { vec![FieldError::required(&annotations, "")] } else { vec![] }
+            if annotation.is_none_or(String::is_empty) {
+                vec![FieldError::required(&annotations, "")]
+            } else {
+                vec![]
+            }
         }
         "kubernetes.io/dockercfg" => json(".dockercfg"),
         "kubernetes.io/dockerconfigjson" => json(".dockerconfigjson"),
         "kubernetes.io/basic-auth" if value("username").is_none() && value("password").is_none() => {
             vec![required("username"), required("password")]
         }
-        "kubernetes.io/ssh-auth" if value("ssh-privatekey").is_none_or(<[u8]>::is_empty) => vec![required("ssh-privatekey")],
-        "kubernetes.io/tls" => ["tls.crt", "tls.key"].into_iter().filter(|key| value(key).is_none()).map(required).collect(),
+        "kubernetes.io/ssh-auth" if value("ssh-privatekey").is_none_or(<[u8]>::is_empty) => {
+            vec![required("ssh-privatekey")]
+        }
+        "kubernetes.io/tls" => {
+            ["tls.crt", "tls.key"].into_iter().filter(|key| value(key).is_none()).map(required).collect()
+        }
         _ => vec![],
     }
 }

@@ -6,8 +6,8 @@
 use std::str::FromStr;
 
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, DownwardAPIVolumeFile, EmptyDirVolumeSource, EnvVar, EphemeralContainer, HTTPGetAction, Lifecycle,
-    PodSpec, Probe, ResourceRequirements, Volume,
+    Container, ContainerPort, DownwardAPIVolumeFile, EmptyDirVolumeSource, EnvVar, EphemeralContainer,
+    HTTPGetAction, Lifecycle, PodSpec, Probe, ResourceRequirements, Volume,
 };
 
 use super::images::is_latest;
@@ -105,7 +105,9 @@ fn default_pod_level_resources(spec: &mut PodSpec) {
     if set(&resources.limits) {
         let requests = resources.requests.get_or_insert_default();
         let wanted = aggregate(spec, |container| container.resources.as_ref()?.requests.as_ref());
-        for (name, quantity) in wanted.into_iter().filter(|(name, _)| is_pod_level(name) && is_overcommit_allowed(name)) {
+        for (name, quantity) in
+            wanted.into_iter().filter(|(name, _)| is_pod_level(name) && is_overcommit_allowed(name))
+        {
             requests.entry(name).or_insert_with(|| quantity.into());
         }
         for (name, quantity) in resources.limits.iter().flatten().filter(|(name, _)| is_pod_level(name)) {
@@ -232,7 +234,9 @@ fn default_volume(volume: &mut Volume) {
             }
         }
     }
-    if let Some(template) = volume.ephemeral.as_mut().and_then(|ephemeral| ephemeral.volume_claim_template.as_mut()) {
+    if let Some(template) =
+        volume.ephemeral.as_mut().and_then(|ephemeral| ephemeral.volume_claim_template.as_mut())
+    {
         default_text(&mut template.spec.volume_mode, "Filesystem");
         if let Some(resources) = &mut template.spec.resources {
             for list in [&mut resources.limits, &mut resources.requests].into_iter().flatten() {

@@ -18,7 +18,11 @@ impl File {
     }
 
     fn shown(&self) -> String {
-        if self.source.is_empty() { format!("{:?}", self.path) } else { format!("{:?} ({})", self.path, self.source) }
+        if self.source.is_empty() {
+            format!("{:?}", self.path)
+        } else {
+            format!("{:?} ({})", self.path, self.source)
+        }
     }
 
     /// Whether the two are one file, or one lies where the other would be a directory.
@@ -30,13 +34,19 @@ impl File {
 
 /// The warnings about a volume's files.
 pub(super) fn overlaps(volume: &Volume) -> Vec<String> {
-    let keys = |items: &Option<Vec<KeyToPath>>| items.iter().flatten().map(|item| File::new(&item.path, "")).collect();
+    let keys = |items: &Option<Vec<KeyToPath>>| {
+        items.iter().flatten().map(|item| File::new(&item.path, "")).collect()
+    };
     let mut warnings = vec![];
     if let Some(source) = &volume.config_map {
         warnings.extend(clashes(volume, &format!("ConfigMap {:?}", source.name), keys(&source.items)));
     }
     if let Some(source) = &volume.secret {
-        warnings.extend(clashes(volume, &format!("Secret {:?}", text(&source.secret_name)), keys(&source.items)));
+        warnings.extend(clashes(
+            volume,
+            &format!("Secret {:?}", text(&source.secret_name)),
+            keys(&source.items),
+        ));
     }
     if let Some(source) = &volume.downward_api {
         warnings.extend(clashes(volume, "DownwardAPI", downward(source.items.as_deref(), "")));

@@ -29,7 +29,9 @@ pub(crate) fn row(pod: &Pod, now: Timestamp) -> Vec<Cell> {
     let (spec, status) = (pod.spec.as_ref().unwrap_or(&no_spec), pod.status.as_ref().unwrap_or(&no_status));
     let summary = summarize(pod, spec, status);
     let restarts = match summary.last_restart {
-        Some(time) if summary.restarts != 0 => format!("{} ({} ago)", summary.restarts, age::since(Some(time), now)),
+        Some(time) if summary.restarts != 0 => {
+            format!("{} ({} ago)", summary.restarts, age::since(Some(time), now))
+        }
         _ => summary.restarts.to_string(),
     };
     let ip = status.pod_ips.iter().flatten().next().map(|ip| ip.ip.clone()).unwrap_or_default();
@@ -58,7 +60,8 @@ struct Summary {
 impl Summary {
     fn restarted(&mut self, container: &ContainerStatus) {
         self.restarts += container.restart_count;
-        let finished = container.last_state.as_ref().and_then(|state| state.terminated.as_ref()?.finished_at.as_ref());
+        let finished =
+            container.last_state.as_ref().and_then(|state| state.terminated.as_ref()?.finished_at.as_ref());
         self.last_restart = self.last_restart.max(finished.map(|time| time.0));
     }
 }
@@ -66,7 +69,8 @@ impl Summary {
 fn summarize(pod: &Pod, spec: &PodSpec, status: &PodStatus) -> Summary {
     let reason = if text(&status.reason).is_empty() { text(&status.phase) } else { text(&status.reason) };
     let sidecars = spec.init_containers.iter().flatten().filter(|container| is_sidecar(container)).count();
-    let mut summary = Summary { reason: reason.to_owned(), total: spec.containers.len() + sidecars, ..Summary::default() };
+    let mut summary =
+        Summary { reason: reason.to_owned(), total: spec.containers.len() + sidecars, ..Summary::default() };
     let conditions = || status.conditions.iter().flatten();
     if conditions().any(|c| c.type_ == "PodScheduled" && c.reason.as_deref() == Some("SchedulingGated")) {
         summary.reason = "SchedulingGated".to_owned();
@@ -89,7 +93,12 @@ fn summarize(pod: &Pod, spec: &PodSpec, status: &PodStatus) -> Summary {
 }
 
 /// Looks at the init containers up to the first that is not done. Says whether there is one.
-fn summarize_init(spec: &PodSpec, status: &PodStatus, summary: &mut Summary, sidecar_restarts: &mut Summary) -> bool {
+fn summarize_init(
+    spec: &PodSpec,
+    status: &PodStatus,
+    summary: &mut Summary,
+    sidecar_restarts: &mut Summary,
+) -> bool {
     let containers: Vec<_> = spec.init_containers.iter().flatten().collect();
     for (index, container) in status.init_container_statuses.iter().flatten().enumerate() {
         summary.restarted(container);
@@ -164,7 +173,9 @@ fn readiness_gates(spec: &PodSpec, status: &PodStatus) -> String {
     }
     let holds = |gate: &str| {
         let mut conditions = status.conditions.iter().flatten();
-        conditions.find(|condition| condition.type_ == gate).is_some_and(|condition| condition.status == "True")
+        conditions
+            .find(|condition| condition.type_ == gate)
+            .is_some_and(|condition| condition.status == "True")
     };
     let held = gates.iter().filter(|gate| holds(&gate.condition_type)).count();
     format!("{held}/{}", gates.len())

@@ -28,7 +28,12 @@ impl Kind for PodKind {
     fn prepare_create(_context: &WriteContext<'_>, pod: &mut Pod) -> Result<(), ApiError> {
         let wrong = validation::validate_new_pod(pod);
         if !wrong.is_empty() {
-            return Err(ApiError::invalid("", "Pod", pod.metadata.name.as_deref().unwrap_or_default(), &wrong));
+            return Err(ApiError::invalid(
+                "",
+                "Pod",
+                pod.metadata.name.as_deref().unwrap_or_default(),
+                &wrong,
+            ));
         }
         label_keys::apply(pod);
         let spec = pod.spec.get_or_insert_default();
@@ -82,7 +87,13 @@ impl Kind for PodKind {
         let unscheduled = spec.is_none_or(|spec| text(&spec.node_name).is_empty());
         let phase = pod.status.as_ref().map(|status| text(&status.phase)).unwrap_or_default();
         let over = matches!(phase, "Failed" | "Succeeded");
-        Some(if unscheduled || over { 0 } else if period < 0 { 1 } else { period })
+        Some(if unscheduled || over {
+            0
+        } else if period < 0 {
+            1
+        } else {
+            period
+        })
     }
 
     fn selectable_fields(pod: &Pod) -> Vec<(&'static str, String)> {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Affinity, Container, ContainerStatus, NodeAffinity, Pod, PodSpec, PodStatus, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, Container, ContainerStatus, NodeAffinity, Pod, PodSpec, PodStatus, Toleration,
+};
 
 use super::resources::is_sidecar;
 use super::validation;
@@ -31,7 +33,10 @@ pub(super) fn validate(new: &Pod, old: &Pod) -> Vec<FieldError> {
     ];
     for (name, containers, were) in &lists {
         if containers.len() != were.len() {
-            errors.push(FieldError::forbidden(&field.child(name), "pod updates may not add or remove containers"));
+            errors.push(FieldError::forbidden(
+                &field.child(name),
+                "pod updates may not add or remove containers",
+            ));
             return errors;
         }
     }
@@ -59,14 +64,22 @@ pub fn prepare_ephemeral(new: &mut Pod, old: &Pod) {
 
 /// What is wrong with an update of the ephemeral containers: they may only be added.
 pub fn validate_ephemeral(new: &Pod, old: &Pod) -> Vec<FieldError> {
-    let mirror = old.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(MIRROR_ANNOTATION));
+    let mirror = old
+        .metadata
+        .annotations
+        .as_ref()
+        .is_some_and(|annotations| annotations.contains_key(MIRROR_ANNOTATION));
     if mirror {
-        return vec![FieldError::forbidden(&FieldPath::default(), "static pods do not support ephemeral containers")];
+        return vec![FieldError::forbidden(
+            &FieldPath::default(),
+            "static pods do not support ephemeral containers",
+        )];
     }
     let mut errors = validation::validate_pod(new);
     errors.extend(validate_annotations(new, old));
     let field = FieldPath::new("spec").child("ephemeralContainers");
-    let list = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.ephemeral_containers.clone()).unwrap_or_default();
+    let list =
+        |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.ephemeral_containers.clone()).unwrap_or_default();
     let now = list(new);
     for container in list(old) {
         let name = &container.name;
@@ -76,7 +89,12 @@ pub fn validate_ephemeral(new: &Pod, old: &Pod) -> Vec<FieldError> {
                 errors.push(FieldError::forbidden(&field, why));
             }
             Some(other) if *other != container => {
-                let shown = |container| internal::pretty("EphemeralContainer", &serde_json::to_value(container).unwrap_or_default());
+                let shown = |container| {
+                    internal::pretty(
+                        "EphemeralContainer",
+                        &serde_json::to_value(container).unwrap_or_default(),
+                    )
+                };
                 let difference = diff::unified(&shown(&container), &shown(other));
                 let why = format!("existing ephemeral containers {name:?} may not be changed\n{difference}");
                 errors.push(FieldError::forbidden(&field, why));
@@ -89,15 +107,23 @@ pub fn validate_ephemeral(new: &Pod, old: &Pod) -> Vec<FieldError> {
 
 fn validate_annotations(new: &Pod, old: &Pod) -> Vec<FieldError> {
     let field = FieldPath::new("metadata").child("annotations");
-    let (now, before) =
-        (new.metadata.annotations.clone().unwrap_or_default(), old.metadata.annotations.clone().unwrap_or_default());
+    let (now, before) = (
+        new.metadata.annotations.clone().unwrap_or_default(),
+        old.metadata.annotations.clone().unwrap_or_default(),
+    );
     let mut errors = vec![];
     for key in before.iter().filter(|(key, value)| now.get(*key) != Some(*value)).map(|(key, _)| key) {
         if key.starts_with(APP_ARMOR_PREFIX) {
-            errors.push(FieldError::forbidden(&field.key(key), "may not remove or update AppArmor annotations"));
+            errors.push(FieldError::forbidden(
+                &field.key(key),
+                "may not remove or update AppArmor annotations",
+            ));
         }
         if key == MIRROR_ANNOTATION {
-            errors.push(FieldError::forbidden(&field.key(key), "may not remove or update mirror pod annotation"));
+            errors.push(FieldError::forbidden(
+                &field.key(key),
+                "may not remove or update mirror pod annotation",
+            ));
         }
     }
     for key in now.keys().filter(|key| !before.contains_key(*key)) {
@@ -142,7 +168,8 @@ fn validate_tolerations(spec: &PodSpec, before: &PodSpec, field: &FieldPath) -> 
 }
 
 fn validate_gates(spec: &PodSpec, before: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
-    let were: BTreeSet<&str> = before.scheduling_gates.iter().flatten().map(|gate| gate.name.as_str()).collect();
+    let were: BTreeSet<&str> =
+        before.scheduling_gates.iter().flatten().map(|gate| gate.name.as_str()).collect();
     let gates = spec.scheduling_gates.iter().flatten().enumerate();
     gates
         .filter(|(_, gate)| !were.contains(gate.name.as_str()))
@@ -185,21 +212,29 @@ fn validate_rest(mut spec: PodSpec, before: &PodSpec, field: &FieldPath) -> Vec<
 /// While a pod may not be scheduled yet, the choice of its node may be narrowed.
 fn validate_gated(spec: &mut PodSpec, before: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
-    let (selector, was) = (spec.node_selector.clone().unwrap_or_default(), before.node_selector.clone().unwrap_or_default());
+    let (selector, was) =
+        (spec.node_selector.clone().unwrap_or_default(), before.node_selector.clone().unwrap_or_default());
     if was.iter().any(|(key, value)| selector.get(key) != Some(value)) {
         let value = serde_json::to_value(&selector).unwrap_or_default();
         let why = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
         errors.push(FieldError::invalid(&field.child("nodeSelector"), value, why));
     }
     spec.node_selector = before.node_selector.clone();
-    let affinity = |spec: &PodSpec| spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.clone());
+    let affinity =
+        |spec: &PodSpec| spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.clone());
     let (now, was) = (affinity(spec), affinity(before));
     if now != was {
         let field = field.child("affinity").child("nodeAffinity");
         errors.extend(validate_narrowed(now.as_ref(), was.as_ref(), &field));
         match &mut spec.affinity {
-            None => spec.affinity = was.map(|node| Affinity { node_affinity: Some(node), ..Affinity::default() }),
-            Some(own) if before.affinity.is_none() && own.pod_affinity.is_none() && own.pod_anti_affinity.is_none() => {
+            None => {
+                spec.affinity = was.map(|node| Affinity { node_affinity: Some(node), ..Affinity::default() })
+            }
+            Some(own)
+                if before.affinity.is_none()
+                    && own.pod_affinity.is_none()
+                    && own.pod_anti_affinity.is_none() =>
+            {
                 spec.affinity = None;
             }
             Some(own) => own.node_affinity = was,
@@ -209,7 +244,11 @@ fn validate_gated(spec: &mut PodSpec, before: &PodSpec, field: &FieldPath) -> Ve
 }
 
 /// Terms of a required node affinity may get more expressions, not fewer or other ones.
-fn validate_narrowed(now: Option<&NodeAffinity>, was: Option<&NodeAffinity>, field: &FieldPath) -> Vec<FieldError> {
+fn validate_narrowed(
+    now: Option<&NodeAffinity>,
+    was: Option<&NodeAffinity>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let terms = |affinity: Option<&NodeAffinity>| {
         let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.clone());
         required.map(|required| required.node_selector_terms).unwrap_or_default()
@@ -226,9 +265,15 @@ fn validate_narrowed(now: Option<&NodeAffinity>, was: Option<&NodeAffinity>, fie
             let (old, new) = (old.as_deref().unwrap_or_default(), new.as_deref().unwrap_or_default());
             new.len() >= old.len() && old == &new[..old.len()]
         };
-        if !kept(&old.match_expressions, &new.match_expressions) || !kept(&old.match_fields, &new.match_fields) {
+        if !kept(&old.match_expressions, &new.match_expressions)
+            || !kept(&old.match_fields, &new.match_fields)
+        {
             let why = "only additions are allowed (no mutations or deletions)";
-            errors.push(FieldError::invalid(&field.index(index), serde_json::to_value(new).unwrap_or_default(), why));
+            errors.push(FieldError::invalid(
+                &field.index(index),
+                serde_json::to_value(new).unwrap_or_default(),
+                why,
+            ));
         }
     }
     errors
@@ -253,7 +298,11 @@ pub(super) fn validate_status(new: &Pod, old: &Pod) -> Vec<FieldError> {
         let why = "must be a non-negative integer";
         errors.push(FieldError::invalid(&field.child("observedGeneration"), generation, why));
     }
-    errors.extend(checks::immutable(&text(&status.qos_class), &text(&before.qos_class), &field.child("qosClass")));
+    errors.extend(checks::immutable(
+        &text(&status.qos_class),
+        &text(&before.qos_class),
+        &field.child("qosClass"),
+    ));
     errors.extend(validate_transitions(&status, &before, &spec, &field));
     let ips: Vec<&str> = status.pod_ips.iter().flatten().map(|ip| ip.ip.as_str()).collect();
     for (index, ip) in ips.iter().enumerate() {
@@ -268,7 +317,8 @@ pub(super) fn validate_status(new: &Pod, old: &Pod) -> Vec<FieldError> {
         errors.extend(checks::ip(ip, &field.child("hostIPs").index(index)));
     }
     for (name, list) in [("podIPs", ips), ("hostIPs", host_ips)] {
-        let families: BTreeSet<_> = list.iter().filter_map(|ip| checks::parse_ip(ip)).map(|ip| ip.is_ipv4()).collect();
+        let families: BTreeSet<_> =
+            list.iter().filter_map(|ip| checks::parse_ip(ip)).map(|ip| ip.is_ipv4()).collect();
         if list.len() > 2 || (list.len() == 2 && families.len() != 2) {
             let why = "may specify no more than one IP for each IP family";
             errors.push(FieldError::invalid(&field.child(name), list, why));
@@ -277,7 +327,12 @@ pub(super) fn validate_status(new: &Pod, old: &Pod) -> Vec<FieldError> {
     errors
 }
 
-fn validate_nomination(status: &PodStatus, before: &PodStatus, spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
+fn validate_nomination(
+    status: &PodStatus,
+    before: &PodStatus,
+    spec: &PodSpec,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let now = text(&status.nominated_node_name);
     if now.is_empty() || now == text(&before.nominated_node_name) {
         return vec![];
@@ -291,13 +346,21 @@ fn validate_nomination(status: &PodStatus, before: &PodStatus, spec: &PodSpec, f
 
 /// A container that ended stays so, unless its policy starts it again.
 // Models ValidateContainerStateTransition and its siblings.
-fn validate_transitions(status: &PodStatus, before: &PodStatus, spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
+fn validate_transitions(
+    status: &PodStatus,
+    before: &PodStatus,
+    spec: &PodSpec,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let init = spec.init_containers.as_deref().unwrap_or_default();
     let restarts_all = spec.containers.iter().chain(init).any(|container| {
         container.restart_policy_rules.iter().flatten().any(|rule| rule.action == "RestartAllContainers")
     });
     let ordinary = |status: &ContainerStatus, code: i32| {
-        spec.containers.iter().find(|container| container.name == status.name).is_some_and(|c| restarts(c, spec, code))
+        spec.containers
+            .iter()
+            .find(|container| container.name == status.name)
+            .is_some_and(|c| restarts(c, spec, code))
     };
     let initial = |status: &ContainerStatus, code: i32| {
         let found = init.iter().find(|container| container.name == status.name);
@@ -321,7 +384,9 @@ fn transitions(
     field: &FieldPath,
     allowed: impl Fn(&ContainerStatus, i32) -> bool,
 ) -> Vec<FieldError> {
-    let ended = |status: &ContainerStatus| status.state.as_ref().and_then(|state| state.terminated.as_ref()).map(|t| t.exit_code);
+    let ended = |status: &ContainerStatus| {
+        status.state.as_ref().and_then(|state| state.terminated.as_ref()).map(|t| t.exit_code)
+    };
     let mut errors = vec![];
     for (index, old) in before.iter().flatten().enumerate() {
         let Some(code) = ended(old) else { continue };

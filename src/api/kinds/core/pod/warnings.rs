@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{
-    Affinity, Container, ContainerPort, NodeSelectorTerm, Pod, PodAffinityTerm, PodSpec, PodTemplateSpec, Volume,
-    WeightedPodAffinityTerm,
+    Affinity, Container, ContainerPort, NodeSelectorTerm, Pod, PodAffinityTerm, PodSpec, PodTemplateSpec,
+    Volume, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -17,19 +17,37 @@ use crate::meta::names;
 
 /// Annotations that do nothing any more.
 const DEAD_ANNOTATIONS: [(&str, &str); 3] = [
-    ("scheduler.alpha.kubernetes.io/critical-pod", "non-functional in v1.16+; use the \"priorityClassName\" field instead"),
+    (
+        "scheduler.alpha.kubernetes.io/critical-pod",
+        "non-functional in v1.16+; use the \"priorityClassName\" field instead",
+    ),
     ("security.alpha.kubernetes.io/sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
-    ("security.alpha.kubernetes.io/unsafe-sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
+    (
+        "security.alpha.kubernetes.io/unsafe-sysctls",
+        "non-functional in v1.11+; use the \"sysctls\" field instead",
+    ),
 ];
 /// Labels of nodes that have newer names.
 const OLD_NODE_LABELS: [(&str, &str); 8] = [
     ("beta.kubernetes.io/arch", "deprecated since v1.14; use \"kubernetes.io/arch\" instead"),
     ("beta.kubernetes.io/os", "deprecated since v1.14; use \"kubernetes.io/os\" instead"),
-    ("failure-domain.beta.kubernetes.io/region", "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead"),
-    ("failure-domain.beta.kubernetes.io/zone", "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead"),
-    ("beta.kubernetes.io/instance-type", "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead"),
+    (
+        "failure-domain.beta.kubernetes.io/region",
+        "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead",
+    ),
+    (
+        "failure-domain.beta.kubernetes.io/zone",
+        "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead",
+    ),
+    (
+        "beta.kubernetes.io/instance-type",
+        "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead",
+    ),
     ("app.kubernetes.io/created-by", "deprecated since v1.9"),
-    ("scheduler.alpha.kubernetes.io/preferAvoidPods", "deprecated since v1.22; use Taints and Tolerations instead"),
+    (
+        "scheduler.alpha.kubernetes.io/preferAvoidPods",
+        "deprecated since v1.22; use Taints and Tolerations instead",
+    ),
     ("node-role.kubernetes.io/master", "use \"node-role.kubernetes.io/control-plane\" instead"),
 ];
 
@@ -46,21 +64,28 @@ fn name_warning(meta: &ObjectMeta, used: &str) -> Option<String> {
 
 /// What a new pod is warned about.
 pub(crate) fn pod_warnings(pod: &Pod) -> Vec<String> {
-    let mut warnings: Vec<String> = name_warning(&pod.metadata, "this is used in the Pod's hostname").into_iter().collect();
-    warnings.extend(spec_warnings(&pod.spec.clone().unwrap_or_default(), &pod.metadata, &FieldPath::default()));
+    let mut warnings: Vec<String> =
+        name_warning(&pod.metadata, "this is used in the Pod's hostname").into_iter().collect();
+    warnings.extend(spec_warnings(
+        &pod.spec.clone().unwrap_or_default(),
+        &pod.metadata,
+        &FieldPath::default(),
+    ));
     warnings
 }
 
 /// What a template of pods is warned about.
 pub(crate) fn template_warnings(template: &PodTemplateSpec, field: &FieldPath) -> Vec<String> {
-    let (meta, spec) = (template.metadata.clone().unwrap_or_default(), template.spec.clone().unwrap_or_default());
+    let (meta, spec) =
+        (template.metadata.clone().unwrap_or_default(), template.spec.clone().unwrap_or_default());
     spec_warnings(&spec, &meta, field)
 }
 
 fn spec_warnings(spec: &PodSpec, meta: &ObjectMeta, root: &FieldPath) -> Vec<String> {
     let field = root.child("spec");
     let mut warnings = node_labels(spec, &field);
-    let annotated = |key: &str| meta.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(key));
+    let annotated =
+        |key: &str| meta.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(key));
     let annotations = root.child("metadata").child("annotations");
     for (key, message) in DEAD_ANNOTATIONS.iter().filter(|(key, _)| annotated(key)) {
         warnings.push(format!("{}: {message}", annotations.key(key)));
@@ -81,7 +106,8 @@ fn spec_warnings(spec: &PodSpec, meta: &ObjectMeta, root: &FieldPath) -> Vec<Str
     }
     for (container, field) in visit(spec, &field) {
         let key = format!("container.seccomp.security.alpha.kubernetes.io/{}", container.name);
-        let seccomp = container.security_context.as_ref().and_then(|context| context.seccomp_profile.as_ref());
+        let seccomp =
+            container.security_context.as_ref().and_then(|context| context.seccomp_profile.as_ref());
         if seccomp.is_none() && annotated(&key) {
             warnings.push(format!("{}: {replaced}", annotations.key(&key)));
         }
@@ -103,14 +129,17 @@ fn visit<'a>(spec: &'a PodSpec, field: &FieldPath) -> Vec<(&'a Container, FieldP
     let init = spec.init_containers.iter().flatten().enumerate();
     let init = init.map(|(index, container)| (container, field.child("initContainers").index(index)));
     let ordinary = spec.containers.iter().enumerate();
-    init.chain(ordinary.map(|(index, container)| (container, field.child("containers").index(index)))).collect()
+    init.chain(ordinary.map(|(index, container)| (container, field.child("containers").index(index))))
+        .collect()
 }
 
 fn node_labels(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
-    let old = |key: &str| OLD_NODE_LABELS.iter().find(|(label, _)| *label == key).map(|(_, message)| *message);
+    let old =
+        |key: &str| OLD_NODE_LABELS.iter().find(|(label, _)| *label == key).map(|(_, message)| *message);
     let mut warnings = vec![];
     for key in spec.node_selector.iter().flat_map(BTreeMap::keys) {
-        warnings.extend(old(key).map(|message| format!("{}: {message}", field.child("nodeSelector").key(key))));
+        warnings
+            .extend(old(key).map(|message| format!("{}: {message}", field.child("nodeSelector").key(key))));
     }
     let node = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     let field_of = |name: &str| field.child("affinity").child("nodeAffinity").child(name);
@@ -121,7 +150,9 @@ fn node_labels(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
         };
         expressions.filter_map(|(index, e)| Some(shown(index, &e.key, old(&e.key)?))).collect()
     };
-    if let Some(required) = node.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref()) {
+    if let Some(required) =
+        node.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref())
+    {
         let field = field_of("requiredDuringSchedulingIgnoredDuringExecution").child("nodeSelectorTerms");
         for (index, term) in required.node_selector_terms.iter().enumerate() {
             warnings.extend(of_term(term, &field.index(index)));
@@ -129,7 +160,8 @@ fn node_labels(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
     }
     let preferred = node.and_then(|node| node.preferred_during_scheduling_ignored_during_execution.as_ref());
     for (index, term) in preferred.into_iter().flatten().enumerate() {
-        let field = field_of("preferredDuringSchedulingIgnoredDuringExecution").index(index).child("preference");
+        let field =
+            field_of("preferredDuringSchedulingIgnoredDuringExecution").index(index).child("preference");
         warnings.extend(of_term(&term.preference, &field));
         for (number, expression) in term.preference.match_expressions.iter().flatten().enumerate() {
             for (position, value) in expression.values.iter().flatten().enumerate() {
@@ -142,9 +174,13 @@ fn node_labels(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
     for (index, constraint) in spec.topology_spread_constraints.iter().flatten().enumerate() {
         let field = field.child("topologySpreadConstraints").index(index);
         let key = &constraint.topology_key;
-        warnings.extend(old(key).map(|message| format!("{}: {key} is {message}", field.child("topologyKey"))));
+        warnings
+            .extend(old(key).map(|message| format!("{}: {key} is {message}", field.child("topologyKey"))));
         if constraint.label_selector.is_none() {
-            warnings.push(format!("{}: a null labelSelector results in matching no pod", field.child("labelSelector")));
+            warnings.push(format!(
+                "{}: a null labelSelector results in matching no pod",
+                field.child("labelSelector")
+            ));
         }
     }
     warnings
@@ -152,7 +188,11 @@ fn node_labels(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
 
 fn volume_warning(volume: &Volume, field: &FieldPath) -> Vec<String> {
     let old = [
-        ("photonPersistentDisk", volume.photon_persistent_disk.is_some(), "deprecated in v1.11, non-functional in v1.16+"),
+        (
+            "photonPersistentDisk",
+            volume.photon_persistent_disk.is_some(),
+            "deprecated in v1.11, non-functional in v1.16+",
+        ),
         ("gitRepo", volume.git_repo.is_some(), "deprecated in v1.11, and disabled by default in v1.33+"),
         ("scaleIO", volume.scale_io.is_some(), "deprecated in v1.16, non-functional in v1.22+"),
         ("flocker", volume.flocker.is_some(), "deprecated in v1.22, non-functional in v1.25+"),
@@ -171,7 +211,11 @@ fn duplicates(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
     let mut seen = BTreeSet::new();
     for (index, alias) in spec.host_aliases.iter().flatten().enumerate() {
         if !seen.insert(&alias.ip) {
-            warnings.push(format!("{}: duplicate ip {:?}", field.child("hostAliases").index(index).child("ip"), alias.ip));
+            warnings.push(format!(
+                "{}: duplicate ip {:?}",
+                field.child("hostAliases").index(index).child("ip"),
+                alias.ip
+            ));
         }
     }
     let secrets = || spec.image_pull_secrets.iter().flatten().enumerate();
@@ -206,7 +250,8 @@ fn container_warnings(container: &Container, field: &FieldPath) -> Vec<String> {
     let mut warnings = vec![];
     if let Some(resources) = &container.resources {
         for (name, list) in [("limits", &resources.limits), ("requests", &resources.requests)] {
-            warnings.extend(list.iter().flat_map(|list| fractions(list, &field.child("resources").child(name))));
+            warnings
+                .extend(list.iter().flat_map(|list| fractions(list, &field.child("resources").child(name))));
         }
     }
     let mut seen = BTreeSet::new();
@@ -218,7 +263,9 @@ fn container_warnings(container: &Container, field: &FieldPath) -> Vec<String> {
         let (reference, value) = (format!("$({})", variable.name), text(&variable.value));
         if variable.value_from.is_some() || value == reference || !value.contains(&reference) {
             let (field, name) = (field.child("env").index(index), &variable.name);
-            warnings.push(format!("{field}: hides previous definition of {name:?}, which may be dropped when using apply"));
+            warnings.push(format!(
+                "{field}: hides previous definition of {name:?}, which may be dropped when using apply"
+            ));
         }
     }
     warnings
@@ -293,21 +340,35 @@ fn affinity_warnings(affinity: &Affinity, field: &FieldPath) -> Vec<String> {
         empty.map(|(index, _)| format!("{}: {message}", field.index(index).child("labelSelector"))).collect()
     };
     let weighted = |list: &Option<Vec<WeightedPodAffinityTerm>>, field: FieldPath| -> Vec<String> {
-        let empty = list.iter().flatten().enumerate().filter(|(_, term)| term.pod_affinity_term.label_selector.is_none());
+        let empty = list
+            .iter()
+            .flatten()
+            .enumerate()
+            .filter(|(_, term)| term.pod_affinity_term.label_selector.is_none());
         empty
-            .map(|(index, _)| format!("{}: {message}", field.index(index).child("podAffinityTerm").child("labelSelector")))
+            .map(|(index, _)| {
+                format!("{}: {message}", field.index(index).child("podAffinityTerm").child("labelSelector"))
+            })
             .collect()
     };
     let mut warnings = vec![];
     if let Some(pods) = &affinity.pod_affinity {
         let field = field.child("podAffinity");
-        warnings.extend(terms(&pods.required_during_scheduling_ignored_during_execution, field.child(required)));
-        warnings.extend(weighted(&pods.preferred_during_scheduling_ignored_during_execution, field.child(preferred)));
+        warnings
+            .extend(terms(&pods.required_during_scheduling_ignored_during_execution, field.child(required)));
+        warnings.extend(weighted(
+            &pods.preferred_during_scheduling_ignored_during_execution,
+            field.child(preferred),
+        ));
     }
     if let Some(pods) = &affinity.pod_anti_affinity {
         let field = field.child("podAntiAffinity");
-        warnings.extend(terms(&pods.required_during_scheduling_ignored_during_execution, field.child(required)));
-        warnings.extend(weighted(&pods.preferred_during_scheduling_ignored_during_execution, field.child(preferred)));
+        warnings
+            .extend(terms(&pods.required_during_scheduling_ignored_during_execution, field.child(required)));
+        warnings.extend(weighted(
+            &pods.preferred_during_scheduling_ignored_during_execution,
+            field.child(preferred),
+        ));
     }
     warnings
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ClientIPConfig, LoadBalancerStatus, Service, ServiceSpec, SessionAffinityConfig};
+use k8s_openapi::api::core::v1::{
+    ClientIPConfig, LoadBalancerStatus, Service, ServiceSpec, SessionAffinityConfig,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{allocate, ports, printer, validation};
@@ -101,7 +103,10 @@ impl Kind for ServiceKind {
 
     fn selectable_fields(service: &Service) -> Vec<(&'static str, String)> {
         let spec = service.spec.clone().unwrap_or_default();
-        vec![("spec.clusterIP", spec.cluster_ip.unwrap_or_default()), ("spec.type", spec.type_.unwrap_or_default())]
+        vec![
+            ("spec.clusterIP", spec.cluster_ip.unwrap_or_default()),
+            ("spec.type", spec.type_.unwrap_or_default()),
+        ]
     }
 
     fn columns() -> Vec<Column> {
@@ -145,7 +150,8 @@ fn drop_fields_of_the_old_type(new: &mut Service, old: &Service) {
         }
     }
     if ports::needs_node_ports(before) && !ports::needs_node_ports(spec) {
-        let (was, is): (BTreeSet<_>, BTreeSet<_>) = (ports::node_ports(before).collect(), ports::node_ports(spec).collect());
+        let (was, is): (BTreeSet<_>, BTreeSet<_>) =
+            (ports::node_ports(before).collect(), ports::node_ports(spec).collect());
         if was.is_superset(&is) {
             spec.ports.iter_mut().flatten().for_each(|port| port.node_port = None);
         }
@@ -206,7 +212,9 @@ fn warnings(service: &Service) -> Vec<String> {
         warnings.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
     }
     if text(&spec.traffic_distribution) == "PreferClose" {
-        warnings.push("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"".to_owned());
+        warnings.push(
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"".to_owned(),
+        );
     }
     warnings
 }

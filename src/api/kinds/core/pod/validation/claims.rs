@@ -26,14 +26,21 @@ pub(crate) fn validate_claim_spec(spec: &PersistentVolumeClaimSpec, field: &Fiel
     }
     let alone = modes.iter().any(|mode| mode == "ReadWriteOncePod");
     if alone && modes.iter().any(|mode| mode != "ReadWriteOncePod" && ACCESS_MODES.contains(&mode.as_str())) {
-        errors.push(FieldError::forbidden(&modes_field, "may not use ReadWriteOncePod with other access modes"));
+        errors.push(FieldError::forbidden(
+            &modes_field,
+            "may not use ReadWriteOncePod with other access modes",
+        ));
     }
     let storage_field = field.child("resources").key("storage");
     match spec.resources.as_ref().and_then(|resources| resources.requests.as_ref()?.get("storage")) {
         None => errors.push(FieldError::required(&storage_field, "")),
         Some(storage) => match Quantity::try_from(storage) {
             Ok(value) if value.signum() <= 0 => {
-                errors.push(FieldError::invalid(&storage_field, value.to_string(), "must be greater than zero"));
+                errors.push(FieldError::invalid(
+                    &storage_field,
+                    value.to_string(),
+                    "must be greater than zero",
+                ));
             }
             _ => errors.extend(validate_resource_value("storage", storage, &storage_field)),
         },

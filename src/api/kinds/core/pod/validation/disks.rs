@@ -26,7 +26,11 @@ fn network(volume: &Volume, field: &FieldPath) -> Vec<(&'static str, Vec<FieldEr
         let mut errors = required(&nfs.server, &field.child("server"));
         errors.extend(required(&nfs.path, &field.child("path")));
         if !nfs.path.starts_with('/') {
-            errors.push(FieldError::invalid(&field.child("path"), nfs.path.as_str(), "must be an absolute path"));
+            errors.push(FieldError::invalid(
+                &field.child("path"),
+                nfs.path.as_str(),
+                "must be an absolute path",
+            ));
         }
         given.push(("nfs", errors));
     }
@@ -62,13 +66,20 @@ fn network(volume: &Volume, field: &FieldPath) -> Vec<(&'static str, Vec<FieldEr
     }
     if let Some(fc) = &volume.fc {
         let field = field.child("fc");
-        let (names, ids) = (fc.target_wwns.as_ref().map_or(0, Vec::len), fc.wwids.as_ref().map_or(0, Vec::len));
+        let (names, ids) =
+            (fc.target_wwns.as_ref().map_or(0, Vec::len), fc.wwids.as_ref().map_or(0, Vec::len));
         let mut errors = vec![];
         if names == 0 && ids == 0 {
-            errors.push(FieldError::required(&field.child("targetWWNs"), "must specify either targetWWNs or wwids, but not both"));
+            errors.push(FieldError::required(
+                &field.child("targetWWNs"),
+                "must specify either targetWWNs or wwids, but not both",
+            ));
         }
         if names > 0 && fc.lun.is_none() {
-            errors.push(FieldError::required(&field.child("lun"), "lun is required if targetWWNs is specified"));
+            errors.push(FieldError::required(
+                &field.child("lun"),
+                "lun is required if targetWWNs is specified",
+            ));
         }
         given.push(("fc", errors));
     }
@@ -122,13 +133,22 @@ fn clouds(volume: &Volume, field: &FieldPath) -> Vec<(&'static str, Vec<FieldErr
         given.push(("azureDisk", errors));
     }
     if let Some(disk) = &volume.vsphere_volume {
-        given.push(("vsphereVolume", required(&disk.volume_path, &field.child("vsphereVolume").child("volumePath"))));
+        given.push((
+            "vsphereVolume",
+            required(&disk.volume_path, &field.child("vsphereVolume").child("volumePath")),
+        ));
     }
     if let Some(disk) = &volume.photon_persistent_disk {
-        given.push(("photonPersistentDisk", required(&disk.pd_id, &field.child("photonPersistentDisk").child("pdID"))));
+        given.push((
+            "photonPersistentDisk",
+            required(&disk.pd_id, &field.child("photonPersistentDisk").child("pdID")),
+        ));
     }
     if let Some(disk) = &volume.portworx_volume {
-        given.push(("portworxVolume", required(&disk.volume_id, &field.child("portworxVolume").child("volumeID"))));
+        given.push((
+            "portworxVolume",
+            required(&disk.volume_id, &field.child("portworxVolume").child("volumeID")),
+        ));
     }
     if let Some(disk) = &volume.scale_io {
         let field = field.child("scaleIO");
@@ -138,7 +158,10 @@ fn clouds(volume: &Volume, field: &FieldPath) -> Vec<(&'static str, Vec<FieldErr
         given.push(("scaleIO", errors));
     }
     if let Some(disk) = &volume.storageos {
-        given.push(("storageos", required(text(&disk.volume_name), &field.child("storageos").child("volumeName"))));
+        given.push((
+            "storageos",
+            required(text(&disk.volume_name), &field.child("storageos").child("volumeName")),
+        ));
     }
     given
 }
@@ -155,7 +178,11 @@ fn validate_iscsi(iscsi: &ISCSIVolumeSource, field: &FieldPath) -> Vec<FieldErro
         errors.push(FieldError::invalid(&field.child("iqn"), iscsi.iqn.as_str(), why));
     }
     if !(0..=255).contains(&iscsi.lun) {
-        errors.push(FieldError::invalid(&field.child("lun"), iscsi.lun, "must be between 0 and 255, inclusive"));
+        errors.push(FieldError::invalid(
+            &field.child("lun"),
+            iscsi.lun,
+            "must be between 0 and 255, inclusive",
+        ));
     }
     let chap = iscsi.chap_auth_discovery == Some(true) || iscsi.chap_auth_session == Some(true);
     if chap && iscsi.secret_ref.is_none() {

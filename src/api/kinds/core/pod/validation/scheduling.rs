@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, Toleration,
-    TopologySpreadConstraint, WeightedPodAffinityTerm,
+    Affinity, NodeAffinity, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm,
+    Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -67,7 +67,11 @@ pub(crate) fn validate_node_selector(selector: &NodeSelector, field: &FieldPath)
 fn validate_node_term(term: &NodeSelectorTerm, strict: bool, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
     for (index, requirement) in term.match_expressions.iter().flatten().enumerate() {
-        errors.extend(validate_requirement(requirement, strict, &field.child("matchExpressions").index(index)));
+        errors.extend(validate_requirement(
+            requirement,
+            strict,
+            &field.child("matchExpressions").index(index),
+        ));
     }
     for (index, requirement) in term.match_fields.iter().flatten().enumerate() {
         errors.extend(validate_field_requirement(requirement, &field.child("matchFields").index(index)));
@@ -75,13 +79,20 @@ fn validate_node_term(term: &NodeSelectorTerm, strict: bool, field: &FieldPath) 
     errors
 }
 
-fn validate_requirement(requirement: &NodeSelectorRequirement, strict: bool, field: &FieldPath) -> Vec<FieldError> {
+fn validate_requirement(
+    requirement: &NodeSelectorRequirement,
+    strict: bool,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let values = requirement.values.as_deref().unwrap_or_default();
     let values_field = field.child("values");
     let mut errors = vec![];
     match requirement.operator.as_str() {
         "In" | "NotIn" if values.is_empty() => {
-            errors.push(FieldError::required(&values_field, "must be specified when `operator` is 'In' or 'NotIn'"));
+            errors.push(FieldError::required(
+                &values_field,
+                "must be specified when `operator` is 'In' or 'NotIn'",
+            ));
         }
         "Exists" | "DoesNotExist" if !values.is_empty() => {
             let why = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
@@ -92,7 +103,9 @@ fn validate_requirement(requirement: &NodeSelectorRequirement, strict: bool, fie
             errors.push(FieldError::required(&values_field, why));
         }
         "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
-        other => errors.push(FieldError::invalid(&field.child("operator"), other, "not a valid selector operator")),
+        other => {
+            errors.push(FieldError::invalid(&field.child("operator"), other, "not a valid selector operator"))
+        }
     }
     errors.extend(checks::qualified_name(&requirement.key, &field.child("key")));
     for (index, value) in values.iter().enumerate().filter(|_| strict) {
@@ -110,7 +123,9 @@ fn validate_field_requirement(requirement: &NodeSelectorRequirement, field: &Fie
             errors.push(FieldError::required(&field.child("values"), why));
         }
         "In" | "NotIn" => {}
-        other => errors.push(FieldError::invalid(&field.child("operator"), other, "not a valid selector operator")),
+        other => {
+            errors.push(FieldError::invalid(&field.child("operator"), other, "not a valid selector operator"))
+        }
     }
     if requirement.key != "metadata.name" {
         let why = "not a valid field selector key";
@@ -142,13 +157,19 @@ fn validate_pod_terms(
 
 fn validate_pod_term(term: &PodAffinityTerm, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
-    for (name, selector) in [("labelSelector", &term.label_selector), ("namespaceSelector", &term.namespace_selector)] {
+    for (name, selector) in
+        [("labelSelector", &term.label_selector), ("namespaceSelector", &term.namespace_selector)]
+    {
         if let Some(selector) = selector {
             errors.extend(checks::label_selector(selector, &field.child(name)));
         }
     }
     for namespace in term.namespaces.iter().flatten() {
-        errors.extend(checks::each(names::dns1123_label(namespace, false), &field.child("namespace"), namespace));
+        errors.extend(checks::each(
+            names::dns1123_label(namespace, false),
+            &field.child("namespace"),
+            namespace,
+        ));
     }
     let keys = term.match_label_keys.as_deref().unwrap_or_default();
     let mismatched = term.mismatch_label_keys.as_deref().unwrap_or_default();
@@ -181,7 +202,8 @@ fn validate_label_keys(
     }
     if let Some(selector) = selector {
         // A key may be in the selector once, put there for these very keys; twice means that the user wrote it too.
-        let mut seen: BTreeSet<&String> = selector.match_labels.iter().flatten().map(|(key, _)| key).collect();
+        let mut seen: BTreeSet<&String> =
+            selector.match_labels.iter().flatten().map(|(key, _)| key).collect();
         for expression in selector.match_expressions.iter().flatten() {
             let position = keys.iter().position(|key| *key == expression.key);
             if let Some(index) = position.filter(|_| seen.contains(&expression.key)) {
@@ -209,7 +231,8 @@ pub(super) fn validate_tolerations(tolerations: &[Toleration], field: &FieldPath
         if !key.is_empty() {
             errors.extend(checks::qualified_name(key, &field.child("key")));
         } else if operator != "Exists" {
-            let why = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+            let why =
+                "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
             errors.push(FieldError::invalid(&operator_field, operator, why));
         }
         if toleration.toleration_seconds.is_some() && effect != "NoExecute" {
@@ -224,12 +247,20 @@ pub(super) fn validate_tolerations(tolerations: &[Toleration], field: &FieldPath
                 }
             }
             "Exists" if !value.is_empty() => {
-                errors.push(FieldError::invalid(&operator_field, value, "value must be empty when `operator` is 'Exists'"));
+                errors.push(FieldError::invalid(
+                    &operator_field,
+                    value,
+                    "value must be empty when `operator` is 'Exists'",
+                ));
             }
             "Exists" => {}
             // Comparing tolerations are behind a gate that is closed by default.
             "Lt" | "Gt" => {
-                errors.push(FieldError::not_supported(&operator_field, operator, &["Equal", "Exists", "Lt", "Gt"]));
+                errors.push(FieldError::not_supported(
+                    &operator_field,
+                    operator,
+                    &["Equal", "Exists", "Lt", "Gt"],
+                ));
             }
             other => errors.push(FieldError::not_supported(&operator_field, other, &["Equal", "Exists"])),
         }
@@ -240,13 +271,20 @@ pub(super) fn validate_tolerations(tolerations: &[Toleration], field: &FieldPath
     errors
 }
 
-pub(super) fn validate_spread(constraints: &[TopologySpreadConstraint], field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_spread(
+    constraints: &[TopologySpreadConstraint],
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = vec![];
     for (index, constraint) in constraints.iter().enumerate() {
         let field = field.index(index);
         let (key, action) = (constraint.topology_key.as_str(), constraint.when_unsatisfiable.as_str());
         if constraint.max_skew <= 0 {
-            errors.push(FieldError::invalid(&field.child("maxSkew"), constraint.max_skew, "must be greater than zero"));
+            errors.push(FieldError::invalid(
+                &field.child("maxSkew"),
+                constraint.max_skew,
+                "must be greater than zero",
+            ));
         }
         if key.is_empty() {
             errors.push(FieldError::required(&field.child("topologyKey"), "can not be empty"));
@@ -255,7 +293,9 @@ pub(super) fn validate_spread(constraints: &[TopologySpreadConstraint], field: &
         if !actions.contains(&action) {
             errors.push(FieldError::not_supported(&field.child("whenUnsatisfiable"), action, &actions));
         }
-        let again = |other: &TopologySpreadConstraint| other.topology_key == key && other.when_unsatisfiable == action;
+        let again = |other: &TopologySpreadConstraint| {
+            other.topology_key == key && other.when_unsatisfiable == action
+        };
         if constraints[index + 1..].iter().any(again) {
             let field = field.child("{topologyKey, whenUnsatisfiable}");
             errors.push(FieldError::duplicate(&field, format!("{{{key}, {action}}}")));

@@ -22,7 +22,11 @@ pub(super) fn validate(context: &SecurityContext, host_users: bool, field: &Fiel
             errors.push(FieldError::not_supported(&field, mount.as_str(), &["Default", "Unmasked"]));
         }
         if host_users && mount == "Unmasked" {
-            errors.push(FieldError::invalid(&field, "Unmasked", "`hostUsers` must be false to use `Unmasked`"));
+            errors.push(FieldError::invalid(
+                &field,
+                "Unmasked",
+                "`hostUsers` must be false to use `Unmasked`",
+            ));
         }
     }
     errors.extend(validate_seccomp(context.seccomp_profile.as_ref(), &field.child("seccompProfile")));
@@ -32,7 +36,9 @@ pub(super) fn validate(context: &SecurityContext, host_users: bool, field: &Fiel
             let why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
             errors.push(FieldError::invalid(field, shown(), why));
         }
-        let adds = |capabilities: &Capabilities| capabilities.add.iter().flatten().any(|name| name == "CAP_SYS_ADMIN");
+        let adds = |capabilities: &Capabilities| {
+            capabilities.add.iter().flatten().any(|name| name == "CAP_SYS_ADMIN")
+        };
         if context.capabilities.as_ref().is_some_and(adds) {
             let why = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
             errors.push(FieldError::invalid(field, shown(), why));
@@ -43,7 +49,11 @@ pub(super) fn validate(context: &SecurityContext, host_users: bool, field: &Fiel
 }
 
 /// The security context of a pod.
-pub(super) fn validate_pod(context: &PodSecurityContext, spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_pod(
+    context: &PodSecurityContext,
+    spec: &PodSpec,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = vec![];
     errors.extend(validate_id(context.fs_group, &field.child("fsGroup")));
     errors.extend(validate_id(context.run_as_user, &field.child("runAsUser")));
@@ -60,11 +70,23 @@ pub(super) fn validate_pod(context: &PodSecurityContext, spec: &PodSpec, field: 
         let wrong = value.as_deref().filter(|value| !known.contains(value));
         wrong.map(|value| FieldError::not_supported(&field.child(name), value, known))
     };
-    errors.extend(choice("fsGroupChangePolicy", &context.fs_group_change_policy, &["Always", "OnRootMismatch"]));
+    errors.extend(choice(
+        "fsGroupChangePolicy",
+        &context.fs_group_change_policy,
+        &["Always", "OnRootMismatch"],
+    ));
     errors.extend(validate_seccomp(context.seccomp_profile.as_ref(), &field.child("seccompProfile")));
     errors.extend(validate_app_armor(context.app_armor_profile.as_ref(), &field.child("appArmorProfile")));
-    errors.extend(choice("supplementalGroupsPolicy", &context.supplemental_groups_policy, &["Merge", "Strict"]));
-    errors.extend(choice("seLinuxChangePolicy", &context.se_linux_change_policy, &["MountOption", "Recursive"]));
+    errors.extend(choice(
+        "supplementalGroupsPolicy",
+        &context.supplemental_groups_policy,
+        &["Merge", "Strict"],
+    ));
+    errors.extend(choice(
+        "seLinuxChangePolicy",
+        &context.se_linux_change_policy,
+        &["MountOption", "Recursive"],
+    ));
     errors
 }
 
@@ -79,13 +101,16 @@ fn validate_seccomp(profile: Option<&SeccompProfile>, field: &FieldPath) -> Vec<
     let mut errors = vec![];
     let kinds = ["Localhost", "RuntimeDefault", "Unconfined"];
     match profile.type_.as_str() {
-        "" => errors.push(FieldError::required(&field.child("type"), "type is required when seccompProfile is set")),
+        "" => errors
+            .push(FieldError::required(&field.child("type"), "type is required when seccompProfile is set")),
         known if kinds.contains(&known) => {}
         other => errors.push(FieldError::not_supported(&field.child("type"), other, &kinds)),
     }
     let local = field.child("localhostProfile");
     match (profile.type_ == "Localhost", &profile.localhost_profile) {
-        (true, None) => errors.push(FieldError::required(&local, "must be set when seccomp type is Localhost")),
+        (true, None) => {
+            errors.push(FieldError::required(&local, "must be set when seccomp type is Localhost"))
+        }
         (true, Some(path)) => errors.extend(paths::descending(path, &local)),
         (false, Some(_)) => {
             let shown = serde_json::to_value(profile).unwrap_or_default();
@@ -102,7 +127,9 @@ fn validate_app_armor(profile: Option<&AppArmorProfile>, field: &FieldPath) -> V
     let missing = "must be set when AppArmor type is Localhost";
     match profile.type_.as_str() {
         "Localhost" if profile.localhost_profile.is_none() => vec![FieldError::required(&local, missing)],
-        "Localhost" if path.trim() != path => vec![FieldError::invalid(&local, path, "must not be padded with whitespace")],
+        "Localhost" if path.trim() != path => {
+            vec![FieldError::invalid(&local, path, "must not be padded with whitespace")]
+        }
         "Localhost" if path.is_empty() => vec![FieldError::required(&local, missing)],
         "Localhost" if path.len() > 4095 => vec![FieldError::too_long(&local, 4095)],
         "Localhost" => vec![],
@@ -110,7 +137,9 @@ fn validate_app_armor(profile: Option<&AppArmorProfile>, field: &FieldPath) -> V
             vec![FieldError::invalid(&local, path, "can only be set when AppArmor type is Localhost")]
         }
         "RuntimeDefault" | "Unconfined" => vec![],
-        "" => vec![FieldError::required(&field.child("type"), "type is required when appArmorProfile is set")],
+        "" => {
+            vec![FieldError::required(&field.child("type"), "type is required when appArmorProfile is set")]
+        }
         other => {
             let known = ["Localhost", "RuntimeDefault", "Unconfined"];
             vec![FieldError::not_supported(&field.child("type"), other, &known)]
@@ -126,7 +155,8 @@ fn validate_sysctls(context: &PodSecurityContext, field: &FieldPath) -> Vec<Fiel
             errors.push(FieldError::required(&field, ""));
         } else if !is_sysctl(name) {
             let segment = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
-            let why = format!("must have at most 253 characters and match regex ^({segment}[\\./])*{segment}$");
+            let why =
+                format!("must have at most 253 characters and match regex ^({segment}[\\./])*{segment}$");
             errors.push(FieldError::invalid(&field, name, why));
         } else if !seen.insert(name) {
             errors.push(FieldError::duplicate(&field, name));
@@ -138,7 +168,8 @@ fn validate_sysctls(context: &PodSecurityContext, field: &FieldPath) -> Vec<Fiel
 fn is_sysctl(name: &str) -> bool {
     let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let segment = |part: &str| {
-        let inside = part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+        let inside =
+            part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
         letter(part.chars().next()) && letter(part.chars().last()) && inside
     };
     name.len() <= 253 && name.split(['.', '/']).all(segment)

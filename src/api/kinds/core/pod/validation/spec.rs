@@ -1,7 +1,9 @@
 //! The spec of a pod as a whole, and the templates of pods.
 // Models pkg/apis/core/validation (ValidatePodSpec, ValidatePodTemplateSpec, validatePodMetadataAndSpec).
 
-use k8s_openapi::api::core::v1::{Pod, PodDNSConfig, PodResourceClaim, PodSpec, PodTemplateSpec, ResourceRequirements};
+use k8s_openapi::api::core::v1::{
+    Pod, PodDNSConfig, PodResourceClaim, PodSpec, PodTemplateSpec, ResourceRequirements,
+};
 
 use super::containers::{self, Surroundings};
 use super::resources::{self, Whose};
@@ -16,12 +18,15 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) fn validate_pod(pod: &Pod) -> Vec<FieldError> {
     let spec = pod.spec.clone().unwrap_or_default();
     let field = FieldPath::new("spec");
-    let mut errors = validate_annotations(pod.metadata.annotations.as_ref(), &spec, &FieldPath::new("metadata"));
+    let mut errors =
+        validate_annotations(pod.metadata.annotations.as_ref(), &spec, &FieldPath::new("metadata"));
     errors.extend(validate_spec(&spec, pod.metadata.name.as_deref().or(Some("")), &field));
     if text(&spec.service_account_name).is_empty() {
         errors.extend(validate_no_tokens(&spec, &field.child("volumes")));
     }
-    for (name, list) in [("containers", Some(&spec.containers)), ("initContainers", spec.init_containers.as_ref())] {
+    for (name, list) in
+        [("containers", Some(&spec.containers)), ("initContainers", spec.init_containers.as_ref())]
+    {
         for (index, container) in list.into_iter().flatten().enumerate() {
             let field = field.child(name).index(index);
             errors.extend(containers::image_whitespace(text(&container.image), &field));
@@ -48,7 +53,8 @@ pub(crate) fn validate_new_pod(pod: &Pod) -> Vec<FieldError> {
 
 /// A template for pods.
 pub(crate) fn validate_template(template: &PodTemplateSpec, field: &FieldPath) -> Vec<FieldError> {
-    let (meta, spec) = (template.metadata.clone().unwrap_or_default(), template.spec.clone().unwrap_or_default());
+    let (meta, spec) =
+        (template.metadata.clone().unwrap_or_default(), template.spec.clone().unwrap_or_default());
     let mut errors = checks::labels(meta.labels.as_ref(), &field.child("labels"));
     errors.extend(checks::annotations(meta.annotations.as_ref(), &field.child("annotations")));
     errors.extend(validate_annotations(meta.annotations.as_ref(), &spec, field));
@@ -78,7 +84,11 @@ pub(crate) fn validate_controlled(
     let spec = template.spec.clone().unwrap_or_default();
     let field = field.child("spec");
     if text(&spec.restart_policy) != "Always" {
-        errors.push(FieldError::not_supported(&field.child("restartPolicy"), text(&spec.restart_policy), &["Always"]));
+        errors.push(FieldError::not_supported(
+            &field.child("restartPolicy"),
+            text(&spec.restart_policy),
+            &["Always"],
+        ));
     }
     if spec.active_deadline_seconds.is_some() {
         let why = format!("activeDeadlineSeconds in {kind} is not Supported");
@@ -89,7 +99,11 @@ pub(crate) fn validate_controlled(
 
 /// Annotations that mean something for a pod.
 // Models ValidatePodSpecificAnnotations.
-fn validate_annotations(annotations: Option<&BTreeMap<String, String>>, spec: &PodSpec, meta: &FieldPath) -> Vec<FieldError> {
+fn validate_annotations(
+    annotations: Option<&BTreeMap<String, String>>,
+    spec: &PodSpec,
+    meta: &FieldPath,
+) -> Vec<FieldError> {
     let field = meta.child("annotations");
     let get = |key: &str| annotations.and_then(|annotations| annotations.get(key)).map(String::as_str);
     let mut errors = vec![];
@@ -112,10 +126,19 @@ fn validate_annotations(annotations: Option<&BTreeMap<String, String>>, spec: &P
 fn validate_no_tokens(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
     for (index, volume) in spec.volumes.iter().flatten().enumerate() {
-        let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten()).enumerate();
+        let sources =
+            volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten()).enumerate();
         for (number, _) in sources.filter(|(_, source)| source.service_account_token.is_some()) {
-            let field = field.index(index).child("projected").child("sources").index(number).child("serviceAccountToken");
-            errors.push(FieldError::forbidden(&field, "must not be specified when serviceAccountName is not set"));
+            let field = field
+                .index(index)
+                .child("projected")
+                .child("sources")
+                .index(number)
+                .child("serviceAccountToken");
+            errors.push(FieldError::forbidden(
+                &field,
+                "must not be specified when serviceAccountName is not set",
+            ));
         }
     }
     errors
@@ -124,9 +147,13 @@ fn validate_no_tokens(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
 /// `pod` is the pod's name, if it is a pod.
 fn validate_spec(spec: &PodSpec, pod: Option<&str>, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
-    let (good, wrong) = volumes::validate(spec.volumes.as_deref().unwrap_or_default(), pod, &field.child("volumes"));
+    let (good, wrong) =
+        volumes::validate(spec.volumes.as_deref().unwrap_or_default(), pod, &field.child("volumes"));
     errors.extend(wrong);
-    errors.extend(validate_claims(spec.resource_claims.as_deref().unwrap_or_default(), &field.child("resourceClaims")));
+    errors.extend(validate_claims(
+        spec.resource_claims.as_deref().unwrap_or_default(),
+        &field.child("resourceClaims"),
+    ));
     errors.extend(containers::validate_all(spec, &Surroundings::new(spec, good), field));
     if let Some(resources) = &spec.resources {
         errors.extend(validate_pod_resources(resources, spec, &field.child("resources")));
@@ -179,7 +206,8 @@ fn validate_claims(claims: &[PodResourceClaim], field: &FieldPath) -> Vec<FieldE
         let shown = || serde_json::to_value(claim).unwrap_or_default();
         match (&claim.resource_claim_name, &claim.resource_claim_template_name) {
             (Some(_), Some(_)) => {
-                let why = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified";
+                let why =
+                    "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified";
                 errors.push(FieldError::invalid(&field, shown(), why));
             }
             (None, None) => {
@@ -199,13 +227,20 @@ fn validate_claims(claims: &[PodResourceClaim], field: &FieldPath) -> Vec<FieldE
     errors
 }
 
-fn validate_pod_resources(wanted: &ResourceRequirements, spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
+fn validate_pod_resources(
+    wanted: &ResourceRequirements,
+    spec: &PodSpec,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     if spec.os.as_ref().is_some_and(|os| os.name == "windows") {
         return vec![FieldError::forbidden(field, "may not be set for a windows pod")];
     }
     let mut errors = vec![];
     if wanted.claims.is_some() {
-        errors.push(FieldError::forbidden(&field.child("claims"), "claims may not be set for Resources at pod-level"));
+        errors.push(FieldError::forbidden(
+            &field.child("claims"),
+            "claims may not be set for Resources at pod-level",
+        ));
     }
     errors.extend(resources::validate(wanted, Whose::Pod, &BTreeSet::new(), field));
     errors.extend(resources::validate_consistency(wanted, spec, field));
@@ -241,7 +276,8 @@ fn validate_dns(config: Option<&PodDNSConfig>, policy: &str, field: &FieldPath) 
         }
     }
     let Some(config) = config else { return vec![] };
-    let (servers, searches) = (config.nameservers.clone().unwrap_or_default(), config.searches.clone().unwrap_or_default());
+    let (servers, searches) =
+        (config.nameservers.clone().unwrap_or_default(), config.searches.clone().unwrap_or_default());
     let mut errors = vec![];
     if servers.len() > 3 {
         let why = "must not have more than 3 nameservers";
@@ -252,7 +288,11 @@ fn validate_dns(config: Option<&PodDNSConfig>, policy: &str, field: &FieldPath) 
     }
     let searches_field = field.child("searches");
     if searches.len() > 32 {
-        errors.push(FieldError::invalid(&searches_field, searches.clone(), "must not have more than 32 search paths"));
+        errors.push(FieldError::invalid(
+            &searches_field,
+            searches.clone(),
+            "must not have more than 32 search paths",
+        ));
     }
     if searches.join(" ").len() > 2048 {
         let why = "must not have more than 2048 characters (including spaces) in the search list";
@@ -327,7 +367,9 @@ fn validate_names(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
     };
     errors.extend(subdomain("serviceAccountName", &spec.service_account_name));
     errors.extend(subdomain("nodeName", &spec.node_name));
-    if let Some(seconds) = spec.active_deadline_seconds.filter(|seconds| !(1..=i64::from(i32::MAX)).contains(seconds)) {
+    if let Some(seconds) =
+        spec.active_deadline_seconds.filter(|seconds| !(1..=i64::from(i32::MAX)).contains(seconds))
+    {
         let why = "must be between 1 and 2147483647, inclusive";
         errors.push(FieldError::invalid(&field.child("activeDeadlineSeconds"), seconds, why));
     }
@@ -338,7 +380,9 @@ fn validate_names(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
 
 fn validate_rest(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
-    for (name, value) in [("priorityClassName", &spec.priority_class_name), ("runtimeClassName", &spec.runtime_class_name)] {
+    for (name, value) in
+        [("priorityClassName", &spec.priority_class_name), ("runtimeClassName", &spec.runtime_class_name)]
+    {
         if !text(value).is_empty() {
             errors.extend(checks::dns_subdomain(text(value), &field.child(name)));
         }
@@ -348,8 +392,14 @@ fn validate_rest(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
         errors.push(FieldError::not_supported(&field.child("preemptionPolicy"), other, &policies));
     }
     if let Some(overhead) = &spec.overhead {
-        let wanted = ResourceRequirements { limits: Some(overhead.clone()), ..ResourceRequirements::default() };
-        errors.extend(resources::validate(&wanted, Whose::Container, &BTreeSet::new(), &field.child("overhead")));
+        let wanted =
+            ResourceRequirements { limits: Some(overhead.clone()), ..ResourceRequirements::default() };
+        errors.extend(resources::validate(
+            &wanted,
+            Whose::Container,
+            &BTreeSet::new(),
+            &field.child("overhead"),
+        ));
     }
     if let Some(os) = &spec.os {
         let field = field.child("os");
@@ -367,11 +417,17 @@ fn validate_rest(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
 // Models validateFileKeyRefVolumes.
 fn validate_env_files(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
-    let lists = [("initContainers", spec.init_containers.as_deref().unwrap_or_default()), ("containers", &spec.containers[..])];
+    let lists = [
+        ("initContainers", spec.init_containers.as_deref().unwrap_or_default()),
+        ("containers", &spec.containers[..]),
+    ];
     for (list, containers) in lists {
         for (index, container) in containers.iter().enumerate() {
             for (number, variable) in container.env.iter().flatten().enumerate() {
-                let Some(file) = variable.value_from.as_ref().and_then(|source| source.file_key_ref.as_ref()) else { continue };
+                let Some(file) = variable.value_from.as_ref().and_then(|source| source.file_key_ref.as_ref())
+                else {
+                    continue;
+                };
                 let field = field.child(list).index(index).child("env").index(number);
                 let field = field.child("valueFrom").child("fileKeyRef").child("volumeName");
                 let volume = spec.volumes.iter().flatten().find(|volume| volume.name == file.volume_name);

@@ -45,7 +45,8 @@ pub(super) fn validate(
             good.insert(name.to_owned(), volume.clone());
         }
         errors.extend(wrong);
-        let claim = volume.persistent_volume_claim.as_ref().filter(|claim| created.contains(&claim.claim_name));
+        let claim =
+            volume.persistent_volume_claim.as_ref().filter(|claim| created.contains(&claim.claim_name));
         if let Some(claim) = claim {
             let field = field.child("persistentVolumeClaim").child("claimName");
             let why = "must not reference a PVC that gets created for an ephemeral volume";
@@ -68,7 +69,9 @@ fn validate_source(volume: &Volume, pod: Option<&str>, field: &FieldPath) -> Vec
         given.push(("emptyDir", vec![]));
     }
     let child = |name: &str| field.child(name);
-    given.extend(volume.host_path.as_ref().map(|path| ("hostPath", validate_host_path(path, &child("hostPath")))));
+    given.extend(
+        volume.host_path.as_ref().map(|path| ("hostPath", validate_host_path(path, &child("hostPath")))),
+    );
     given.extend(volume.git_repo.as_ref().map(|repo| {
         let field = child("gitRepo");
         let mut errors = disks::required(&repo.repository, &field.child("repository"));
@@ -97,7 +100,8 @@ fn validate_source(volume: &Volume, pod: Option<&str>, field: &FieldPath) -> Vec
         errors.extend(downward.items.iter().flatten().flat_map(|file| validate_downward_file(file, &field)));
         ("downwardAPI", errors)
     }));
-    given.extend(volume.projected.as_ref().map(|p| ("projected", validate_projected(p, &child("projected")))));
+    given
+        .extend(volume.projected.as_ref().map(|p| ("projected", validate_projected(p, &child("projected")))));
     given.extend(disks::validate(volume, field));
     given.extend(volume.ephemeral.as_ref().map(|e| ("ephemeral", validate_ephemeral(e, volume, pod, field))));
     given.extend(volume.image.as_ref().map(|image| {
@@ -173,7 +177,9 @@ fn validate_downward_file(file: &DownwardAPIVolumeFile, field: &FieldPath) -> Ve
         (None, Some(selector)) => {
             errors.extend(env::validate_resource_field(selector, true, &field.child("resourceFieldRef")));
         }
-        (None, None) => errors.push(FieldError::required(field, "one of fieldRef and resourceFieldRef is required")),
+        (None, None) => {
+            errors.push(FieldError::required(field, "one of fieldRef and resourceFieldRef is required"))
+        }
     }
     errors.extend(validate_mode(file.mode, &field.child("mode")));
     errors
@@ -229,7 +235,11 @@ fn validate_projection(
         let seconds_field = own.child("serviceAccountToken").child("expirationSeconds");
         let seconds = token.expiration_seconds.unwrap_or_default();
         if seconds < 600 {
-            errors.push(FieldError::invalid(&seconds_field, seconds, "may not specify a duration less than 10 minutes"));
+            errors.push(FieldError::invalid(
+                &seconds_field,
+                seconds,
+                "may not specify a duration less than 10 minutes",
+            ));
         }
         if seconds > 1 << 32 {
             let why = "may not specify a duration larger than 2^32 seconds";
@@ -247,7 +257,9 @@ fn validate_projection(
                 let shown = serde_json::to_value(bundle).unwrap_or_default();
                 errors.push(FieldError::invalid(&own, shown, "only one of name and signerName may be used"));
             }
-            (None, None) => errors.push(FieldError::required(&own, "either name or signerName must be specified")),
+            (None, None) => {
+                errors.push(FieldError::required(&own, "either name or signerName must be specified"))
+            }
             _ => {}
         }
         errors.extend(disks::required(&bundle.path, &own.child("path")));
@@ -258,7 +270,11 @@ fn validate_projection(
         let own = own.child("podCertificate");
         let known = ["RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"];
         if !known.contains(&certificate.key_type.as_str()) {
-            errors.push(FieldError::not_supported(&own.child("keyType"), certificate.key_type.as_str(), &known));
+            errors.push(FieldError::not_supported(
+                &own.child("keyType"),
+                certificate.key_type.as_str(),
+                &known,
+            ));
         }
         let files = [
             ("credentialBundlePath", text(&certificate.credential_bundle_path)),
@@ -277,12 +293,18 @@ fn validate_projection(
     errors
 }
 
-fn validate_ephemeral(source: &EphemeralVolumeSource, volume: &Volume, pod: Option<&str>, field: &FieldPath) -> Vec<FieldError> {
+fn validate_ephemeral(
+    source: &EphemeralVolumeSource,
+    volume: &Volume,
+    pod: Option<&str>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let template_field = field.child("ephemeral").child("volumeClaimTemplate");
     let mut errors = match &source.volume_claim_template {
         None => vec![FieldError::required(&template_field, "")],
         Some(template) => {
-            let mut errors = checks::template_meta(template.metadata.as_ref(), &template_field.child("metadata"));
+            let mut errors =
+                checks::template_meta(template.metadata.as_ref(), &template_field.child("metadata"));
             let spec: &PersistentVolumeClaimSpec = &template.spec;
             errors.extend(claims::validate_claim_spec(spec, &template_field.child("spec")));
             errors
