@@ -201,7 +201,7 @@ impl Kubeconfig {
     }
 
     /// Makes the paths of files in it absolute: they are seen from the directory of the kubeconfig.
-    fn resolve_paths(&mut self, directory: &str) {
+    pub fn resolve_paths(&mut self, directory: &str) {
         let resolve = |path: &mut String| {
             if !path.is_empty() {
                 *path = absolute(directory, path);

@@ -1,6 +1,7 @@
 //! The verbs, one file each, and their table.
 
 mod api_resources;
+mod config;
 mod get;
 mod options;
 mod version;
@@ -19,6 +20,7 @@ const SETTINGS: &[&dyn Verb] = &[];
 const OTHER: &[&dyn Verb] = &[
     &api_resources::ApiResources,
     &api_resources::ApiVersions,
+    &config::Config,
     &options::Options,
     &version::Version,
 ];
