@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use base64::Engine;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::write;
 use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
-use crate::kubectl::kubeconfig::User;
+use crate::kubectl::kubeconfig::{User, Variable};
 use crate::kubectl::session::Session;
 
 /// The verb.
@@ -159,34 +159,31 @@ fn set_exec(flags: &Flags, user: &mut User) {
         if command.is_empty() {
             user.exec = None;
         } else {
-            let exec = user.exec.get_or_insert_with(|| json!({"provideClusterInfo": false}));
-            exec["command"] = json!(command);
+            user.exec.get_or_insert_default().command = command.to_owned();
         }
     }
     let Some(exec) = &mut user.exec else { return };
-    for (flag, field) in [("exec-api-version", "apiVersion"), ("exec-interactive-mode", "interactiveMode")] {
-        if flags.changed(flag) {
-            exec[field] = json!(flags.string(flag));
-        }
+    if flags.changed("exec-api-version") {
+        flags.string("exec-api-version").clone_into(&mut exec.api_version);
+    }
+    if flags.changed("exec-interactive-mode") {
+        flags.string("exec-interactive-mode").clone_into(&mut exec.interactive_mode);
     }
     if flags.changed("exec-arg") {
-        exec["args"] = json!(flags.strings("exec-arg"));
+        exec.args = Some(flags.strings("exec-arg").to_vec());
     }
     if flags.changed("exec-provide-cluster-info") {
-        exec["provideClusterInfo"] = json!(flags.bool("exec-provide-cluster-info"));
+        exec.provide_cluster_info = flags.bool("exec-provide-cluster-info");
     }
     for argument in flags.strings("exec-env") {
-        let key = argument.split_once('=').map_or_else(|| argument.strip_suffix('-').unwrap_or(argument), |(key, _)| key);
-        let mut variables: Vec<Value> = exec["env"].as_array().cloned().unwrap_or_default();
-        let place = variables.iter().position(|variable| variable["name"] == key);
-        match (argument.split_once('='), place) {
-            (Some((_, value)), Some(index)) => variables[index]["value"] = json!(value),
-            (Some((_, value)), None) => variables.push(json!({"name": key, "value": value})),
-            (None, Some(index)) => {
-                variables.remove(index);
-            }
+        let variables = exec.env.get_or_insert_default();
+        match (argument.split_once('='), argument.strip_suffix('-')) {
+            (Some((name, value)), _) => match variables.iter_mut().find(|variable| variable.name == name) {
+                Some(variable) => value.clone_into(&mut variable.value),
+                None => variables.push(Variable { name: name.to_owned(), value: value.to_owned() }),
+            },
+            (None, Some(name)) => variables.retain(|variable| variable.name != name),
             (None, None) => {}
         }
-        exec["env"] = json!(variables);
     }
 }

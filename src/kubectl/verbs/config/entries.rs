@@ -174,6 +174,7 @@ impl Verb for SetCluster {
         let cluster = new.clusters.entry(name.clone()).or_default();
         if flags.changed("server") {
             flags.string("server").clone_into(&mut cluster.server);
+            cluster.tls_server_name.clear();
         }
         if flags.changed("tls-server-name") {
             flags.string("tls-server-name").clone_into(&mut cluster.tls_server_name);

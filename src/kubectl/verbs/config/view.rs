@@ -51,7 +51,8 @@ impl Verb for View {
     }
 
     async fn run(&self, session: &Session, flags: &Flags, _: &[String]) -> Result<()> {
-        let mut config = write::start(session).await?;
+        let flat = flags.bool("flatten");
+        let mut config = if flat { session.factory.kubeconfig()?.clone() } else { write::start(session).await? };
         let context = &session.factory.overrides.context;
         if !context.is_empty() {
             config.current_context.clone_from(context);
@@ -59,7 +60,7 @@ impl Verb for View {
         if flags.bool("minify") {
             minify(&mut config)?;
         }
-        if flags.bool("flatten") {
+        if flat {
             flatten(session, &mut config).await?;
         } else if !flags.bool("raw") {
             shorten(&mut config);

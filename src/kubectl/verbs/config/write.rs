@@ -7,13 +7,12 @@ use crate::kubectl::error::Result;
 use crate::kubectl::kubeconfig::{Kubeconfig, LoadedFile};
 use crate::kubectl::session::{Session, absolute};
 
-/// What is in the files now, merged.
+/// What is in the files now, merged. Paths in them are as written.
 pub(super) async fn start(session: &Session) -> Result<Kubeconfig> {
     let rules = &session.factory.rules;
     let mut merged = Kubeconfig::default();
     for file in rules.read(session.files.as_ref()).await? {
-        if let Some(mut config) = file.config {
-            config.resolve_paths(directory(&absolute(&rules.cwd, &file.path)));
+        if let Some(config) = file.config {
             merged.merge(config);
         }
     }
