@@ -2,6 +2,7 @@
 
 mod api_resources;
 pub mod attach;
+mod config;
 pub mod create;
 mod delete;
 mod deletion;
@@ -27,10 +28,25 @@ pub mod writing;
 
 use super::command::{Group, Verb};
 
-const BEGINNER: &[&dyn Verb] = &[&create::Create, &expose::Expose];
-const INTERMEDIATE: &[&dyn Verb] = &[&get::Get, &delete::Delete];
-const DEPLOY: &[&dyn Verb] = &[&rollout::Rollout, &scale::Scale];
-const CLUSTER: &[&dyn Verb] = &[];
+#[rustfmt::skip]
+const BEGINNER: &[&dyn Verb] = &[
+    &create::Create,
+    &expose::Expose,
+];
+#[rustfmt::skip]
+const INTERMEDIATE: &[&dyn Verb] = &[
+    &get::Get,
+    &delete::Delete,
+];
+#[rustfmt::skip]
+const DEPLOY: &[&dyn Verb] = &[
+    &rollout::Rollout,
+    &scale::Scale,
+];
+#[rustfmt::skip]
+const CLUSTER: &[&dyn Verb] = &[
+];
+#[rustfmt::skip]
 const TROUBLESHOOTING: &[&dyn Verb] = &[
     &describe::Describe,
     &logs::Logs,
@@ -39,10 +55,24 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
     &port_forward::PortForward,
     &proxy::Proxy,
 ];
-const ADVANCED: &[&dyn Verb] = &[&patch::PatchVerb, &replace::Replace];
-const SETTINGS: &[&dyn Verb] = &[&label::Label::Labels, &label::Label::Annotations];
-const OTHER: &[&dyn Verb] =
-    &[&api_resources::ApiResources, &api_resources::ApiVersions, &options::Options, &version::Version];
+#[rustfmt::skip]
+const ADVANCED: &[&dyn Verb] = &[
+    &patch::PatchVerb,
+    &replace::Replace,
+];
+#[rustfmt::skip]
+const SETTINGS: &[&dyn Verb] = &[
+    &label::Label::Labels,
+    &label::Label::Annotations,
+];
+#[rustfmt::skip]
+const OTHER: &[&dyn Verb] = &[
+    &api_resources::ApiResources,
+    &api_resources::ApiVersions,
+    &config::Config,
+    &version::Version,
+    &options::Options,
+];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.
 pub static GROUPS: &[Group] = &[
