@@ -69,7 +69,10 @@ pub async fn printer(session: &Session, flags: &Flags, operation: &Operation) ->
 
 /// The error of an unknown format.
 pub fn no_printer(output: &str, formats: &[&str]) -> KubectlError {
-    let text = format!("unable to match a printer suitable for the output format {output:?}, allowed formats are: {}", formats.join(","));
+    let mut formats = formats.to_vec();
+    formats.sort_unstable();
+    let formats = formats.join(",");
+    let text = format!("unable to match a printer suitable for the output format {output:?}, allowed formats are: {formats}");
     KubectlError::message(text)
 }
 
@@ -84,7 +87,7 @@ pub async fn printer_for(session: &Session, flags: &Flags, formats: &[&str]) -> 
     let plain: Option<Box<dyn ResourcePrinter>> = match output.to_lowercase().as_str() {
         "json" => Some(Box::new(JsonPrinter)),
         "yaml" => Some(Box::new(YamlPrinter::default())),
-        "kyaml" => Some(Box::new(KyamlPrinter::default())),
+        "kyaml" => Some(Box::new(KyamlPrinter)),
         "name" if formats.contains(&"name") => return Ok(Some(Box::new(NamePrinter { operation: String::new() }))),
         _ => None,
     };

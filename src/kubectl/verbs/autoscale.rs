@@ -5,7 +5,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::targets::{Finding, find};
-use super::writing::{DryRun, WriteOptions, create_request, dry_run, dry_run_flag, field_manager_flag, require, save_config_flag, save_configuration, tell};
+use super::writing::{
+    DryRun, WriteOptions, create_request, dry_run, dry_run_flag, field_manager_flag, require,
+    save_config_flag, save_configuration, tell,
+};
 use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
@@ -43,10 +46,19 @@ impl Verb for Autoscale {
             dry_run_flag(),
             field_manager_flag("kubectl-autoscale"),
             save_config_flag(),
-            Flag::string("cpu", "", "The CPU that pods are to use on average: a share like 70%, or an amount like 500m."),
-            Flag::int32("cpu-percent", -1, "The share of CPU that pods are to use on average.").deprecated(instead),
+            Flag::string(
+                "cpu",
+                "",
+                "The CPU that pods are to use on average: a share like 70%, or an amount like 500m.",
+            ),
+            Flag::int32("cpu-percent", -1, "The share of CPU that pods are to use on average.")
+                .deprecated(instead),
             Flag::int32("max", -1, "The most pods."),
-            Flag::string("memory", "", "The memory that pods are to use on average: a share like 60%, or an amount like 200Mi."),
+            Flag::string(
+                "memory",
+                "",
+                "The memory that pods are to use on average: a share like 60%, or an amount like 200Mi.",
+            ),
             Flag::int32("min", -1, "The fewest pods."),
             Flag::string("name", "", "The autoscaler's name; the object's if not given."),
         ]);
@@ -75,7 +87,9 @@ fn validate(flags: &Flags) -> std::result::Result<(), String> {
         return Err(format!("--max=MAXPODS is required and must be at least 1, max: {max}"));
     }
     if max < min {
-        return Err(format!("--max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}"));
+        return Err(format!(
+            "--max=MAXPODS must be larger or equal to --min=MINPODS, max: {max}, min: {min}"
+        ));
     }
     let (cpu, memory) = (flags.string("cpu"), flags.string("memory"));
     if flags.int("cpu-percent") > 0 && !cpu.is_empty() {
@@ -111,7 +125,10 @@ async fn autoscale(session: &Session, flags: &Flags, info: &Info, dry_run: DryRu
     let mapping = info.mapping()?;
     if !mapping.subresources.iter().any(|name| name == "scale") {
         let resource = format!("{}, Resource={}", mapping.api_version(), mapping.resource);
-        let text = format!("cannot autoscale a {}: could not find scale subresource for {resource} in discovery information", mapping.kind);
+        let text = format!(
+            "cannot autoscale a {}: could not find scale subresource for {resource} in discovery information",
+            mapping.kind
+        );
         return Err(KubectlError::message(text));
     }
     let newest = autoscaler(session, flags, info, mapping)?;
@@ -123,7 +140,9 @@ async fn autoscale(session: &Session, flags: &Flags, info: &Info, dry_run: DryRu
         return Err(KubectlError::message(text));
     }
     if !flags.string("memory").is_empty() || !(share || flags.int("cpu-percent") >= 0) {
-        let text = format!("failed to create autoscaling/v2 HPA and the configuration is incompatible with autoscaling/v1: {error}");
+        let text = format!(
+            "failed to create autoscaling/v2 HPA and the configuration is incompatible with autoscaling/v1: {error}"
+        );
         return Err(KubectlError::message(text));
     }
     send(session, flags, first_version(session, flags, info, mapping)?, dry_run).await
@@ -147,21 +166,27 @@ fn frame(session: &Session, flags: &Flags, info: &Info, mapping: &Mapping) -> Re
 fn autoscaler(session: &Session, flags: &Flags, info: &Info, mapping: &Mapping) -> Result<Value> {
     let (metadata, mut spec) = frame(session, flags, info, mapping)?;
     let mut metrics = vec![];
-    let metric = |name: &str, target: Value| json!({"type": "Resource", "resource": {"name": name, "target": target}});
+    let metric =
+        |name: &str, target: Value| json!({"type": "Resource", "resource": {"name": name, "target": target}});
     if flags.int("cpu-percent") > 0 {
         let share = json!({"type": "Utilization", "averageUtilization": flags.int("cpu-percent")});
         metrics.push(metric("cpu", share));
     }
     for resource in ["cpu", "memory"] {
         if !flags.string(resource).is_empty() {
-            metrics.push(metric(resource, target(resource, flags.string(resource)).map_err(KubectlError::message)?));
+            metrics.push(metric(
+                resource,
+                target(resource, flags.string(resource)).map_err(KubectlError::message)?,
+            ));
         }
     }
     if !metrics.is_empty() {
         spec["metrics"] = json!(metrics);
     }
-    Ok(json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec,
-        "status": {"currentMetrics": null, "desiredReplicas": 0}}))
+    Ok(
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec,
+        "status": {"currentMetrics": null, "desiredReplicas": 0}}),
+    )
 }
 
 fn first_version(session: &Session, flags: &Flags, info: &Info, mapping: &Mapping) -> Result<Value> {
@@ -169,8 +194,10 @@ fn first_version(session: &Session, flags: &Flags, info: &Info, mapping: &Mappin
     if flags.int("cpu-percent") >= 0 {
         spec["targetCPUUtilizationPercentage"] = json!(flags.int("cpu-percent"));
     }
-    Ok(json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec,
-        "status": {"currentReplicas": 0, "desiredReplicas": 0}}))
+    Ok(
+        json!({"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec,
+        "status": {"currentReplicas": 0, "desiredReplicas": 0}}),
+    )
 }
 
 async fn send(session: &Session, flags: &Flags, mut object: Value, dry_run: DryRun) -> Result<()> {
@@ -194,7 +221,10 @@ mod tests {
     fn targets_are_shares_or_amounts() {
         assert_eq!(target("cpu", "70%").unwrap(), json!({"type": "Utilization", "averageUtilization": 70}));
         assert_eq!(target("cpu", "500").unwrap(), json!({"type": "AverageValue", "averageValue": "500m"}));
-        assert_eq!(target("memory", "200").unwrap(), json!({"type": "AverageValue", "averageValue": "200Mi"}));
+        assert_eq!(
+            target("memory", "200").unwrap(),
+            json!({"type": "AverageValue", "averageValue": "200Mi"})
+        );
         assert_eq!(target("cpu", "x%").unwrap_err(), "invalid percentage value: x");
         assert_eq!(target("memory", "much").unwrap_err(), "invalid resource memory value: much");
     }

@@ -49,7 +49,11 @@ impl Verb for Delete {
             dry_run_flag(),
             field_selector_flag(),
             selector_flag(),
-            Flag::bool("ignore-not-found", false, "Missing objects are no error. On with --all and selectors."),
+            Flag::bool(
+                "ignore-not-found",
+                false,
+                "Missing objects are no error. On with --all and selectors.",
+            ),
             Flag::bool("interactive", false, "Ask before deleting.").short('i'),
             Flag::bool("now", false, "Give objects one second to end."),
             Flag::string("output", "", "-o name prints names alone.").short('o'),
@@ -90,8 +94,12 @@ impl Verb for Delete {
 /// The flags of verbs that delete. `wait` is the default of `--wait`.
 pub fn deletion_flags(wait: bool) -> Vec<Flag> {
     vec![
-        Flag::string("cascade", "background", "What becomes of the object's dependents: background, orphan or foreground.")
-            .no_value("background"),
+        Flag::string(
+            "cascade",
+            "background",
+            "What becomes of the object's dependents: background, orphan or foreground.",
+        )
+        .no_value("background"),
         Flag::bool("force", false, "Take objects out of the API at once."),
         Flag::int("grace-period", -1, "How many seconds objects get to end; 0 with --force only."),
         Flag::duration("timeout", "0s", "How long to wait for objects to go; zero for as long as it takes."),
@@ -128,21 +136,31 @@ async fn propagation(session: &Session, cascade: &str) -> Result<&'static str> {
         "true" | "1" | "t" | "T" | "TRUE" | "True" => ("Background", "background"),
         "false" | "0" | "f" | "F" | "FALSE" | "False" => ("Orphan", "orphan"),
         other => {
-            let text = format!("invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\"");
+            let text = format!(
+                "invalid cascade value ({other}). Must be \"background\", \"foreground\", or \"orphan\""
+            );
             return Err(KubectlError::message(text));
         }
     };
-    let text = format!("warning: --cascade={cascade} is deprecated (boolean value) and can be replaced with --cascade={word}.");
+    let text = format!(
+        "warning: --cascade={cascade} is deprecated (boolean value) and can be replaced with --cascade={word}."
+    );
     session.err.line(text).await?;
     Ok(policy)
 }
 
-async fn find(session: &Session, flags: &Flags, args: &[String], (namespace, enforce): (&str, bool)) -> Result<Visited> {
+async fn find(
+    session: &Session,
+    flags: &Flags,
+    args: &[String],
+    (namespace, enforce): (&str, bool),
+) -> Result<Visited> {
     let files = FilenameOptions::new(flags);
     let builder = Builder::new(session).continue_on_error().namespace(namespace).default_namespace();
     let builder = builder.filenames(enforce, &files).label_selector(flags.string("selector"));
     let builder = builder.field_selector(flags.string("field-selector")).select_all(flags.bool("all"));
-    let builder = builder.all_namespaces(flags.bool("all-namespaces")).resource_type_or_name_args(false, args);
+    let builder =
+        builder.all_namespaces(flags.bool("all-namespaces")).resource_type_or_name_args(false, args);
     builder.require_object(false).flatten().visit().await
 }
 
@@ -179,7 +197,8 @@ async fn raw(session: &Session, flags: &Flags) -> Result<()> {
     match &files[..] {
         [] => {}
         [file] => {
-            let content = if file == "-" { session.read_stdin().await? } else { session.read_file(file).await? };
+            let content =
+                if file == "-" { session.read_stdin().await? } else { session.read_file(file).await? };
             request = request.body("application/json", content);
         }
         _ => return Err(KubectlError::message("--raw can only use a single local file or stdin")),

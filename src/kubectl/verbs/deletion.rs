@@ -1,7 +1,6 @@
 //! Deleting objects and waiting until they are gone: the work of `delete`, and of `replace --force` and `run --rm`.
 // Models kubectl/pkg/cmd/delete (DeleteOptions.DeleteResult).
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -94,7 +93,8 @@ impl Deletion {
         let answer = session.client().await?.json(request).await;
         let answer = answer.map_err(|error| error.while_doing("deleting", &info.source))?;
         self.tell(session, info, mapping).await?;
-        let uid = if answer["kind"] == "Status" { &answer["details"]["uid"] } else { &answer["metadata"]["uid"] };
+        let uid =
+            if answer["kind"] == "Status" { &answer["details"]["uid"] } else { &answer["metadata"]["uid"] };
         Ok(uid.as_str().unwrap_or_default().to_owned())
     }
 
@@ -107,7 +107,8 @@ impl Deletion {
             return session.out.line(format!("{kind}/{}", info.name)).await;
         }
         let operation = if self.grace_seconds == Some(0) { "force deleted" } else { "deleted" };
-        let place = if mapping.namespaced { format!(" from {} namespace", info.namespace) } else { String::new() };
+        let place =
+            if mapping.namespaced { format!(" from {} namespace", info.namespace) } else { String::new() };
         let suffix = self.dry_run.suffix();
         session.out.line(format!("{kind} {:?} {operation}{place}{suffix}", info.name)).await
     }
@@ -115,20 +116,26 @@ impl Deletion {
 
 /// Waits until the object with that UID is gone.
 // Models kubectl/pkg/cmd/wait (IsDeleted).
-pub async fn gone(session: &Session, info: &Info, mapping: &Mapping, uid: &str, timeout: Duration) -> Result<()> {
+pub async fn gone(
+    session: &Session,
+    info: &Info,
+    mapping: &Mapping,
+    uid: &str,
+    timeout: Duration,
+) -> Result<()> {
     let target = Target { mapping, namespace: &info.namespace, name: &info.name };
     let other = |object: &Value| !uid.is_empty() && object["metadata"]["uid"] != uid;
     let waiting = until(session, target, |seen| {
         Ok(match seen {
-            Seen::Absent | Seen::Deleted(_) => true,
+            Seen::Absent | Seen::Deleted => true,
             Seen::Present(object) => other(object),
         })
     });
-    let late = || KubectlError::message(format!("timed out waiting for the condition on {}/{}", mapping.resource, info.name));
+    let late = || {
+        KubectlError::message(format!(
+            "timed out waiting for the condition on {}/{}",
+            mapping.resource, info.name
+        ))
+    };
     session.clock.timeout(timeout, waiting).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// The namespaces that objects are in.
-pub fn namespaces(infos: &[Info]) -> BTreeSet<&str> {
-    infos.iter().map(|info| info.namespace.as_str()).collect()
 }

@@ -46,7 +46,11 @@ impl Verb for Describe {
         flags.extend([
             selector_flag(),
             all_namespaces_flag(),
-            Flag::bool("show-events", true, "Show events. They are shown for a single object if not told otherwise."),
+            Flag::bool(
+                "show-events",
+                true,
+                "Show events. They are shown for a single object if not told otherwise.",
+            ),
             Flag::int("chunk-size", 500, "How many objects to ask for at once; 0 for all."),
         ]);
         flags
@@ -100,7 +104,12 @@ impl Verb for Describe {
 async fn one(cluster: &Cluster, info: &Info, settings: Settings) -> Result<String> {
     let mapping: &Mapping = info.mapping()?;
     let api_version = mapping.api_version();
-    let of = TypeName { group: &mapping.group, kind: &mapping.kind, api_version: &api_version, plural: &mapping.resource };
+    let of = TypeName {
+        group: &mapping.group,
+        kind: &mapping.kind,
+        api_version: &api_version,
+        plural: &mapping.resource,
+    };
     let described = describe(cluster, of, (&info.namespace, &info.name), settings).await;
     described.map_err(|failure| cluster.original(failure))
 }
@@ -115,7 +124,8 @@ async fn matching(
 ) -> Result<()> {
     let (namespace, _) = session.namespace()?;
     let builder = Builder::new(session).namespace(&namespace).default_namespace().single_resource_type();
-    let found = builder.resource_type_or_name_args(true, std::slice::from_ref(kind)).flatten().visit().await?;
+    let found =
+        builder.resource_type_or_name_args(true, std::slice::from_ref(kind)).flatten().visit().await?;
     let mut described = false;
     for info in found.into_infos()?.iter().filter(|info| info.name.starts_with(prefix.as_str())) {
         described = true;
@@ -154,12 +164,21 @@ fn path(resource: Resource<'_>, namespace: &str) -> String {
 
 #[async_trait]
 impl Related for Cluster {
-    async fn get(&self, resource: Resource<'_>, namespace: &str, name: &str) -> std::result::Result<Value, Failure> {
+    async fn get(
+        &self,
+        resource: Resource<'_>,
+        namespace: &str,
+        name: &str,
+    ) -> std::result::Result<Value, Failure> {
         let path = format!("{}/{name}", path(resource, namespace));
         self.client.json(Request::get(path)).await.map_err(failure)
     }
 
-    async fn list(&self, resource: Resource<'_>, wanted: &Wanted) -> std::result::Result<Vec<Value>, Failure> {
+    async fn list(
+        &self,
+        resource: Resource<'_>,
+        wanted: &Wanted,
+    ) -> std::result::Result<Vec<Value>, Failure> {
         let (mut items, mut next) = (vec![], String::new());
         loop {
             let request = Request::get(path(resource, &wanted.namespace))

@@ -54,17 +54,21 @@ impl Verb for Drain {
         match self {
             Self::Cordon => "Let no new pods come to a node.",
             Self::Uncordon => "Let pods come to a node again.",
-            Self::Drain => "Cordon a node and evict its pods, which respects disruption budgets.\n\nPods of daemon sets stay, if \
+            Self::Drain => {
+                "Cordon a node and evict its pods, which respects disruption budgets.\n\nPods of daemon sets stay, if \
                             --ignore-daemonsets allows that. Pods without a controller and pods with emptyDir data go only with \
-                            --force and --delete-emptydir-data.",
+                            --force and --delete-emptydir-data."
+            }
         }
     }
     fn examples(&self) -> &'static str {
         match self {
             Self::Cordon => "# Let no new pods come to a node\nkubectl cordon minikube",
             Self::Uncordon => "# Let pods come to a node again\nkubectl uncordon minikube",
-            Self::Drain => "# Empty a node, with a grace period of 15 minutes\nkubectl drain minikube --ignore-daemonsets \
-                            --grace-period=900",
+            Self::Drain => {
+                "# Empty a node, with a grace period of 15 minutes\nkubectl drain minikube --ignore-daemonsets \
+                            --grace-period=900"
+            }
         }
     }
     fn usage(&self) -> &'static str {
@@ -75,13 +79,29 @@ impl Verb for Drain {
         if *self == Self::Drain {
             flags.extend([
                 Flag::int("chunk-size", 500, "How many objects to ask for at once; 0 for all."),
-                Flag::bool("delete-emptydir-data", false, "Evict pods that use emptyDir, whose data is lost."),
-                Flag::bool("disable-eviction", false, "Delete pods rather than evict them, past disruption budgets."),
+                Flag::bool(
+                    "delete-emptydir-data",
+                    false,
+                    "Evict pods that use emptyDir, whose data is lost.",
+                ),
+                Flag::bool(
+                    "disable-eviction",
+                    false,
+                    "Delete pods rather than evict them, past disruption budgets.",
+                ),
                 Flag::bool("force", false, "Evict pods that have no controller."),
-                Flag::int("grace-period", -1, "How many seconds pods get to end; negative leaves it to the pod."),
+                Flag::int(
+                    "grace-period",
+                    -1,
+                    "How many seconds pods get to end; negative leaves it to the pod.",
+                ),
                 Flag::bool("ignore-daemonsets", false, "Leave pods of daemon sets alone."),
                 Flag::string("pod-selector", "", "Only pods with these labels."),
-                Flag::int("skip-wait-for-delete-timeout", 0, "Do not wait for pods that have been ending for so many seconds."),
+                Flag::int(
+                    "skip-wait-for-delete-timeout",
+                    0,
+                    "Do not wait for pods that have been ending for so many seconds.",
+                ),
                 Flag::duration("timeout", "0s", "How long to try; zero for as long as it takes."),
             ]);
         }
@@ -111,7 +131,8 @@ impl Verb for Drain {
 
 async fn nodes(session: &Session, flags: &Flags, args: &[String]) -> Result<Vec<Info>> {
     let (namespace, _) = session.namespace()?;
-    let mut builder = Builder::new(session).namespace(&namespace).default_namespace().resource_names("nodes", args);
+    let mut builder =
+        Builder::new(session).namespace(&namespace).default_namespace().resource_names("nodes", args);
     builder = builder.single_resource_type().flatten();
     if !flags.string("selector").is_empty() {
         builder = builder.label_selector(flags.string("selector")).resource_types(&["nodes"]);
@@ -143,7 +164,8 @@ impl Work<'_> {
         }
         if self.dry_run != DryRun::Client {
             let value = if desired { json!(true) } else { Value::Null };
-            let patch = Patch { media_type: STRATEGIC_PATCH, body: json!({"spec": {"unschedulable": value}}) };
+            let patch =
+                Patch { media_type: STRATEGIC_PATCH, body: json!({"spec": {"unschedulable": value}}) };
             let options = WriteOptions { dry_run: self.dry_run, field_manager: "", validation: "" };
             match send(self.session, &info, &patch, &options).await {
                 Ok(node) => info.object = node,
@@ -168,7 +190,10 @@ impl Work<'_> {
             match self.drain(info).await {
                 Ok(()) => self.tell(&info.object, "drained").await?,
                 Err(error) => {
-                    let line = format!("error: unable to drain node {:?} due to error: {error}, continuing command...", info.name);
+                    let line = format!(
+                        "error: unable to drain node {:?} due to error: {error}, continuing command...",
+                        info.name
+                    );
                     self.session.err.line(line).await?;
                     pending.push_str(&format!(" {}\n", info.name));
                     fatal.push(error);
@@ -199,7 +224,8 @@ impl Work<'_> {
         let Err(error) = self.remove(&pods.going).await else { return Ok(()) };
         match self.pods(node).await {
             Ok(left) if !left.going.is_empty() => {
-                let head = format!("There are pending pods in node {:?} when an error occurred: {error}", node.name);
+                let head =
+                    format!("There are pending pods in node {:?} when an error occurred: {error}", node.name);
                 self.session.err.line(head).await?;
                 for pod in &left.going {
                     self.session.err.line(format!("pod/{}", text(pod, "/metadata/name"))).await?;
@@ -207,7 +233,8 @@ impl Work<'_> {
             }
             Ok(_) => {}
             Err(errors) => {
-                let head = format!("Following errors occurred while getting the list of pods to delete:\n{errors}");
+                let head =
+                    format!("Following errors occurred while getting the list of pods to delete:\n{errors}");
                 self.session.err.write(head).await?;
             }
         }
@@ -247,7 +274,8 @@ impl Work<'_> {
     async fn remove(&self, pods: &[Value]) -> Result<()> {
         let timeout = self.flags.duration("timeout").filter(|timeout| !timeout.is_zero());
         let deadline = self.session.clock.after(timeout.unwrap_or(WEEK));
-        let mut going: FuturesUnordered<_> = pods.iter().map(|pod| self.remove_one(pod, deadline, timeout)).collect();
+        let mut going: FuturesUnordered<_> =
+            pods.iter().map(|pod| self.remove_one(pod, deadline, timeout)).collect();
         let mut errors = vec![];
         while let Some(ended) = going.next().await {
             errors.extend(ended.err());
@@ -255,7 +283,12 @@ impl Work<'_> {
         KubectlError::aggregate(errors)
     }
 
-    async fn remove_one(&self, pod: &Value, deadline: jiff::Timestamp, timeout: Option<Duration>) -> Result<()> {
+    async fn remove_one(
+        &self,
+        pod: &Value,
+        deadline: jiff::Timestamp,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
         let left = Duration::try_from(deadline.duration_since(self.session.clock.now())).unwrap_or_default();
         let (name, namespace) = (text(pod, "/metadata/name"), text(pod, "/metadata/namespace"));
         let evicting = !self.flags.bool("disable-eviction");
@@ -273,7 +306,9 @@ impl Work<'_> {
         };
         let late = || {
             let all = age::go_string(timeout.unwrap_or(WEEK));
-            KubectlError::message(format!("error when evicting pods/{name:?} -n {namespace:?}: global timeout reached: {all}"))
+            KubectlError::message(format!(
+                "error when evicting pods/{name:?} -n {namespace:?}: global timeout reached: {all}"
+            ))
         };
         self.session.clock.timeout(left, removing).await.unwrap_or_else(|_| Err(late()))
     }
@@ -287,14 +322,17 @@ impl Work<'_> {
         loop {
             let suffix = if self.dry_run == DryRun::Server { " (server dry run)" } else { "" };
             self.session.out.line(format!("evicting pod {namespace}/{name}{suffix}")).await?;
-            let error = match self.session.client().await?.json(Request::post(path.as_str()).json(&body)).await {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
-            };
+            let error =
+                match self.session.client().await?.json(Request::post(path.as_str()).json(&body)).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) => error,
+                };
             let ending = text(pod, "/metadata/deletionTimestamp") != "";
             let line = match error.reason() {
                 "NotFound" => return Ok(()),
-                "TooManyRequests" => format!("error when evicting pods/{name:?} -n {namespace:?} (will retry after 5s): {error}"),
+                "TooManyRequests" => format!(
+                    "error when evicting pods/{name:?} -n {namespace:?} (will retry after 5s): {error}"
+                ),
                 "Forbidden" if ending && namespace_terminating(&error) => return Ok(()),
                 "Forbidden" if namespace_terminating(&error) => format!(
                     "error when evicting pod {name:?} from terminating namespace {namespace:?} (will retry after 5s): {error}"
@@ -332,12 +370,14 @@ impl Work<'_> {
     /// Waits until the pod is gone, or another has its name.
     async fn wait(&self, pod: &Value) -> Result<()> {
         let mapper = self.session.mapper().await?;
-        let mapping = mapper.for_kind("", Some("v1"), "Pod").ok_or_else(|| KubectlError::message("the server has no pods"))?;
+        let mapping = mapper
+            .for_kind("", Some("v1"), "Pod")
+            .ok_or_else(|| KubectlError::message("the server has no pods"))?;
         let (name, namespace) = (text(pod, "/metadata/name"), text(pod, "/metadata/namespace"));
         let uid = text(pod, "/metadata/uid");
         until(self.session, Target { mapping: &mapping, namespace, name }, |seen| {
             Ok(match seen {
-                Seen::Absent | Seen::Deleted(_) => true,
+                Seen::Absent | Seen::Deleted => true,
                 Seen::Present(object) => text(object, "/metadata/uid") != uid,
             })
         })
@@ -365,7 +405,8 @@ struct Pods {
 
 impl Pods {
     fn warnings(&self) -> Option<String> {
-        let texts: Vec<String> = self.warned.iter().rev().map(|(text, names)| format!("{text}: {}", names.join(", "))).collect();
+        let texts: Vec<String> =
+            self.warned.iter().rev().map(|(text, names)| format!("{text}: {}", names.join(", "))).collect();
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 }

@@ -36,7 +36,9 @@ pub async fn judge(session: &Session, flags: &Flags, pod: &Value) -> Verdict {
     let finished = ["Succeeded", "Failed"].contains(&text(pod, "/status/phase"));
     let local = list(pod, "/spec/volumes").iter().any(|volume| some(volume, "/emptyDir").is_some());
     if local && !finished && !flags.bool("delete-emptydir-data") {
-        return Verdict::Refuse("Pods with local storage (use --delete-emptydir-data to override)".to_owned());
+        return Verdict::Refuse(
+            "Pods with local storage (use --delete-emptydir-data to override)".to_owned(),
+        );
     }
     // The last filter decides what is said, as in kubectl: each one's word replaces the one before.
     if finished || controller(pod).is_some() {
@@ -61,9 +63,14 @@ fn skipped(session: &Session, flags: &Flags, pod: &Value) -> Option<Verdict> {
 
 async fn of_daemon_set(session: &Session, flags: &Flags, pod: &Value) -> Verdict {
     let finished = ["Succeeded", "Failed"].contains(&text(pod, "/status/phase"));
-    let owner = controller(pod).filter(|owner| text(owner, "/kind") == "DaemonSet" && text(owner, "/apiVersion") == "apps/v1");
+    let owner = controller(pod)
+        .filter(|owner| text(owner, "/kind") == "DaemonSet" && text(owner, "/apiVersion") == "apps/v1");
     let Some(owner) = owner.filter(|_| !finished) else { return Verdict::Go };
-    let path = format!("/apis/apps/v1/namespaces/{}/daemonsets/{}", text(pod, "/metadata/namespace"), text(owner, "/name"));
+    let path = format!(
+        "/apis/apps/v1/namespaces/{}/daemonsets/{}",
+        text(pod, "/metadata/namespace"),
+        text(owner, "/name")
+    );
     let found = match session.client().await {
         Ok(client) => client.json(Request::get(path)).await,
         Err(error) => Err(error),

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::patching::{MERGE_PATCH, Patch, send};
 use super::writing::{
-    DryRun, LAST_APPLIED, WriteOptions, annotate_configuration, field_manager_flag, go_json, save_config_flag, tell, validate_flag,
-    validation,
+    DryRun, LAST_APPLIED, WriteOptions, annotate_configuration, field_manager_flag, go_json,
+    save_config_flag, tell, validate_flag, validation,
 };
 use crate::kubectl::command::Verb;
 use crate::kubectl::editor::EditRequest;
@@ -84,7 +84,8 @@ pub fn flags(manager: &str) -> Vec<Flag> {
 pub async fn run(session: &Session, flags: &Flags, args: &[String], mode: Mode) -> Result<()> {
     let (namespace, enforce) = session.namespace()?;
     let builder = Builder::new(session).continue_on_error().resource_type_or_name_args(true, args).latest();
-    let builder = builder.namespace(&namespace).default_namespace().filenames(enforce, &FilenameOptions::new(flags));
+    let builder =
+        builder.namespace(&namespace).default_namespace().filenames(enforce, &FilenameOptions::new(flags));
     let mut infos = builder.subresource(flags.string("subresource")).flatten().visit().await?.into_infos()?;
     if mode == Mode::LastApplied {
         infos.retain_mut(|info| {
@@ -134,7 +135,9 @@ impl Editing<'_> {
             let path = self.temporary();
             let edited = match self.launch(&path, &opened).await {
                 Ok(edited) => edited,
-                Err(error) => return self.preserved(last.as_ref().map(|(path, _)| path.as_str()), error).await,
+                Err(error) => {
+                    return self.preserved(last.as_ref().map(|(path, _)| path.as_str()), error).await;
+                }
             };
             if let Some((old, before)) = &last {
                 if strip(before) == strip(&edited) {
@@ -152,7 +155,9 @@ impl Editing<'_> {
                 return self.session.err.line("Edit cancelled, saved file was empty.").await;
             }
             match self.parse(&edited) {
-                Err(Broken::Syntax(text)) => reasons = vec![format!("# The edited file had a syntax error: {text}\n#\n")],
+                Err(Broken::Syntax(text)) => {
+                    reasons = vec![format!("# The edited file had a syntax error: {text}\n#\n")]
+                }
                 Err(Broken::Invalid(text)) => reasons = vec![self.invalid_file(&text).await?],
                 Ok(objects) => {
                     let outcome = match self.send(objects).await {
@@ -160,12 +165,14 @@ impl Editing<'_> {
                         Err(error) => return self.preserved(Some(&path), error).await,
                     };
                     if outcome.retryable > 0 {
-                        let text = format!("You can run `kubectl replace -f {path}` to try this update again.");
+                        let text =
+                            format!("You can run `kubectl replace -f {path}` to try this update again.");
                         self.session.err.line(text).await?;
                         return Err(KubectlError::Exit(1));
                     }
                     if outcome.missing > 0 {
-                        let text = format!("The edits you made on deleted resources have been saved to {path:?}");
+                        let text =
+                            format!("The edits you made on deleted resources have been saved to {path:?}");
                         self.session.err.line(text).await?;
                         return Err(KubectlError::Exit(1));
                     }
@@ -220,7 +227,8 @@ impl Editing<'_> {
         let _ = session.files.make_directory("/tmp").await;
         session.files.write(path, content.as_bytes()).await.map_err(wrong)?;
         let command = session.variable("KUBE_EDITOR").or_else(|| session.variable("EDITOR")).unwrap_or("vi");
-        let request = EditRequest { command, path, files: session.files.clone(), env: &session.env, cwd: &session.cwd };
+        let request =
+            EditRequest { command, path, files: session.files.clone(), env: &session.env, cwd: &session.cwd };
         session.editor.edit(request).await.map_err(KubectlError::message)?;
         let edited = session.files.read(path).await.map_err(wrong)?;
         Ok(String::from_utf8_lossy(&edited).into_owned())
@@ -247,8 +255,10 @@ impl Editing<'_> {
         if let Some(error) = error {
             return Err(Broken::Syntax(error));
         }
-        let objects: Vec<Value> =
-            documents.into_iter().flat_map(|document| if is_list(&document) { list_items(document) } else { vec![document] }).collect();
+        let objects: Vec<Value> = documents
+            .into_iter()
+            .flat_map(|document| if is_list(&document) { list_items(document) } else { vec![document] })
+            .collect();
         for object in &objects {
             for field in ["apiVersion", "kind"] {
                 if object[field].as_str().unwrap_or_default().is_empty() {
@@ -280,9 +290,14 @@ impl Editing<'_> {
             let uid = object["metadata"]["uid"].clone();
             let original = self.infos.iter().find(|info| info.object["metadata"]["uid"] == uid);
             let Some(info) = original else {
-                return Err(KubectlError::message(format!("no original object found for {}", go_json(&object))));
+                return Err(KubectlError::message(format!(
+                    "no original object found for {}",
+                    go_json(&object)
+                )));
             };
-            if let Some(namespace) = object["metadata"]["namespace"].as_str().filter(|namespace| *namespace != info.namespace) {
+            if let Some(namespace) =
+                object["metadata"]["namespace"].as_str().filter(|namespace| *namespace != info.namespace)
+            {
                 let text = format!(
                     "the namespace from the provided object {namespace:?} does not match the namespace {:?}. You must pass \
                      '--namespace={namespace}' to perform this operation.",
@@ -377,7 +392,11 @@ fn reason(head: &str, error: &KubectlError) -> String {
         return format!("# {}\n#\n", hashed(head));
     }
     let cause = |cause: &k8s_openapi::apimachinery::pkg::apis::meta::v1::StatusCause| {
-        let text = format!("{}: {}", cause.field.as_deref().unwrap_or_default(), cause.message.as_deref().unwrap_or_default());
+        let text = format!(
+            "{}: {}",
+            cause.field.as_deref().unwrap_or_default(),
+            cause.message.as_deref().unwrap_or_default()
+        );
         format!("# * {}\n", hashed(&text))
     };
     format!("# {}:\n{}#\n", hashed(head), causes.iter().map(cause).collect::<String>())

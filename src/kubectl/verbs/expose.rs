@@ -10,7 +10,10 @@ use serde_json::{Value, json};
 use super::create::plain::int_or_text;
 use super::overrides;
 use super::targets::{Finding, find};
-use super::writing::{DryRun, WriteOptions, create_request, dry_run, dry_run_flag, field_manager_flag, save_config_flag, save_configuration, tell};
+use super::writing::{
+    DryRun, WriteOptions, create_request, dry_run, dry_run_flag, field_manager_flag, save_config_flag,
+    save_configuration, tell,
+};
 use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
@@ -87,7 +90,9 @@ async fn expose(session: &Session, flags: &Flags, info: &Info, dry_run: DryRun) 
     let options = Options::new(flags, info)?;
     let service = service(flags, &options)?;
     let mapper = session.mapper().await?;
-    let mapping = mapper.for_kind("", Some("v1"), "Service").ok_or_else(|| KubectlError::message("no matches for kind \"Service\" in version \"v1\""))?;
+    let mapping = mapper
+        .for_kind("", Some("v1"), "Service")
+        .ok_or_else(|| KubectlError::message("no matches for kind \"Service\" in version \"v1\""))?;
     let mut service = overrides::apply(flags, &mapping, service)?;
     if dry_run == DryRun::Client {
         if enforce {
@@ -103,12 +108,17 @@ async fn expose(session: &Session, flags: &Flags, info: &Info, dry_run: DryRun) 
 }
 
 fn can_be_exposed(mapping: &Mapping) -> Result<()> {
-    let exposable = ["ReplicationController", "Service", "Pod"].contains(&mapping.kind.as_str()) && mapping.group.is_empty();
+    let exposable = ["ReplicationController", "Service", "Pod"].contains(&mapping.kind.as_str())
+        && mapping.group.is_empty();
     let apps = ["Deployment", "ReplicaSet"].contains(&mapping.kind.as_str()) && mapping.group == "apps";
     if exposable || apps {
         return Ok(());
     }
-    let kind = if mapping.group.is_empty() { mapping.kind.clone() } else { format!("{}.{}", mapping.kind, mapping.group) };
+    let kind = if mapping.group.is_empty() {
+        mapping.kind.clone()
+    } else {
+        format!("{}.{}", mapping.kind, mapping.group)
+    };
     Err(KubectlError::message(format!("cannot expose a {kind}")))
 }
 
@@ -126,13 +136,22 @@ impl Options {
         let text = |name: &str| flags.string(name).to_owned();
         let mut name = info.name.clone();
         name.truncate(MAX_NAME);
-        let mut options =
-            Self { name, selector: text("selector"), labels: text("labels"), ports: text("port"), protocols: protocols(&info.object) };
+        let mut options = Self {
+            name,
+            selector: text("selector"),
+            labels: text("labels"),
+            ports: text("port"),
+            protocols: protocols(&info.object),
+        };
         if !text("name").is_empty() {
             options.name = text("name");
         }
         if options.selector.is_empty() {
-            let why = |error: String| KubectlError::message(format!("couldn't retrieve selectors via --selector flag or introspection: {error}"));
+            let why = |error: String| {
+                KubectlError::message(format!(
+                    "couldn't retrieve selectors via --selector flag or introspection: {error}"
+                ))
+            };
             options.selector = selector(&info.object).map_err(why)?;
         }
         if options.ports.is_empty() {
@@ -177,9 +196,13 @@ fn selector(object: &Value) -> std::result::Result<String, String> {
             let selector = &object["spec"]["selector"];
             if selector["matchExpressions"].as_array().is_some_and(|expressions| !expressions.is_empty()) {
                 let text = "couldn't convert expressions";
-                return Err(format!("{text} - \"{}\" to map-based selector format", selector["matchExpressions"]));
+                return Err(format!(
+                    "{text} - \"{}\" to map-based selector format",
+                    selector["matchExpressions"]
+                ));
             }
-            if selector.is_null() || selector["matchLabels"].as_object().is_none_or(serde_json::Map::is_empty) {
+            if selector.is_null() || selector["matchLabels"].as_object().is_none_or(serde_json::Map::is_empty)
+            {
                 return Err(format!("invalid {} selector", kind.to_lowercase()));
             }
             &selector["matchLabels"]
@@ -255,7 +278,9 @@ fn service(flags: &Flags, options: &Options) -> Result<Value> {
     if !options.labels.is_empty() {
         metadata["labels"] = parse_labels(&options.labels)?;
     }
-    Ok(json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}))
+    Ok(
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec, "status": {"loadBalancer": {}}}),
+    )
 }
 
 fn service_ports(flags: &Flags, options: &Options) -> Result<Vec<Value>> {
@@ -263,7 +288,9 @@ fn service_ports(flags: &Flags, options: &Options) -> Result<Vec<Value>> {
     let numbers: Vec<&str> = options.ports.split(',').filter(|_| !options.ports.is_empty()).collect();
     let (target, protocol) = (flags.string("target-port"), flags.string("protocol"));
     for (index, text) in numbers.iter().enumerate() {
-        let port: i64 = text.parse().map_err(|_| KubectlError::message(format!("strconv.Atoi: parsing {text:?}: invalid syntax")))?;
+        let port: i64 = text
+            .parse()
+            .map_err(|_| KubectlError::message(format!("strconv.Atoi: parsing {text:?}: invalid syntax")))?;
         let target = if target.is_empty() { json!(port) } else { int_or_text(target) };
         let mut push = |name: String, protocol: &str| {
             let mut entry = json!({"port": port, "protocol": protocol, "targetPort": target});
@@ -278,7 +305,9 @@ fn service_ports(flags: &Flags, options: &Options) -> Result<Vec<Value>> {
             _ if !protocol.is_empty() => push(name, protocol),
             [] => push(name, "TCP"),
             [one] => push(name, one),
-            several => several.iter().for_each(|one| push(format!("port-{}-{}", index + 1, one.to_lowercase()), one)),
+            several => {
+                several.iter().for_each(|one| push(format!("port-{}-{}", index + 1, one.to_lowercase()), one))
+            }
         }
     }
     Ok(ports)
@@ -318,11 +347,15 @@ mod tests {
         let deployment = json!({"kind": "Deployment", "metadata": {"name": "web"}, "spec": {
             "selector": {"matchLabels": {"app": "web"}},
             "template": {"spec": {"containers": [{"ports": [{"containerPort": 80, "protocol": "TCP"}, {"containerPort": 53}]}]}}}});
-        let spec = made(deployment.clone(), &["--port=8080", "--target-port=http", "--type=NodePort"]).unwrap();
+        let spec =
+            made(deployment.clone(), &["--port=8080", "--target-port=http", "--type=NodePort"]).unwrap();
         let port = json!([{"port": 8080, "protocol": "TCP", "targetPort": "http"}]);
         assert_eq!(spec, json!({"selector": {"app": "web"}, "type": "NodePort", "ports": port}));
         let spec = made(deployment, &[]).unwrap();
-        assert_eq!(spec["ports"][1], json!({"name": "port-2", "port": 53, "protocol": "TCP", "targetPort": 53}));
+        assert_eq!(
+            spec["ports"][1],
+            json!({"name": "port-2", "port": 53, "protocol": "TCP", "targetPort": 53})
+        );
         let bare = json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"run": "p"}}, "spec": {"containers": [{}]}});
         assert_eq!(made(bare, &[]).unwrap_err(), "couldn't find port via --port flag or introspection");
     }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::patching::{self, Patch};
 use super::targets::{
-    Finding, all_flag, all_namespaces_flag, check_all, check_local, field_selector_flag, find, local_flag, selector_flag,
+    Finding, all_flag, all_namespaces_flag, check_all, check_local, field_selector_flag, find, local_flag,
+    selector_flag,
 };
 use super::writing::{DryRun, WriteOptions, dry_run, dry_run_flag, field_manager_flag, tell};
 use crate::kubectl::command::Verb;
@@ -68,23 +69,33 @@ impl Verb for Label {
     }
     fn long(&self) -> &'static str {
         match self {
-            Self::Labels => "Set labels with KEY=VALUE and take them away with KEY-. A label that has another value is changed \
-                             with --overwrite only.",
-            Self::Annotations => "Set annotations with KEY=VALUE and take them away with KEY-. An annotation that has another \
-                                  value is changed with --overwrite only.",
+            Self::Labels => {
+                "Set labels with KEY=VALUE and take them away with KEY-. A label that has another value is changed \
+                             with --overwrite only."
+            }
+            Self::Annotations => {
+                "Set annotations with KEY=VALUE and take them away with KEY-. An annotation that has another \
+                                  value is changed with --overwrite only."
+            }
         }
     }
     fn examples(&self) -> &'static str {
         match self {
-            Self::Labels => "# Set a label\nkubectl label pods web version=v1\n\n# Change it\nkubectl label --overwrite pods web \
-                             version=v2\n\n# Take it away\nkubectl label pods web version-",
-            Self::Annotations => "# Set an annotation\nkubectl annotate pods web note='looks good'\n\n# Take it away\nkubectl \
-                                  annotate pods web note-",
+            Self::Labels => {
+                "# Set a label\nkubectl label pods web version=v1\n\n# Change it\nkubectl label --overwrite pods web \
+                             version=v2\n\n# Take it away\nkubectl label pods web version-"
+            }
+            Self::Annotations => {
+                "# Set an annotation\nkubectl annotate pods web note='looks good'\n\n# Take it away\nkubectl \
+                                  annotate pods web note-"
+            }
         }
     }
     fn usage(&self) -> &'static str {
         match self {
-            Self::Labels => "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]",
+            Self::Labels => {
+                "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]"
+            }
             Self::Annotations => {
                 "[--overwrite] (-f FILENAME | TYPE NAME) KEY_1=VAL_1 ... KEY_N=VAL_N [--resource-version=version]"
             }
@@ -115,7 +126,8 @@ impl Verb for Label {
         let changes = self.parse(&pairs)?;
         self.check(flags, &resources, &changes, dry_run)?;
         let local = flags.bool("local");
-        let found = find(session, flags, &resources, Finding { latest: true, local, ..Finding::default() }).await?;
+        let found =
+            find(session, flags, &resources, Finding { latest: true, local, ..Finding::default() }).await?;
         let one = found.single_item_implied;
         if !one && !flags.string("resource-version").is_empty() {
             return Err(KubectlError::message("--resource-version may only be used with a single resource"));
@@ -139,7 +151,10 @@ impl Label {
                 Some((key, value)) if self == Self::Annotations || !value.contains('=') => {
                     let errors = if self == Self::Labels { names::label_value(value) } else { vec![] };
                     if !errors.is_empty() {
-                        return Err(KubectlError::message(format!("invalid label value: {pair:?}: {}", errors.join(";"))));
+                        return Err(KubectlError::message(format!(
+                            "invalid label value: {pair:?}: {}",
+                            errors.join(";")
+                        )));
                     }
                     changes.set.insert(key.to_owned(), value.to_owned());
                 }
@@ -168,7 +183,8 @@ impl Label {
         }
         check_all(flags)?;
         check_local(flags, dry_run == DryRun::Server)?;
-        let (pod, json) = if self == Self::Labels { ("pod.yaml", "pod.json") } else { ("rsrc.yaml", "rsrc.json") };
+        let (pod, json) =
+            if self == Self::Labels { ("pod.yaml", "pod.json") } else { ("rsrc.yaml", "rsrc.json") };
         let problem = if flags.bool("local") && !resources.is_empty() {
             format!("can only use local files by -f {pod} or --filename={json} when --local=true is set")
         } else if flags.bool("local") && no_files {
@@ -193,7 +209,9 @@ struct Work<'a> {
 
 impl Work<'_> {
     async fn run(&self, session: &Session, flags: &Flags, mut info: Info) -> Result<()> {
-        let here = self.dry_run == DryRun::Client || flags.bool("local") || (flags.bool("list") && self.verb == Label::Labels);
+        let here = self.dry_run == DryRun::Client
+            || flags.bool("local")
+            || (flags.bool("list") && self.verb == Label::Labels);
         let version = flags.string("resource-version");
         if !version.is_empty()
             && let Some(metadata) = info.object["metadata"].as_object_mut()
@@ -202,7 +220,9 @@ impl Work<'_> {
         }
         let before = info.object.clone();
         if self.verb == Label::Labels && !here {
-            for key in self.changes.remove.iter().filter(|key| before["metadata"]["labels"][key.as_str()].is_null()) {
+            for key in
+                self.changes.remove.iter().filter(|key| before["metadata"]["labels"][key.as_str()].is_null())
+            {
                 session.out.line(format!("label {key:?} not found.")).await?;
             }
         }
@@ -212,8 +232,11 @@ impl Work<'_> {
         }
         if !here && (self.verb == Label::Annotations || operation != "not labeled") {
             let patch = Patch::merge(&before, &info.object)?;
-            let options =
-                WriteOptions { dry_run: self.dry_run, field_manager: flags.string("field-manager"), validation: "" };
+            let options = WriteOptions {
+                dry_run: self.dry_run,
+                field_manager: flags.string("field-manager"),
+                validation: "",
+            };
             let patched = patching::send(session, &info, &patch, &options).await?;
             if self.verb == Label::Annotations {
                 info.object = patched;
@@ -268,7 +291,10 @@ impl Work<'_> {
             return Ok(());
         }
         if self.verb == Label::Annotations {
-            let text = format!("--overwrite is false but found the following declared annotation(s): {}", taken.join("; "));
+            let text = format!(
+                "--overwrite is false but found the following declared annotation(s): {}",
+                taken.join("; ")
+            );
             return Err(KubectlError::message(text));
         }
         let error = |text: String| KubectlError::message(format!("{text}, and --overwrite is false"));
@@ -321,7 +347,9 @@ mod tests {
     #[test]
     fn values_are_checked() {
         assert_eq!(changes(Label::Labels, &["a=b=c"]).unwrap_err(), "invalid label spec: a=b=c");
-        assert!(changes(Label::Labels, &["a=b c"]).unwrap_err().starts_with("invalid label value: \"a=b c\": "));
+        assert!(
+            changes(Label::Labels, &["a=b c"]).unwrap_err().starts_with("invalid label value: \"a=b c\": ")
+        );
         assert_eq!(changes(Label::Annotations, &["a=b=c"]).unwrap().set["a"], "b=c");
         let both = changes(Label::Labels, &["a=b", "a-"]).unwrap_err();
         assert_eq!(both, "can not both modify and remove a label in the same command");

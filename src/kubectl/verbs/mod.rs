@@ -1,50 +1,46 @@
 //! The verbs, one file each, and their table.
 
+mod api_resources;
+mod apply;
+mod autoscale;
 pub mod create;
 mod delete;
 mod deletion;
 mod describe;
+mod drain;
+mod drain_filters;
+mod edit;
 mod expose;
+mod get;
 mod label;
+mod options;
 mod overrides;
 mod patch;
 mod patching;
 mod replace;
 mod rollout;
+mod run;
 mod scale;
+mod set;
+mod taint;
 mod targets;
 mod version;
+mod wait;
 mod watching;
 pub mod writing;
 
 use super::command::{Group, Verb};
 
-const BEGINNER: &[&dyn Verb] = &[
-    &create::Create,
-    &expose::Expose,
-];
-const INTERMEDIATE: &[&dyn Verb] = &[
-    &delete::Delete,
-];
-const DEPLOY: &[&dyn Verb] = &[
-    &rollout::Rollout,
-    &scale::Scale,
-];
-const CLUSTER: &[&dyn Verb] = &[];
-const TROUBLESHOOTING: &[&dyn Verb] = &[
-    &describe::Describe,
-];
-const ADVANCED: &[&dyn Verb] = &[
-    &patch::PatchVerb,
-    &replace::Replace,
-];
-const SETTINGS: &[&dyn Verb] = &[
-    &label::Label::Labels,
-    &label::Label::Annotations,
-];
-const OTHER: &[&dyn Verb] = &[
-    &version::Version,
-];
+const BEGINNER: &[&dyn Verb] = &[&create::Create, &expose::Expose, &run::Run, &set::Set];
+const INTERMEDIATE: &[&dyn Verb] = &[&get::Get, &edit::Edit, &delete::Delete];
+const DEPLOY: &[&dyn Verb] = &[&rollout::Rollout, &scale::Scale, &autoscale::Autoscale];
+const CLUSTER: &[&dyn Verb] =
+    &[&drain::Drain::Cordon, &drain::Drain::Uncordon, &drain::Drain::Drain, &taint::Taint];
+const TROUBLESHOOTING: &[&dyn Verb] = &[&describe::Describe];
+const ADVANCED: &[&dyn Verb] = &[&apply::Apply, &patch::PatchVerb, &replace::Replace, &wait::Wait];
+const SETTINGS: &[&dyn Verb] = &[&label::Label::Labels, &label::Label::Annotations];
+const OTHER: &[&dyn Verb] =
+    &[&api_resources::ApiResources, &api_resources::ApiVersions, &options::Options, &version::Version];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.
 pub static GROUPS: &[Group] = &[

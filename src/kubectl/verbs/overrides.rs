@@ -23,7 +23,8 @@ pub fn apply(flags: &Flags, mapping: &Mapping, object: Value) -> Result<Value> {
     if text.is_empty() {
         return Ok(object);
     }
-    let body: Value = yaml::to_json(text).map_err(|error| KubectlError::message(format!("error parsing overrides: {error}")))?;
+    let body: Value = yaml::to_json(text)
+        .map_err(|error| KubectlError::message(format!("error parsing overrides: {error}")))?;
     match flags.string("override-type") {
         "json" => json_patch(object, &body),
         "merge" => Patch { media_type: MERGE_PATCH, body }.apply_locally(mapping, &object),

@@ -60,9 +60,11 @@ impl Verb for PatchVerb {
         let body = body(session, flags).await?;
         let patch = Patch { media_type, body };
         let (namespace, enforce) = session.namespace()?;
-        let builder = Builder::new(session).continue_on_error().local(flags.bool("local")).namespace(&namespace);
+        let builder =
+            Builder::new(session).continue_on_error().local(flags.bool("local")).namespace(&namespace);
         let builder = builder.default_namespace().filenames(enforce, &FilenameOptions::new(flags));
-        let builder = builder.subresource(flags.string("subresource")).resource_type_or_name_args(false, args);
+        let builder =
+            builder.subresource(flags.string("subresource")).resource_type_or_name_args(false, args);
         let found = builder.flatten().visit().await?;
         if found.errors.is_empty() && found.infos.is_empty() {
             return Err(KubectlError::message("no objects passed to patch"));
@@ -72,7 +74,8 @@ impl Verb for PatchVerb {
             let patched = if flags.bool("local") || dry_run == DryRun::Client {
                 here(info, &patch)
             } else {
-                let options = WriteOptions { dry_run, field_manager: flags.string("field-manager"), validation: "" };
+                let options =
+                    WriteOptions { dry_run, field_manager: flags.string("field-manager"), validation: "" };
                 send(session, info, &patch, &options).await
             };
             match patched {
@@ -93,7 +96,9 @@ fn validate(flags: &Flags, args: &[String], dry_run: DryRun) -> Result<&'static 
         return Err(KubectlError::message("cannot specify --patch and --patch-file together"));
     }
     if patch.is_empty() && file.is_empty() {
-        return Err(KubectlError::message("must specify --patch or --patch-file containing the contents of the patch"));
+        return Err(KubectlError::message(
+            "must specify --patch or --patch-file containing the contents of the patch",
+        ));
     }
     if flags.bool("local") && !args.is_empty() {
         return Err(KubectlError::message("cannot specify --local and server resources"));
@@ -104,7 +109,8 @@ fn validate(flags: &Flags, args: &[String], dry_run: DryRun) -> Result<&'static 
         "merge" => Ok(MERGE_PATCH),
         "strategic" | "" => Ok(STRATEGIC_PATCH),
         _ => {
-            let text = format!("--type must be one of [json merge strategic], not {:?}", flags.string("type"));
+            let text =
+                format!("--type must be one of [json merge strategic], not {:?}", flags.string("type"));
             Err(KubectlError::message(text))
         }
     }
@@ -115,7 +121,8 @@ async fn body(session: &Session, flags: &Flags) -> Result<Value> {
     let text = if file.is_empty() {
         patch.to_owned()
     } else {
-        let unable = |error: KubectlError| KubectlError::message(format!("unable to read patch file: {error}"));
+        let unable =
+            |error: KubectlError| KubectlError::message(format!("unable to read patch file: {error}"));
         String::from_utf8_lossy(&session.read_file(file).await.map_err(unable)?).into_owned()
     };
     yaml::to_json(&text).map_err(|error| KubectlError::message(format!("unable to parse {patch:?}: {error}")))

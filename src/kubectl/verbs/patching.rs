@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::writing::{WriteOptions, go_json};
-use crate::api::patch::{PatchError, create_merge_patch, create_two_way_merge_patch, merge_patch, strategic_merge};
+use crate::api::patch::{
+    PatchError, create_merge_patch, create_two_way_merge_patch, merge_patch, strategic_merge,
+};
 use crate::api::schema::{self, TypeInfo};
 use crate::kubectl::client::Request;
 use crate::kubectl::error::{KubectlError, Result};
@@ -70,7 +72,9 @@ impl Patch {
         }
         let info = type_info(mapping).ok_or_else(|| {
             let kind = format!("{}, Kind={}", mapping.api_version(), mapping.kind);
-            KubectlError::message(format!("strategic merge patch is not supported for {kind} locally, try --type merge"))
+            KubectlError::message(format!(
+                "strategic merge patch is not supported for {kind} locally, try --type merge"
+            ))
         })?;
         let (Value::Object(object), Value::Object(patch)) = (object.clone(), self.body.clone()) else {
             return Err(PatchError::BadJsonDoc.into());
@@ -80,7 +84,12 @@ impl Patch {
 }
 
 /// Sends a patch of an object and gives the object that came of it.
-pub async fn send(session: &Session, info: &Info, patch: &Patch, options: &WriteOptions<'_>) -> Result<Value> {
+pub async fn send(
+    session: &Session,
+    info: &Info,
+    patch: &Patch,
+    options: &WriteOptions<'_>,
+) -> Result<Value> {
     let request = options.on(Request::patch(info.path()?)).body(patch.media_type, go_json(&patch.body));
     session.client().await?.json(request).await
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::delete::{deletion, deletion_flags};
 use super::deletion::gone;
 use super::writing::{
-    DryRun, WriteOptions, create_request, dry_run, dry_run_flag, field_manager_flag, save_config_flag, save_configuration, tell,
-    validate_flag, validation,
+    DryRun, WriteOptions, create_request, dry_run, dry_run_flag, field_manager_flag, save_config_flag,
+    save_configuration, tell, validate_flag, validation,
 };
 use crate::kubectl::client::Request;
 use crate::kubectl::command::Verb;
@@ -107,8 +107,10 @@ fn validate(flags: &Flags, dry_run: DryRun) -> Result<()> {
 async fn find(session: &Session, flags: &Flags, args: &[String], require_object: bool) -> Result<Visited> {
     let (namespace, enforce) = session.namespace()?;
     let strict = flags.string("validate") != "false" && flags.string("validate") != "ignore";
-    let builder = Builder::new(session).validate(strict).continue_on_error().namespace(&namespace).default_namespace();
-    let builder = builder.filenames(enforce, &FilenameOptions::new(flags)).subresource(flags.string("subresource"));
+    let builder =
+        Builder::new(session).validate(strict).continue_on_error().namespace(&namespace).default_namespace();
+    let builder =
+        builder.filenames(enforce, &FilenameOptions::new(flags)).subresource(flags.string("subresource"));
     builder.resource_type_or_name_args(false, args).require_object(require_object).flatten().visit().await
 }
 

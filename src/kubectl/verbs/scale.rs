@@ -56,7 +56,11 @@ impl Verb for Scale {
             Flag::int("current-replicas", -1, "Scale only what has this size now; -1 for any."),
             Flag::int("replicas", 0, "The new size."),
             Flag::string("resource-version", "", "Scale only what is of this version."),
-            Flag::duration("timeout", "0s", "How long to wait until the new size is there; zero for not at all."),
+            Flag::duration(
+                "timeout",
+                "0s",
+                "How long to wait until the new size is there; zero for not at all.",
+            ),
         ]);
         flags
     }
@@ -69,7 +73,9 @@ impl Verb for Scale {
             return Err(KubectlError::message(text));
         }
         if flags.int("current-replicas") < -1 {
-            return Err(KubectlError::message("The --current-replicas must specify an integer of -1 or greater"));
+            return Err(KubectlError::message(
+                "The --current-replicas must specify an integer of -1 or greater",
+            ));
         }
         let found = find(session, flags, args, Finding::default()).await?;
         if !flags.string("resource-version").is_empty() && found.infos.len() > 1 {

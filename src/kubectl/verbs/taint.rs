@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::patching::{Patch, send};
 use super::targets::selector_flag;
-use super::writing::{DryRun, WriteOptions, dry_run, dry_run_flag, field_manager_flag, tell, validate_flag, validation};
+use super::writing::{
+    DryRun, WriteOptions, dry_run, dry_run_flag, field_manager_flag, tell, validate_flag, validation,
+};
 use crate::kubectl::command::Verb;
 use crate::kubectl::describe::fields::{list, text};
 use crate::kubectl::error::{KubectlError, Result};
@@ -72,10 +74,14 @@ impl Verb for Taint {
         let first = args.iter().position(is_taint).unwrap_or(args.len());
         let (resources, taints) = args.split_at(first);
         if let Some(late) = taints.iter().find(|arg| !is_taint(arg)) {
-            return Err(KubectlError::message(format!("all resources must be specified before taint changes: {late}")));
+            return Err(KubectlError::message(format!(
+                "all resources must be specified before taint changes: {late}"
+            )));
         }
         if resources.is_empty() {
-            return Err(KubectlError::message("one or more resources must be specified as <resource> <name>"));
+            return Err(KubectlError::message(
+                "one or more resources must be specified as <resource> <name>",
+            ));
         }
         if taints.is_empty() {
             return Err(KubectlError::message("at least one taint update is required"));
@@ -98,12 +104,22 @@ async fn validate(session: &Session, flags: &Flags, resources: &[String], change
         return Err(KubectlError::message(text));
     }
     let clashes = |remove: &&Typed| {
-        changes.add.iter().any(|add| add.key == remove.key && (remove.effect.is_empty() || add.effect == remove.effect))
+        changes
+            .add
+            .iter()
+            .any(|add| add.key == remove.key && (remove.effect.is_empty() || add.effect == remove.effect))
     };
-    let both: Vec<String> =
-        changes.remove.iter().filter(clashes).map(|taint| format!("{}={}", taint.key, taint.effect)).collect();
+    let both: Vec<String> = changes
+        .remove
+        .iter()
+        .filter(clashes)
+        .map(|taint| format!("{}={}", taint.key, taint.effect))
+        .collect();
     let problem = if !both.is_empty() {
-        format!("can not both modify and remove the following taint(s) in the same command: {}", both.join(", "))
+        format!(
+            "can not both modify and remove the following taint(s) in the same command: {}",
+            both.join(", ")
+        )
     } else if flags.bool("all") && !flags.string("selector").is_empty() {
         "setting 'all' parameter with a non empty selector is prohibited".to_owned()
     } else if !flags.bool("all") && flags.string("selector").is_empty() && resources.len() < 2 {
@@ -116,7 +132,8 @@ async fn validate(session: &Session, flags: &Flags, resources: &[String], change
 
 async fn nodes(session: &Session, flags: &Flags, resources: &[String]) -> Result<Vec<Info>> {
     let (namespace, _) = session.namespace()?;
-    let mut builder = Builder::new(session).continue_on_error().namespace(&namespace).default_namespace().flatten();
+    let mut builder =
+        Builder::new(session).continue_on_error().namespace(&namespace).default_namespace().flatten();
     let selector = flags.string("selector");
     if !selector.is_empty() {
         builder = builder.label_selector(selector).resource_types(&["node"]);
@@ -128,11 +145,22 @@ async fn nodes(session: &Session, flags: &Flags, resources: &[String]) -> Result
     builder.latest().visit().await?.into_infos()
 }
 
-async fn taint(session: &Session, flags: &Flags, info: Info, changes: &Changes, options: &WriteOptions<'_>) -> Result<()> {
+async fn taint(
+    session: &Session,
+    flags: &Flags,
+    info: Info,
+    changes: &Changes,
+    options: &WriteOptions<'_>,
+) -> Result<()> {
     let current = list(&info.object, "/spec/taints");
     let overwrite = flags.bool("overwrite");
     if !overwrite {
-        let taken: Vec<&str> = changes.add.iter().filter(|taint| current.iter().any(|old| same(old, taint))).map(|t| t.key.as_str()).collect();
+        let taken: Vec<&str> = changes
+            .add
+            .iter()
+            .filter(|taint| current.iter().any(|old| same(old, taint)))
+            .map(|t| t.key.as_str())
+            .collect();
         if !taken.is_empty() {
             let text = format!(
                 "node {} already has {} taint(s) with same effect(s) and --overwrite is false",
@@ -184,7 +212,11 @@ fn reorganize(current: &[Value], changes: &Changes, overwrite: bool) -> Result<(
         });
         removed = taints.len() != before;
         if !removed {
-            let name = if typed.effect.is_empty() { typed.key.clone() } else { format!("{}:{}", typed.key, typed.effect) };
+            let name = if typed.effect.is_empty() {
+                typed.key.clone()
+            } else {
+                format!("{}:{}", typed.key, typed.effect)
+            };
             errors.push(KubectlError::message(format!("taint {name:?} not found")));
         }
     }
@@ -212,7 +244,9 @@ fn parse(args: &[String]) -> std::result::Result<Changes, String> {
         }
         if changes.add.iter().any(|other| other.key == typed.key && other.effect == typed.effect) {
             let Typed { key, value, effect } = typed;
-            return Err(format!("duplicated taints with the same key and effect: {{{key} {value} {effect} <nil>}}"));
+            return Err(format!(
+                "duplicated taints with the same key and effect: {{{key} {value} {effect} <nil>}}"
+            ));
         }
         changes.add.push(typed);
     }
@@ -250,7 +284,11 @@ fn parse_one(spec: &str) -> std::result::Result<Typed, String> {
 mod tests {
     use super::*;
 
-    fn changed(current: Value, args: &[&str], overwrite: bool) -> std::result::Result<(&'static str, Value), String> {
+    fn changed(
+        current: Value,
+        args: &[&str],
+        overwrite: bool,
+    ) -> std::result::Result<(&'static str, Value), String> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let changes = parse(&args)?;
         let done = reorganize(current.as_array().unwrap(), &changes, overwrite);
@@ -266,6 +304,9 @@ mod tests {
         assert_eq!(changed(old.clone(), &["b:NoExecute", "a-"], false).unwrap().0, "untainted");
         assert_eq!(changed(old.clone(), &["a=2:NoSchedule"], true).unwrap().0, "modified");
         assert_eq!(changed(old.clone(), &["c-"], false).unwrap_err(), "taint \"c\" not found");
-        assert_eq!(changed(old, &["k=v:Never"], false).unwrap_err(), "invalid taint effect: Never, unsupported taint effect");
+        assert_eq!(
+            changed(old, &["k=v:Never"], false).unwrap_err(),
+            "invalid taint effect: Never, unsupported taint effect"
+        );
     }
 }

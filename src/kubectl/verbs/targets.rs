@@ -7,7 +7,8 @@ use crate::kubectl::session::Session;
 
 /// `-l`.
 pub fn selector_flag() -> Flag {
-    Flag::string("selector", "", "Only objects with these labels, like -l key1=value1,key2=value2.").short('l')
+    Flag::string("selector", "", "Only objects with these labels, like -l key1=value1,key2=value2.")
+        .short('l')
 }
 
 /// `--all`.
@@ -17,7 +18,11 @@ pub fn all_flag() -> Flag {
 
 /// `--field-selector`.
 pub fn field_selector_flag() -> Flag {
-    Flag::string("field-selector", "", "Only objects with these fields, like --field-selector key1=value1,key2=value2.")
+    Flag::string(
+        "field-selector",
+        "",
+        "Only objects with these fields, like --field-selector key1=value1,key2=value2.",
+    )
 }
 
 /// `-A`.

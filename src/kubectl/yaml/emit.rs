@@ -320,7 +320,7 @@ pub fn go_float(float: f64) -> String {
     let text = format!("{float:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..21).contains(&exponent) && (exponent < 6 || mantissa.len() <= 2 && exponent < 6) {
+    if (-4..6).contains(&exponent) {
         return format!("{float}");
     }
     let sign = if exponent < 0 { '-' } else { '+' };

@@ -18,8 +18,8 @@ use crate::kubectl::session::Session;
 use crate::kubectl::verbs::delete::{deletion, deletion_flags};
 use crate::kubectl::verbs::targets::{check_all, selector_flag};
 use crate::kubectl::verbs::writing::{
-    DryRun, LAST_APPLIED, WriteOptions, annotate_configuration, create_request, dry_run, dry_run_flag, field_manager_flag, tell,
-    validate_flag, validation,
+    DryRun, LAST_APPLIED, WriteOptions, annotate_configuration, create_request, dry_run, dry_run_flag,
+    field_manager_flag, tell, validate_flag, validation,
 };
 
 /// `kubectl apply`.
@@ -61,9 +61,17 @@ impl Verb for Apply {
             Flag::bool("all", false, "With --prune: look at all objects of the namespace."),
             Flag::string("applyset", "", "With --prune: the set that the objects belong to."),
             Flag::bool("force-conflicts", false, "With --server-side: take fields over from other managers."),
-            Flag::bool("openapi-patch", true, "Reckon patches by the schemas of the kinds; this kubectl always does."),
+            Flag::bool(
+                "openapi-patch",
+                true,
+                "Reckon patches by the schemas of the kinds; this kubectl always does.",
+            ),
             Flag::bool("overwrite", true, "Take the file's values where others changed the same fields."),
-            Flag::bool("prune", false, "Delete objects that were applied before and are no longer in the files."),
+            Flag::bool(
+                "prune",
+                false,
+                "Delete objects that were applied before and are no longer in the files.",
+            ),
             Flag::string_array("prune-allowlist", "With --prune: a kind to delete, as group/version/kind."),
             Flag::bool("server-side", false, "Let the server apply."),
             Flag::string("subresource", "", "With --server-side: the sub-resource to apply to."),
@@ -88,7 +96,8 @@ impl Verb for Apply {
         let validation = validation(flags)?;
         validate(flags, dry_run)?;
         let (namespace, enforce) = session.namespace()?;
-        let builder = Builder::new(session).validate(validation == "Strict").continue_on_error().namespace(&namespace);
+        let builder =
+            Builder::new(session).validate(validation == "Strict").continue_on_error().namespace(&namespace);
         let builder = builder.default_namespace().filenames(enforce, &files);
         let found = builder.label_selector(flags.string("selector")).flatten().visit().await?;
         let mut errors: Vec<KubectlError> = KubectlError::aggregate(found.errors).err().into_iter().collect();
@@ -136,7 +145,8 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     async fn one(&self, mut info: Info) -> Result<()> {
         if info.name.is_empty()
-            && let Some(prefix) = info.object["metadata"]["generateName"].as_str().filter(|prefix| !prefix.is_empty())
+            && let Some(prefix) =
+                info.object["metadata"]["generateName"].as_str().filter(|prefix| !prefix.is_empty())
         {
             return Err(KubectlError::message(format!("from {prefix}: cannot use generate name with apply")));
         }
@@ -154,7 +164,8 @@ impl Run<'_> {
                 self.create(info).await
             }
             Err(error) => {
-                let what = format!("retrieving current configuration of:\n{}\nfrom server for:", describe(&info));
+                let what =
+                    format!("retrieving current configuration of:\n{}\nfrom server for:", describe(&info));
                 Err(while_doing(error, &what, &info.source))
             }
         }
@@ -181,7 +192,8 @@ impl Run<'_> {
             );
             self.session.err.line(text).await?;
         }
-        let patcher = Patcher { run: self, info: &info, modified, deletion: deletion(self.session, self.flags).await? };
+        let patcher =
+            Patcher { run: self, info: &info, modified, deletion: deletion(self.session, self.flags).await? };
         let (patch, object) = patcher.patch(current).await.map_err(|(patch, error)| {
             let what = format!("applying patch:\n{patch}\nto:\n{}\nfor:", describe(&info));
             while_doing(error, &what, &info.source)
@@ -227,7 +239,8 @@ pub(super) async fn warn_if_deleting(session: &Session, info: &Info) -> Result<(
     if !info.object["metadata"]["deletionTimestamp"].is_string() {
         return Ok(());
     }
-    let text = format!("Warning: Detected changes to resource {} which is currently being deleted.", info.name);
+    let text =
+        format!("Warning: Detected changes to resource {} which is currently being deleted.", info.name);
     session.err.line(text).await
 }
 

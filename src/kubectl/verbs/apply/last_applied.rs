@@ -13,7 +13,9 @@ use crate::kubectl::resources::{Builder, FilenameOptions, Info};
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::patching::{MERGE_PATCH, Patch, send};
 use crate::kubectl::verbs::targets::{Finding, all_flag, find, selector_flag};
-use crate::kubectl::verbs::writing::{DryRun, LAST_APPLIED, WriteOptions, dry_run, dry_run_flag, go_json, tell};
+use crate::kubectl::verbs::writing::{
+    DryRun, LAST_APPLIED, WriteOptions, dry_run, dry_run_flag, go_json, tell,
+};
 use crate::kubectl::yaml;
 
 /// `kubectl apply view-last-applied`.
@@ -35,21 +37,27 @@ impl Verb for ViewLastApplied {
     }
     fn flags(&self) -> Vec<Flag> {
         let mut flags = FilenameOptions::flags("that contains the last-applied-configuration annotations");
-        flags.extend([all_flag(), selector_flag(), Flag::string("output", "yaml", "yaml or json.").short('o')]);
+        flags.extend([
+            all_flag(),
+            selector_flag(),
+            Flag::string("output", "yaml", "yaml or json.").short('o'),
+        ]);
         flags
     }
 
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {
         let output = flags.string("output");
         if !["yaml", "json"].contains(&output) {
-            let text = format!("Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json");
+            let text =
+                format!("Unexpected -o output mode: {output}, the flag 'output' must be one of yaml|json");
             return Err(KubectlError::usage(&session.command_path, text));
         }
         let finding = Finding { latest: true, ..Finding::default() };
         for info in find(session, flags, args, finding).await?.into_infos()? {
             // What was never applied is passed over without a word, as kubectl does.
             let Some(text) = info.object["metadata"]["annotations"][LAST_APPLIED].as_str() else { continue };
-            let object: Value = serde_json::from_str(text).map_err(|error| KubectlError::message(error.to_string()))?;
+            let object: Value =
+                serde_json::from_str(text).map_err(|error| KubectlError::message(error.to_string()))?;
             if output == "json" {
                 session.out.write(format!("{}\n", pretty(&object, "  "))).await?;
             } else {
@@ -91,12 +99,16 @@ impl Verb for SetLastApplied {
         let dry_run = dry_run(session, flags).await?;
         let (namespace, enforce) = session.namespace()?;
         let files = FilenameOptions::new(flags);
-        let builder = Builder::new(session).namespace(&namespace).default_namespace().filenames(enforce, &files);
+        let builder =
+            Builder::new(session).namespace(&namespace).default_namespace().filenames(enforce, &files);
         let infos = builder.flatten().visit().await?.into_infos()?;
         let client = session.client().await?;
         let mut changes = vec![];
         for info in infos {
-            let current = client.json(Request::get(info.path()?)).await.map_err(|error| error.while_doing("getting", &info.source))?;
+            let current = client
+                .json(Request::get(info.path()?))
+                .await
+                .map_err(|error| error.while_doing("getting", &info.source))?;
             let there = current["metadata"]["annotations"][LAST_APPLIED].as_str();
             if there.is_none() && !flags.bool("create-annotation") {
                 let text = format!(
@@ -121,7 +133,13 @@ impl Verb for SetLastApplied {
     }
 }
 
-async fn set(session: &Session, flags: &Flags, info: &Info, (current, text): (&Value, &str), dry_run: DryRun) -> Result<()> {
+async fn set(
+    session: &Session,
+    flags: &Flags,
+    info: &Info,
+    (current, text): (&Value, &str),
+    dry_run: DryRun,
+) -> Result<()> {
     if dry_run == DryRun::Client {
         return tell(session, flags, current, "configured", dry_run).await;
     }

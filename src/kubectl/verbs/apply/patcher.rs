@@ -33,7 +33,10 @@ pub(super) struct Patcher<'a> {
 
 impl Patcher<'_> {
     /// Gives the patch and the object that came of it; with an error, the patch that failed.
-    pub async fn patch(&self, current: Value) -> std::result::Result<(String, Value), (String, KubectlError)> {
+    pub async fn patch(
+        &self,
+        current: Value,
+    ) -> std::result::Result<(String, Value), (String, KubectlError)> {
         let mut attempt = self.try_once(&current).await;
         for retry in 1..=RETRIES {
             let Err((_, error)) = &attempt else { break };
@@ -47,7 +50,9 @@ impl Patcher<'_> {
             attempt = self.try_once(&fresh).await;
         }
         match attempt {
-            Err((patch, error)) if self.run.flags.bool("force") && ["Conflict", "Invalid"].contains(&error.reason()) => {
+            Err((patch, error))
+                if self.run.flags.bool("force") && ["Conflict", "Invalid"].contains(&error.reason()) =>
+            {
                 let made = self.delete_and_create(&current).await.map_err(|error| (patch, error))?;
                 Ok((go_json(self.modified), made))
             }
@@ -62,14 +67,18 @@ impl Patcher<'_> {
         self.run.session.client().await?.json(Request::get(self.info.path()?)).await
     }
 
-    async fn try_once(&self, current: &Value) -> std::result::Result<(String, Value), (String, KubectlError)> {
+    async fn try_once(
+        &self,
+        current: &Value,
+    ) -> std::result::Result<(String, Value), (String, KubectlError)> {
         let patch = self.three_way(current).map_err(|error| (String::new(), error))?;
         let text = go_json(&patch.body);
         if patch.is_empty() {
             return Ok((text, current.clone()));
         }
         let patched = if self.run.dry_run == DryRun::Client {
-            let local = |error: KubectlError| KubectlError::message(format!("applying patch locally: {error}"));
+            let local =
+                |error: KubectlError| KubectlError::message(format!("applying patch locally: {error}"));
             self.info.mapping().and_then(|mapping| patch.apply_locally(mapping, current)).map_err(local)
         } else {
             send(self.run.session, self.info, &patch, &self.run.options()).await
@@ -81,13 +90,16 @@ impl Patcher<'_> {
         let original = self.original(current)?;
         let overwrite = self.run.flags.bool("overwrite");
         let (media_type, body) = match type_info(self.info.mapping()?) {
-            Some(info) => {
-                (STRATEGIC_PATCH, create_three_way_merge_patch(&original, self.modified, current, info, overwrite))
-            }
+            Some(info) => (
+                STRATEGIC_PATCH,
+                create_three_way_merge_patch(&original, self.modified, current, info, overwrite),
+            ),
             None => (MERGE_PATCH, create_three_way_json_merge_patch(&original, self.modified, current)),
         };
         let body = body.map_err(|error| self.failed(&original, current, &error))?;
-        if ["apiVersion", "kind"].iter().any(|field| body.get(field).is_some()) || body["metadata"].get("name").is_some() {
+        if ["apiVersion", "kind"].iter().any(|field| body.get(field).is_some())
+            || body["metadata"].get("name").is_some()
+        {
             return Err(KubectlError::message("At least one of apiVersion, kind and name was changed"));
         }
         Ok(Patch { media_type, body })
@@ -95,8 +107,11 @@ impl Patcher<'_> {
 
     /// What was applied last, by the annotation.
     fn original(&self, current: &Value) -> Result<Value> {
-        let Some(text) = current["metadata"]["annotations"][LAST_APPLIED].as_str() else { return Ok(json!({})) };
-        serde_json::from_str(text).map_err(|error| KubectlError::message(format!("retrieving original configuration: {error}")))
+        let Some(text) = current["metadata"]["annotations"][LAST_APPLIED].as_str() else {
+            return Ok(json!({}));
+        };
+        serde_json::from_str(text)
+            .map_err(|error| KubectlError::message(format!("retrieving original configuration: {error}")))
     }
 
     fn failed(&self, original: &Value, current: &Value, error: &PatchError) -> KubectlError {
@@ -113,7 +128,8 @@ impl Patcher<'_> {
         quiet.run(session, Visited { infos: vec![self.info.clone()], ..Visited::default() }).await?;
         let mapping = self.info.mapping()?;
         let timeout = if self.deletion.timeout.is_zero() { WEEK } else { self.deletion.timeout };
-        gone(session, self.info, mapping, old["metadata"]["uid"].as_str().unwrap_or_default(), timeout).await?;
+        gone(session, self.info, mapping, old["metadata"]["uid"].as_str().unwrap_or_default(), timeout)
+            .await?;
         let path = mapping.path(&self.info.namespace, "", "");
         let client = session.client().await?;
         let options = self.run.options();

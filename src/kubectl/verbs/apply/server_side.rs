@@ -67,7 +67,8 @@ fn manager<'a>(run: &'a Run<'_>) -> &'a str {
 async fn send_apply(run: &Run<'_>, info: &Info, body: &Value) -> Result<Value> {
     let options = WriteOptions { field_manager: manager(run), ..run.options() };
     let force = run.flags.bool("force-conflicts").to_string();
-    let request = options.on(Request::patch(info.path()?)).query("force", force).body(APPLY_PATCH, go_json(body));
+    let request =
+        options.on(Request::patch(info.path()?)).query("force", force).body(APPLY_PATCH, go_json(body));
     run.session.client().await?.json(request).await
 }
 
@@ -106,12 +107,15 @@ async fn save_annotation(run: &Run<'_>, info: &mut Info) -> Result<()> {
     if manager(run) != SERVER_SIDE || !owners(&info.object, "Apply").is_empty() {
         return Ok(());
     }
-    let Some(annotation) = info.object["metadata"]["annotations"][LAST_APPLIED].as_str() else { return Ok(()) };
+    let Some(annotation) = info.object["metadata"]["annotations"][LAST_APPLIED].as_str() else {
+        return Ok(());
+    };
     let mut metadata = json!({"name": info.name, "annotations": {LAST_APPLIED: annotation}});
     if !info.namespace.is_empty() {
         metadata["namespace"] = json!(info.namespace);
     }
-    let only = json!({"apiVersion": info.object["apiVersion"], "kind": info.object["kind"], "metadata": metadata});
+    let only =
+        json!({"apiVersion": info.object["apiVersion"], "kind": info.object["kind"], "metadata": metadata});
     let options = WriteOptions { field_manager: LAST_APPLIED_MANAGER, ..run.options() };
     let request = options.on(Request::patch(info.path()?)).body(APPLY_PATCH, go_json(&only));
     let object = run.session.client().await?.json(request).await?;
@@ -154,7 +158,9 @@ fn upgraded(object: &Value, names: &BTreeSet<String>, manager: &str) -> Option<V
     let entries = object["metadata"]["managedFields"].as_array()?.clone();
     let plain = |entry: &Value| entry["subresource"].as_str().unwrap_or_default().is_empty();
     let mine = |entry: &Value| {
-        plain(entry) && entry["operation"] == "Update" && entry["manager"].as_str().is_some_and(|name| names.contains(name))
+        plain(entry)
+            && entry["operation"] == "Update"
+            && entry["manager"].as_str().is_some_and(|name| names.contains(name))
     };
     let (taken, mut kept): (Vec<Value>, Vec<Value>) = entries.into_iter().partition(mine);
     let first = taken.first()?.clone();
@@ -166,7 +172,10 @@ fn upgraded(object: &Value, names: &BTreeSet<String>, manager: &str) -> Option<V
     if let Some(annotations) = joined["f:metadata"]["f:annotations"].as_object_mut() {
         annotations.remove(&annotation);
     }
-    match kept.iter_mut().find(|entry| plain(entry) && entry["operation"] == "Apply" && entry["manager"] == manager) {
+    match kept
+        .iter_mut()
+        .find(|entry| plain(entry) && entry["operation"] == "Apply" && entry["manager"] == manager)
+    {
         Some(entry) => join(&mut entry["fieldsV1"], &joined),
         None => {
             let mut entry = first;

@@ -33,8 +33,12 @@ pub struct Touch {
 }
 
 /// `kubectl rollout pause`.
-pub static PAUSE: Touch =
-    Touch { change: Change::Pause, name: "pause", short: "Mark the provided resource as paused", done: "paused" };
+pub static PAUSE: Touch = Touch {
+    change: Change::Pause,
+    name: "pause",
+    short: "Mark the provided resource as paused",
+    done: "paused",
+};
 /// `kubectl rollout resume`.
 pub static RESUME: Touch =
     Touch { change: Change::Resume, name: "resume", short: "Resume a paused resource", done: "resumed" };
@@ -80,7 +84,9 @@ impl Touch {
     async fn one(&self, session: &Session, flags: &Flags, mut info: Info) -> Result<()> {
         let mapping = info.mapping()?.clone();
         let now = age::rfc3339(session.clock.now());
-        let named = |why: &str| KubectlError::message(format!("error: {} {:?} {why}", mapping.group_resource(), info.name));
+        let named = |why: &str| {
+            KubectlError::message(format!("error: {} {:?} {why}", mapping.group_resource(), info.name))
+        };
         let after = self.changed(&info.object, &now).map_err(named)?;
         let patch = Patch::between(&mapping, &info.object, &after)?;
         if patch.is_empty() {
@@ -88,8 +94,11 @@ impl Touch {
                        another";
             return Err(KubectlError::message(format!("failed to create patch for {}: {why}", info.name)));
         }
-        let options =
-            WriteOptions { dry_run: DryRun::None, field_manager: flags.string("field-manager"), validation: "" };
+        let options = WriteOptions {
+            dry_run: DryRun::None,
+            field_manager: flags.string("field-manager"),
+            validation: "",
+        };
         let failed = |error: KubectlError| KubectlError::message(format!("failed to patch: {error}"));
         let patched = send(session, &info, &patch, &options).await.map_err(failed)?;
         info.refresh(patched);

@@ -50,8 +50,12 @@ pub async fn of(session: &Session, info: &Info, for_undo: bool) -> Result<BTreeM
             Err(KubectlError::message(match (known(kind), for_undo) {
                 (true, false) => format!("no history viewer has been implemented for {name:?}"),
                 (true, true) => format!("no rollbacker has been implemented for {name:?}"),
-                (false, false) => format!("error retrieving history for {name:?}, no visitor method exists for {name:?}"),
-                (false, true) => format!("error retrieving rollbacker for {name:?}, no visitor method exists for {name:?}"),
+                (false, false) => {
+                    format!("error retrieving history for {name:?}, no visitor method exists for {name:?}")
+                }
+                (false, true) => {
+                    format!("error retrieving rollbacker for {name:?}, no visitor method exists for {name:?}")
+                }
             }))
         }
     }
@@ -73,10 +77,15 @@ async fn owned(client: &Client, info: &Info, path: &str, object: &Value) -> Resu
 }
 
 async fn deployment(client: &Client, info: &Info) -> Result<BTreeMap<i64, Revision>> {
-    let failed = |error: KubectlError| KubectlError::message(format!("failed to retrieve deployment {}: {error}", info.name));
+    let failed = |error: KubectlError| {
+        KubectlError::message(format!("failed to retrieve deployment {}: {error}", info.name))
+    };
     let deployment = client.json(Request::get(info.path()?)).await.map_err(failed)?;
     let failed = |error: KubectlError| {
-        KubectlError::message(format!("failed to retrieve replica sets from deployment {}: {error}", info.name))
+        KubectlError::message(format!(
+            "failed to retrieve replica sets from deployment {}: {error}",
+            info.name
+        ))
     };
     let mut revisions = BTreeMap::new();
     for mut set in owned(client, info, "replicasets", &deployment).await.map_err(failed)? {
@@ -96,7 +105,8 @@ async fn controlled(client: &Client, info: &Info) -> Result<BTreeMap<i64, Revisi
     for source in owned(client, info, "controllerrevisions", &object).await? {
         let number = source["revision"].as_i64().unwrap_or_default();
         let patch = Patch { media_type: STRATEGIC_PATCH, body: source["data"].clone() };
-        let unable = |_| KubectlError::message(format!("unable to parse history {}", text(&source, "/metadata/name")));
+        let unable =
+            |_| KubectlError::message(format!("unable to parse history {}", text(&source, "/metadata/name")));
         let past = patch.apply_locally(mapping, &object).map_err(unable)?;
         revisions.insert(number, Revision { source, object: past });
     }

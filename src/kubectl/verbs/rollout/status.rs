@@ -78,7 +78,7 @@ async fn follow(session: &Session, flags: &Flags, info: &Info) -> Result<()> {
     let watching = async {
         let ended = until(session, target, move |seen| match seen {
             Seen::Absent => Ok(false),
-            Seen::Deleted(_) => Err(KubectlError::message("object has been deleted")),
+            Seen::Deleted => Err(KubectlError::message("object has been deleted")),
             Seen::Present(object) => {
                 let (line, done) = viewer(object, revision).map_err(KubectlError::message)?;
                 // The receiver lives as long as this future.
@@ -119,10 +119,14 @@ fn viewer(mapping: &Mapping) -> Result<fn(&Value, i64) -> Progress> {
 fn deployment(object: &Value, revision: i64) -> Progress {
     let name = text(object, "/metadata/name");
     if revision > 0 {
-        let running = object["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str().unwrap_or("0");
-        let running: i64 = running.parse().map_err(|_| format!("cannot get the revision of deployment {name:?}"))?;
+        let running =
+            object["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str().unwrap_or("0");
+        let running: i64 =
+            running.parse().map_err(|_| format!("cannot get the revision of deployment {name:?}"))?;
         if revision != running {
-            return Err(format!("desired revision ({revision}) is different from the running revision ({running})"));
+            return Err(format!(
+                "desired revision ({revision}) is different from the running revision ({running})"
+            ));
         }
     }
     if int(object, "/metadata/generation") > int(object, "/status/observedGeneration") {
@@ -133,9 +137,10 @@ fn deployment(object: &Value, revision: i64) -> Progress {
     if progressing.is_some_and(|condition| text(condition, "/reason") == "ProgressDeadlineExceeded") {
         return Err(format!("deployment {name:?} exceeded its progress deadline"));
     }
-    let [updated, all, available] =
-        ["updatedReplicas", "replicas", "availableReplicas"].map(|field| int(object, &format!("/status/{field}")));
-    let waiting = |what: String| Ok((format!("Waiting for deployment {name:?} rollout to finish: {what}...\n"), false));
+    let [updated, all, available] = ["updatedReplicas", "replicas", "availableReplicas"]
+        .map(|field| int(object, &format!("/status/{field}")));
+    let waiting =
+        |what: String| Ok((format!("Waiting for deployment {name:?} rollout to finish: {what}...\n"), false));
     match some_int(object, "/spec/replicas") {
         Some(wanted) if updated < wanted => {
             return waiting(format!("{updated} out of {wanted} new replicas have been updated"));
@@ -159,9 +164,11 @@ fn daemon_set(object: &Value, _: i64) -> Progress {
     if int(object, "/metadata/generation") > int(object, "/status/observedGeneration") {
         return Ok(("Waiting for daemon set spec update to be observed...\n".to_owned(), false));
     }
-    let [updated, wanted, available] = ["updatedNumberScheduled", "desiredNumberScheduled", "numberAvailable"]
-        .map(|field| int(object, &format!("/status/{field}")));
-    let waiting = |what: String| Ok((format!("Waiting for daemon set {name:?} rollout to finish: {what}...\n"), false));
+    let [updated, wanted, available] =
+        ["updatedNumberScheduled", "desiredNumberScheduled", "numberAvailable"]
+            .map(|field| int(object, &format!("/status/{field}")));
+    let waiting =
+        |what: String| Ok((format!("Waiting for daemon set {name:?} rollout to finish: {what}...\n"), false));
     if updated < wanted {
         return waiting(format!("{updated} out of {wanted} new pods have been updated"));
     }
@@ -190,15 +197,21 @@ fn stateful_set(object: &Value, _: i64) -> Progress {
             && updated < wanted - partition
         {
             let new = wanted - partition;
-            let line =
-                format!("Waiting for partitioned roll out to finish: {updated} out of {new} new pods have been updated...\n");
+            let line = format!(
+                "Waiting for partitioned roll out to finish: {updated} out of {new} new pods have been updated...\n"
+            );
             return Ok((line, false));
         }
-        return Ok((format!("partitioned roll out complete: {updated} new pods have been updated...\n"), true));
+        return Ok((
+            format!("partitioned roll out complete: {updated} new pods have been updated...\n"),
+            true,
+        ));
     }
     let (update, current) = (text(object, "/status/updateRevision"), text(object, "/status/currentRevision"));
     if update != current {
-        let line = format!("waiting for statefulset rolling update to complete {updated} pods at revision {update}...\n");
+        let line = format!(
+            "waiting for statefulset rolling update to complete {updated} pods at revision {update}...\n"
+        );
         return Ok((line, false));
     }
     let now = int(object, "/status/currentReplicas");

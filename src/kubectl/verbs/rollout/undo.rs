@@ -118,7 +118,8 @@ async fn undo(session: &Session, info: &Info, to: i64, dry_run: DryRun) -> Resul
         Patch { media_type: STRATEGIC_PATCH, body: revision.source["data"].clone() }
     };
     let options = WriteOptions { dry_run, field_manager: "", validation: "" };
-    let failed = |error: KubectlError| KubectlError::message(format!("failed restoring revision {to}: {error}"));
+    let failed =
+        |error: KubectlError| KubectlError::message(format!("failed restoring revision {to}: {error}"));
     send(session, info, &patch, &options).await.map_err(failed)?;
     Ok("rolled back".to_owned())
 }
@@ -134,7 +135,9 @@ fn deployment_patch(current: &Value, revision: &Revision) -> Value {
     for (key, value) in of(current).into_iter().filter(|(key, _)| OWN_ANNOTATIONS.contains(&key.as_str())) {
         annotations[key] = value;
     }
-    for (key, value) in of(&revision.source).into_iter().filter(|(key, _)| !OWN_ANNOTATIONS.contains(&key.as_str())) {
+    for (key, value) in
+        of(&revision.source).into_iter().filter(|(key, _)| !OWN_ANNOTATIONS.contains(&key.as_str()))
+    {
         annotations[key] = value;
     }
     let mut template = revision.template().clone();
