@@ -24,6 +24,7 @@ pub mod meta;
 pub mod net;
 pub mod network;
 pub mod runtime;
+pub mod scheduler;
 pub mod seed;
 pub mod shell;
 pub mod store;

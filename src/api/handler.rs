@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::auth::{UserInfo, impersonated};
-use super::codec::{self, MediaType};
+use super::codec;
 use super::negotiate::{self, Output};
 use super::registry::KindRef;
 use super::request::{DeleteOptions, ListOptions, Query, RequestInfo, WriteOptions};
@@ -63,7 +63,8 @@ async fn answer(
         None => server.authenticator().authenticate(&request)?,
     };
     let user = impersonated(request.headers())?.unwrap_or(user);
-    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent =
+        request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let agent: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
     let cause = request.headers().get(CAUSE_HEADER).filter(|_| trusted);
     let author = Author {
@@ -77,6 +78,12 @@ async fn answer(
         return endpoints::answer(server, &incoming);
     }
     let info = &incoming.info;
+    if info.group.is_empty() && info.resource == "bindings" && info.verb == "create" && info.parts.len() == 1
+    {
+        if let Some(pods) = server.rest().registry().resource("", "v1", "pods") {
+            return subresources::bind(server, &incoming, pods, request).await;
+        }
+    }
     let Some(kind) = server.rest().registry().resource(&info.group, &info.version, &info.resource) else {
         return Ok(endpoints::no_such_path());
     };
@@ -190,7 +197,10 @@ pub(super) async fn read_patch(
 }
 
 /// The options of a deletion: the body, or the query if there is none.
-pub(super) async fn delete_options(incoming: &Incoming, request: Request<Body>) -> Result<DeleteOptions, ApiError> {
+pub(super) async fn delete_options(
+    incoming: &Incoming,
+    request: Request<Body>,
+) -> Result<DeleteOptions, ApiError> {
     let body = read(request).await?;
     if body.is_empty() {
         return DeleteOptions::from_query(&incoming.query);
@@ -208,10 +218,4 @@ pub(super) async fn read(request: Request<Body>) -> Result<Bytes, ApiError> {
         }
         Err(error) => Err(ApiError::bad_request(error.to_string())),
     }
-}
-
-/// A body in JSON, whatever form it came in.
-pub(super) async fn read_as(incoming: &Incoming, request: Request<Body>) -> Result<(Bytes, MediaType), ApiError> {
-    let media = negotiate::input(&incoming.headers)?;
-    Ok((read(request).await?, media))
 }

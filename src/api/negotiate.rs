@@ -58,7 +58,9 @@ impl Output {
         clauses.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let chosen = clauses.iter().find_map(|clause| Some((clause, clause.media()?)));
         let (clause, media) = chosen.ok_or_else(|| {
-            ApiError::not_acceptable("only the following media types are accepted: application/json, application/yaml")
+            ApiError::not_acceptable(
+                "only the following media types are accepted: application/json, application/yaml",
+            )
         })?;
         let conversion = match clause.kind.as_str() {
             "Table" => Conversion::Table(include(query)?),
@@ -103,7 +105,8 @@ impl Clause {
 
     /// The media type that satisfies the choice, if one does.
     fn media(&self) -> Option<MediaType> {
-        let known = ["Table", "PartialObjectMetadata", "PartialObjectMetadataList"].contains(&self.kind.as_str());
+        let known =
+            ["Table", "PartialObjectMetadata", "PartialObjectMetadataList"].contains(&self.kind.as_str());
         let convertible = known && self.group == "meta.k8s.io" && self.version == "v1";
         if self.unknown_stream || !(self.kind.is_empty() || convertible) {
             return None;
@@ -165,7 +168,10 @@ mod tests {
         let cases = [
             ("", Conversion::None),
             ("*/*", Conversion::None),
-            ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", table),
+            (
+                "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+                table,
+            ),
             ("application/vnd.kubernetes.protobuf,application/json", Conversion::None),
             ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Conversion::None),
             ("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", Conversion::Metadata),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::codec::FieldValidation;
 use super::field::{FieldError, FieldPath};
-use super::status::ApiError;
+use super::status::{ApiError, GroupResource};
 use crate::meta::selector::{FieldTerm, Selector, parse_fields};
 use crate::store::Revision;
 
@@ -92,7 +92,8 @@ impl RequestInfo {
         match self.verb.as_str() {
             "get" => {
                 self.verb = if query.flag("watch") == Some(true) { "watch" } else { "list" }.to_owned();
-                let terms = query.get("fieldSelector").and_then(|text| parse_fields(text).ok()).unwrap_or_default();
+                let terms =
+                    query.get("fieldSelector").and_then(|text| parse_fields(text).ok()).unwrap_or_default();
                 if let Some(name) = exact_name(&terms) {
                     self.name = name.to_owned();
                 }
@@ -104,7 +105,8 @@ impl RequestInfo {
 
     /// Whether the answer goes on until somebody ends it.
     pub fn is_long_running(&self) -> bool {
-        self.verb == "watch" || ["log", "exec", "attach", "portforward", "proxy"].contains(&self.subresource.as_str())
+        self.verb == "watch"
+            || ["log", "exec", "attach", "portforward", "proxy"].contains(&self.subresource.as_str())
     }
 }
 
@@ -132,7 +134,8 @@ pub struct Query(Vec<(String, String)>);
 impl Query {
     /// Reads what follows the `?`.
     pub fn parse(text: &str) -> Self {
-        let decode = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let decode =
+            |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
         let pair = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             (decode(name), decode(value))
@@ -196,8 +199,10 @@ pub struct ListOptions {
 impl ListOptions {
     /// Reads the options of a list, or of a watch if `watch` is set.
     pub fn parse(info: &RequestInfo, query: &Query, watch: bool) -> Result<Self, ApiError> {
-        let labels = Selector::parse(query.get("labelSelector").unwrap_or_default()).map_err(ApiError::bad_request)?;
-        let fields = parse_fields(query.get("fieldSelector").unwrap_or_default()).map_err(ApiError::bad_request)?;
+        let labels =
+            Selector::parse(query.get("labelSelector").unwrap_or_default()).map_err(ApiError::bad_request)?;
+        let fields =
+            parse_fields(query.get("fieldSelector").unwrap_or_default()).map_err(ApiError::bad_request)?;
         let number = |name| query.number(name);
         let mut options = Self {
             labels,
@@ -228,20 +233,31 @@ impl ListOptions {
             return Err(ApiError::bad_request("fieldSelector metadata.name doesn't match requested name"));
         }
         if self.fields.is_empty() {
-            self.fields.push(FieldTerm { field: "metadata.name".to_owned(), equal: true, value: info.name.clone() });
+            self.fields.push(FieldTerm {
+                field: "metadata.name".to_owned(),
+                equal: true,
+                value: info.name.clone(),
+            });
         }
         Ok(())
     }
 
     fn list_errors(&self, query: &Query) -> Vec<FieldError> {
-        let (field, r#match) = (FieldPath::new("resourceVersionMatch"), query.get("resourceVersionMatch").unwrap_or_default());
+        let (field, r#match) =
+            (FieldPath::new("resourceVersionMatch"), query.get("resourceVersionMatch").unwrap_or_default());
         let mut errors = vec![];
         if !r#match.is_empty() {
             if query.get("resourceVersion").unwrap_or_default().is_empty() {
-                errors.push(FieldError::forbidden(&field, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+                errors.push(FieldError::forbidden(
+                    &field,
+                    "resourceVersionMatch is forbidden unless resourceVersion is provided",
+                ));
             }
             if !self.r#continue.is_empty() {
-                errors.push(FieldError::forbidden(&field, "resourceVersionMatch is forbidden when continue is provided"));
+                errors.push(FieldError::forbidden(
+                    &field,
+                    "resourceVersionMatch is forbidden when continue is provided",
+                ));
             }
             if !["Exact", "NotOlderThan"].contains(&r#match) {
                 errors.push(FieldError::not_supported(&field, r#match, &["Exact", "NotOlderThan", ""]));
@@ -259,7 +275,8 @@ impl ListOptions {
     }
 
     fn watch_errors(&self, query: &Query) -> Vec<FieldError> {
-        let (field, r#match) = (FieldPath::new("resourceVersionMatch"), query.get("resourceVersionMatch").unwrap_or_default());
+        let (field, r#match) =
+            (FieldPath::new("resourceVersionMatch"), query.get("resourceVersionMatch").unwrap_or_default());
         let mut errors = vec![];
         if self.initial_events.is_some() && r#match != "NotOlderThan" {
             let why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
@@ -274,7 +291,10 @@ impl ListOptions {
                 errors.push(FieldError::not_supported(&field, r#match, &["NotOlderThan"]));
             }
             if !self.r#continue.is_empty() {
-                errors.push(FieldError::forbidden(&field, "resourceVersionMatch is forbidden when continue is provided"));
+                errors.push(FieldError::forbidden(
+                    &field,
+                    "resourceVersionMatch is forbidden when continue is provided",
+                ));
             }
         }
         errors
@@ -308,7 +328,12 @@ pub struct WriteOptions {
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { dry_run: false, field_manager: String::new(), field_validation: FieldValidation::Warn, force: None }
+        Self {
+            dry_run: false,
+            field_manager: String::new(),
+            field_validation: FieldValidation::Warn,
+            force: None,
+        }
     }
 }
 
@@ -319,7 +344,10 @@ impl WriteOptions {
         let mut errors = vec![];
         if kind == "PatchOptions" {
             if apply && field_manager.is_empty() {
-                errors.push(FieldError::required(&FieldPath::new("fieldManager"), "is required for apply patch"));
+                errors.push(FieldError::required(
+                    &FieldPath::new("fieldManager"),
+                    "is required for apply patch",
+                ));
             }
             if !apply && query.get("force").is_some() {
                 let why = "may not be specified for non-apply patch";
@@ -396,13 +424,51 @@ pub struct Preconditions {
     pub resource_version: Option<String>,
 }
 
+impl Preconditions {
+    /// Refuses an object that is another than the one that was meant. `metadata` is the object's own.
+    pub fn check(
+        &self,
+        kind: &GroupResource,
+        name: &str,
+        metadata: &serde_json::Value,
+    ) -> Result<(), ApiError> {
+        let have = |field: &str| metadata.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let (uid, version) = (have("uid"), have("resourceVersion"));
+        if let Some(asked) = self.uid.as_deref().filter(|asked| *asked != uid) {
+            let why = format!(
+                "the UID in the precondition ({asked}) does not match the UID in record ({uid}). The object might have been \
+                 deleted and then recreated"
+            );
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        if let Some(asked) = self.resource_version.as_deref().filter(|asked| *asked != version) {
+            let why = format!(
+                "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record ({version}). \
+                 The object might have been modified"
+            );
+            return Err(ApiError::conflict(kind, name, &why));
+        }
+        Ok(())
+    }
+}
+
 impl DeleteOptions {
+    /// Keeps nothing if the request says so, whatever the options say.
+    pub fn set_dry_run(&mut self, dry_run: bool) {
+        if dry_run && self.dry_run.is_empty() {
+            self.dry_run.push("All".to_owned());
+        }
+    }
+
     /// Reads the options from the query.
     pub fn from_query(query: &Query) -> Result<Self, ApiError> {
         Self {
             grace_period_seconds: query.number("gracePeriodSeconds")?,
             orphan_dependents: query.flag("orphanDependents"),
-            propagation_policy: query.get("propagationPolicy").filter(|text| !text.is_empty()).map(str::to_owned),
+            propagation_policy: query
+                .get("propagationPolicy")
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned),
             dry_run: query.all("dryRun").map(str::to_owned).collect(),
             ..Self::default()
         }
@@ -411,9 +477,13 @@ impl DeleteOptions {
 
     /// Reads the options from a body that was made JSON.
     pub fn from_body(body: serde_json::Value) -> Result<Self, ApiError> {
-        let options: Self = serde_json::from_value(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let options: Self =
+            serde_json::from_value(body).map_err(|error| ApiError::bad_request(error.to_string()))?;
         if !["", "DeleteOptions"].contains(&options.kind.as_str()) {
-            let message = format!("no kind {:?} is registered for the internal version of group \"meta.k8s.io\"", options.kind);
+            let message = format!(
+                "no kind {:?} is registered for the internal version of group \"meta.k8s.io\"",
+                options.kind
+            );
             return Err(ApiError::bad_request(message));
         }
         options.checked()
@@ -438,7 +508,11 @@ impl DeleteOptions {
             }
         }
         dry_run(self.dry_run.iter().map(String::as_str), &mut errors);
-        if errors.is_empty() { Ok(self) } else { Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &errors)) }
+        if errors.is_empty() {
+            Ok(self)
+        } else {
+            Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &errors))
+        }
     }
 }
 
@@ -465,20 +539,66 @@ mod tests {
             ("PUT /api/v1/namespaces/a/finalize", "update", "", "v1", "a", "namespaces", "a", "finalize"),
             ("GET /api/v1/namespaces/a/pods", "list", "", "v1", "a", "pods", "", ""),
             ("HEAD /api/v1/namespaces/a/pods/w/", "get", "", "v1", "a", "pods", "w", ""),
-            ("POST /api/v1/namespaces/a/pods/w/exec?command=ls", "create", "", "v1", "a", "pods", "w", "exec"),
-            ("DELETE /apis/apps/v1/namespaces/a/deployments", "deletecollection", "apps", "v1", "a", "deployments", "", ""),
-            ("DELETE /apis/apps/v1/namespaces/a/deployments/d", "delete", "apps", "v1", "a", "deployments", "d", ""),
-            ("PATCH /apis/apps/v1/namespaces/a/deployments/d/scale", "patch", "apps", "v1", "a", "deployments", "d", "scale"),
+            (
+                "POST /api/v1/namespaces/a/pods/w/exec?command=ls",
+                "create",
+                "",
+                "v1",
+                "a",
+                "pods",
+                "w",
+                "exec",
+            ),
+            (
+                "DELETE /apis/apps/v1/namespaces/a/deployments",
+                "deletecollection",
+                "apps",
+                "v1",
+                "a",
+                "deployments",
+                "",
+                "",
+            ),
+            (
+                "DELETE /apis/apps/v1/namespaces/a/deployments/d",
+                "delete",
+                "apps",
+                "v1",
+                "a",
+                "deployments",
+                "d",
+                "",
+            ),
+            (
+                "PATCH /apis/apps/v1/namespaces/a/deployments/d/scale",
+                "patch",
+                "apps",
+                "v1",
+                "a",
+                "deployments",
+                "d",
+                "scale",
+            ),
             ("GET /api/v1/pods?fieldSelector=metadata.name%3Dw", "list", "", "v1", "", "pods", "w", ""),
         ];
         for (request, verb, group, version, namespace, resource, name, subresource) in cases {
             let (method, target) = request.split_once(' ').unwrap();
             let info = parse(method, target);
-            let got = [&info.verb, &info.group, &info.version, &info.namespace, &info.resource, &info.name, &info.subresource];
+            let got = [
+                &info.verb,
+                &info.group,
+                &info.version,
+                &info.namespace,
+                &info.resource,
+                &info.name,
+                &info.subresource,
+            ];
             assert_eq!(got, [verb, group, version, namespace, resource, name, subresource], "{request}");
             assert!(info.is_resource, "{request}");
         }
-        for path in ["/", "/api", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/version", "/no/such/path"] {
+        for path in
+            ["/", "/api", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/version", "/no/such/path"]
+        {
             assert!(!parse("GET", path).is_resource, "{path}");
         }
     }
@@ -494,13 +614,23 @@ mod tests {
         let error = |query: &str, watch: bool| {
             ListOptions::parse(&RequestInfo::default(), &Query::parse(query), watch).unwrap_err().to_string()
         };
-        assert!(error("resourceVersionMatch=Exact", false).contains("resourceVersionMatch is forbidden unless resourceVersion is provided"));
-        assert!(error("sendInitialEvents=true", true).contains("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        assert!(
+            error("resourceVersionMatch=Exact", false)
+                .contains("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        );
+        assert!(
+            error("sendInitialEvents=true", true)
+                .contains("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+        );
         assert!(error("limit=x", false).contains("strconv.ParseInt: parsing \"x\": invalid syntax"));
         let error = WriteOptions::parse(&Query::parse("dryRun=Some"), "CreateOptions", false).unwrap_err();
         assert_eq!(error.code(), 422);
-        let error = DeleteOptions::from_query(&Query::parse("propagationPolicy=Maybe")).unwrap_err().to_string();
-        assert!(error.contains("supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\""), "{error}");
+        let error =
+            DeleteOptions::from_query(&Query::parse("propagationPolicy=Maybe")).unwrap_err().to_string();
+        assert!(
+            error.contains("supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\""),
+            "{error}"
+        );
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::body::Body;
 use http::{Request, Response};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::util::BoxCloneSyncService;
 
 use super::admission::Chain;
@@ -15,6 +16,7 @@ use super::allocations::Allocations;
 use super::auth::{Authenticator, UserInfo};
 use super::handler;
 use super::metrics::Metrics;
+use super::openapi::OpenApi;
 use super::registry::Registry;
 use super::rest::Rest;
 use crate::clock::Clock;
@@ -73,7 +75,10 @@ pub(super) struct Shared {
     pub(super) authenticator: Authenticator,
     pub(super) metrics: Metrics,
     pub(super) address: String,
+    pub(super) open_api: OpenApi,
     dialer: RwLock<Option<Arc<dyn Dial>>>,
+    /// Ends the streams that run beside their requests when the last handle goes.
+    streams: DropGuard,
 }
 
 impl std::fmt::Debug for ApiServer {
@@ -87,8 +92,17 @@ impl ApiServer {
     pub fn new(config: Config) -> Self {
         let Config { store, registry, clock, seed, allocations, tokens, address } = config;
         let authenticator = Authenticator::new(&store, &clock, &seed, tokens);
+        let open_api = OpenApi::new(registry.clone());
         let rest = Rest::new(store, registry, clock, seed, allocations, Chain::built_in());
-        let shared = Shared { rest, authenticator, metrics: Metrics::default(), address, dialer: RwLock::default() };
+        let shared = Shared {
+            rest,
+            authenticator,
+            metrics: Metrics::default(),
+            address,
+            open_api,
+            dialer: RwLock::default(),
+            streams: CancellationToken::new().drop_guard(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -110,6 +124,11 @@ impl ApiServer {
     /// How kubelets, pods and Services are reached.
     pub(super) fn dialer(&self) -> Option<Arc<dyn Dial>> {
         self.shared.dialer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Is cancelled when the server goes.
+    pub(super) fn streams(&self) -> CancellationToken {
+        self.shared.streams.token().clone()
     }
 
     /// The server as a service without a socket.

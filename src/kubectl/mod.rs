@@ -16,11 +16,14 @@ pub mod kubeconfig;
 pub mod mapper;
 pub mod network;
 pub mod output;
+pub mod pods;
 pub mod program;
+pub mod remote;
 pub mod resources;
 pub mod session;
 pub mod verbs;
 pub mod version;
+mod writer;
 pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
 use super::editor::Editor;
@@ -16,7 +16,8 @@ use super::error::{KubectlError, Result};
 use super::factory::Factory;
 use super::mapper::Mapper;
 use super::network::Network;
-use crate::bash::{Files, FilesError};
+use super::writer::SharedWriter;
+use crate::bash::{Files, FilesError, Terminal};
 use crate::clock::Clock;
 use crate::seed::Seed;
 
@@ -29,8 +30,8 @@ pub struct Session {
     stdin: Mutex<Option<Box<dyn AsyncRead + Send + Unpin>>>,
     /// Whether standard input is a terminal.
     pub stdin_is_terminal: bool,
-    /// Columns and rows, if standard output is a terminal.
-    pub terminal: Option<watch::Receiver<(u16, u16)>>,
+    /// The terminal, if standard output is one.
+    pub terminal: Option<Terminal>,
     /// The exported variables.
     pub env: BTreeMap<String, String>,
     /// The working directory, absolute.
@@ -100,7 +101,10 @@ impl Session {
     /// What the cluster's API has.
     pub async fn mapper(&self) -> Result<Arc<Mapper>> {
         let client = self.client().await?;
-        let mapper = self.mapper.get_or_try_init(|| async move { Mapper::discover(&client).await.map(Arc::new) }).await?;
+        let mapper = self
+            .mapper
+            .get_or_try_init(|| async move { Mapper::discover(&client).await.map(Arc::new) })
+            .await?;
         Ok(mapper.clone())
     }
 
@@ -122,7 +126,11 @@ impl Session {
     /// Reads standard input to its end.
     pub async fn read_stdin(&self) -> Result<Bytes> {
         let mut content = vec![];
-        self.take_stdin().await.read_to_end(&mut content).await.map_err(|e| KubectlError::message(e.to_string()))?;
+        self.take_stdin()
+            .await
+            .read_to_end(&mut content)
+            .await
+            .map_err(|e| KubectlError::message(e.to_string()))?;
         Ok(content.into())
     }
 
@@ -189,6 +197,11 @@ impl Output {
         written.await.map_err(|_| KubectlError::Exit(1))
     }
 
+    /// The stream itself, for those who hand bytes on as they come. Whole writes of others may come in between.
+    pub fn writer(&self) -> Box<dyn AsyncWrite + Send + Unpin> {
+        Box::new(SharedWriter::new(self.stream.clone()))
+    }
+
     /// Writes a line.
     pub async fn line(&self, text: impl AsRef<str>) -> Result<()> {
         self.write(format!("{}\n", text.as_ref())).await
@@ -201,7 +214,9 @@ mod tests {
 
     #[test]
     fn paths_are_seen_from_the_working_directory() {
-        for (path, expected) in [("a.yaml", "/home/a.yaml"), ("./b/../a", "/home/a"), ("/x/./y", "/x/y"), ("../..", "/")] {
+        for (path, expected) in
+            [("a.yaml", "/home/a.yaml"), ("./b/../a", "/home/a"), ("/x/./y", "/x/y"), ("../..", "/")]
+        {
             assert_eq!(absolute("/home", path), expected);
         }
     }

@@ -3,7 +3,9 @@
 //! `rest` and the sub-resources build an [`AdmissionRequest`] for each write and run it through a [`Chain`].
 // Models k8s.io/apiserver/pkg/admission (Attributes, chainAdmissionHandler) and pkg/kubeapiserver/options/plugins.go.
 
-use super::{DefaultTolerationSeconds, NamespaceLifecycle, Priority, ServiceAccountPlugin, TaintNodesByCondition};
+use super::{
+    DefaultTolerationSeconds, NamespaceLifecycle, Priority, ServiceAccountPlugin, TaintNodesByCondition,
+};
 use crate::api::auth::UserInfo;
 use crate::api::kind::{ApiObject, KindInfo, Object};
 use crate::api::registry::Registry;
@@ -77,7 +79,8 @@ impl AdmissionRequest<'_> {
         let meta = self.object.as_deref().map(|object| object.meta());
         let given = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
         let name = Some(self.name.to_owned()).filter(|name| !name.is_empty());
-        let name = name.or_else(|| given(meta?.name.as_ref())).or_else(|| given(meta?.generate_name.as_ref()));
+        let name =
+            name.or_else(|| given(meta?.name.as_ref())).or_else(|| given(meta?.generate_name.as_ref()));
         ApiError::forbidden(&self.kind.group_resource(), &name.unwrap_or_else(|| "Unknown".to_owned()), why)
     }
 }
@@ -122,11 +125,19 @@ pub trait Plugin: Send + Sync {
     /// Its name, as Kubernetes' flags have it.
     fn name(&self) -> &'static str;
     /// Changes the object, or refuses it.
-    fn admit(&self, _request: &mut AdmissionRequest<'_>, _context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn admit(
+        &self,
+        _request: &mut AdmissionRequest<'_>,
+        _context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
     /// Refuses the object as it would be stored. `warnings` of the request may grow; the object must not change.
-    fn validate(&self, _request: &mut AdmissionRequest<'_>, _context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn validate(
+        &self,
+        _request: &mut AdmissionRequest<'_>,
+        _context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
 }
@@ -160,12 +171,20 @@ impl Chain {
     }
 
     /// The changing step: each plugin sees what the ones before it made. Ends at the first refusal.
-    pub fn admit(&self, request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    pub fn admit(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         self.plugins.iter().try_for_each(|plugin| plugin.admit(request, context))
     }
 
     /// The judging step, on the object that will be stored. Ends at the first refusal.
-    pub fn validate(&self, request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    pub fn validate(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         self.plugins.iter().try_for_each(|plugin| plugin.validate(request, context))
     }
 }

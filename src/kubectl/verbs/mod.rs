@@ -2,6 +2,7 @@
 
 mod api_resources;
 mod apply;
+pub mod attach;
 mod autoscale;
 pub mod create;
 mod delete;
@@ -10,20 +11,27 @@ mod describe;
 mod drain;
 mod drain_filters;
 mod edit;
+mod exec;
 mod expose;
 mod get;
 mod label;
+mod logs;
 mod options;
 mod overrides;
 mod patch;
 mod patching;
+mod port_forward;
+mod proxy;
 mod replace;
 mod rollout;
 mod run;
+mod run_attached;
 mod scale;
 mod set;
 mod taint;
 mod targets;
+#[cfg(test)]
+mod testing;
 mod version;
 mod wait;
 mod watching;
@@ -36,7 +44,14 @@ const INTERMEDIATE: &[&dyn Verb] = &[&get::Get, &edit::Edit, &delete::Delete];
 const DEPLOY: &[&dyn Verb] = &[&rollout::Rollout, &scale::Scale, &autoscale::Autoscale];
 const CLUSTER: &[&dyn Verb] =
     &[&drain::Drain::Cordon, &drain::Drain::Uncordon, &drain::Drain::Drain, &taint::Taint];
-const TROUBLESHOOTING: &[&dyn Verb] = &[&describe::Describe];
+const TROUBLESHOOTING: &[&dyn Verb] = &[
+    &describe::Describe,
+    &logs::Logs,
+    &attach::Attach,
+    &exec::Exec,
+    &port_forward::PortForward,
+    &proxy::Proxy,
+];
 const ADVANCED: &[&dyn Verb] = &[&apply::Apply, &patch::PatchVerb, &replace::Replace, &wait::Wait];
 const SETTINGS: &[&dyn Verb] = &[&label::Label::Labels, &label::Label::Annotations];
 const OTHER: &[&dyn Verb] =

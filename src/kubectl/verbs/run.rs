@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::delete::deletion_flags;
 use super::expose::parse_labels;
 use super::overrides;
+use super::run_attached;
 use super::writing::{
     DryRun, WriteOptions, create_request, dry_run, dry_run_flag, field_manager_flag, require,
     save_config_flag, save_configuration, tell,
@@ -90,11 +91,6 @@ impl Verb for Run {
         validate(session, flags, args, (attach, dry_run))?;
         let command = &args[1..];
         let pod = pod(flags, &args[0], command)?;
-        if attach {
-            let text = "attaching to a new pod is not supported by this kubectl yet: run it without -i and --attach, then use \
-                        kubectl attach";
-            return Err(KubectlError::message(text));
-        }
         let pod = make(session, flags, pod, dry_run, true).await?;
         if flags.bool("expose") {
             let service = service(flags, &args[0])?;
@@ -103,6 +99,9 @@ impl Verb for Run {
             if flags.string("output") == "yaml" {
                 session.out.line("---").await?;
             }
+        }
+        if attach {
+            return run_attached::until_end(session, flags, &pod).await;
         }
         tell(session, flags, &pod, "created", dry_run).await
     }
