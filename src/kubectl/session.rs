@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
 use super::command::{self, Verb};
+use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
 use super::mapper::Mapper;
@@ -40,6 +41,8 @@ pub struct Session {
     pub files: Arc<dyn Files>,
     /// The network of the place that kubectl runs in.
     pub network: Arc<dyn Network>,
+    /// The editor of the place that kubectl runs in.
+    pub editor: Arc<dyn Editor>,
     /// The cluster's time.
     pub clock: Clock,
     /// The cluster's chance.
@@ -61,6 +64,7 @@ pub struct SessionParts {
     pub cwd: String,
     pub files: Arc<dyn Files>,
     pub network: Arc<dyn Network>,
+    pub editor: Arc<dyn Editor>,
     pub clock: Clock,
     pub seed: Seed,
     pub command_path: String,
@@ -82,6 +86,7 @@ impl Session {
             cwd: parts.cwd,
             files: parts.files,
             network: parts.network,
+            editor: parts.editor,
             clock: parts.clock,
             seed: parts.seed,
             command_path: parts.command_path,

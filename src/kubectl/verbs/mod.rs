@@ -1,12 +1,17 @@
 //! The verbs, one file each, and their table.
 
 mod api_resources;
+mod apply;
 pub mod attach;
+mod autoscale;
 mod config;
 pub mod create;
 mod delete;
 mod deletion;
 mod describe;
+mod drain;
+mod drain_filters;
+mod edit;
 mod exec;
 mod expose;
 mod get;
@@ -20,9 +25,15 @@ mod port_forward;
 mod proxy;
 mod replace;
 mod rollout;
+mod run;
+mod run_attached;
 mod scale;
+mod set;
+mod taint;
 mod targets;
+mod testing;
 mod version;
+mod wait;
 mod watching;
 pub mod writing;
 
@@ -32,19 +43,27 @@ use super::command::{Group, Verb};
 const BEGINNER: &[&dyn Verb] = &[
     &create::Create,
     &expose::Expose,
+    &run::Run,
+    &set::Set,
 ];
 #[rustfmt::skip]
 const INTERMEDIATE: &[&dyn Verb] = &[
     &get::Get,
+    &edit::Edit,
     &delete::Delete,
 ];
 #[rustfmt::skip]
 const DEPLOY: &[&dyn Verb] = &[
     &rollout::Rollout,
     &scale::Scale,
+    &autoscale::Autoscale,
 ];
 #[rustfmt::skip]
 const CLUSTER: &[&dyn Verb] = &[
+    &drain::Drain::Cordon,
+    &drain::Drain::Uncordon,
+    &drain::Drain::Drain,
+    &taint::Taint,
 ];
 #[rustfmt::skip]
 const TROUBLESHOOTING: &[&dyn Verb] = &[
@@ -57,8 +76,10 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
 ];
 #[rustfmt::skip]
 const ADVANCED: &[&dyn Verb] = &[
+    &apply::Apply,
     &patch::PatchVerb,
     &replace::Replace,
+    &wait::Wait,
 ];
 #[rustfmt::skip]
 const SETTINGS: &[&dyn Verb] = &[
