@@ -20,6 +20,7 @@ pub mod controllers;
 pub mod events;
 pub mod informer;
 pub mod kubectl;
+pub mod kubelet;
 pub mod meta;
 pub mod net;
 pub mod network;
