@@ -129,10 +129,9 @@ impl Signals {
     /// Waits for a signal that ends the process.
     pub async fn fatal(&self) -> i32 {
         let mut changes = self.state.subscribe();
-        match changes.wait_for(|state| state.fatal.is_some()).await {
-            Ok(state) => state.fatal.unwrap_or(signal::KILL),
-            Err(_) => std::future::pending().await,
-        }
+        // The sender lives in `self`.
+        let came = changes.wait_for(|state| state.fatal.is_some()).await;
+        came.ok().and_then(|state| state.fatal).unwrap_or(signal::KILL)
     }
 }
 
