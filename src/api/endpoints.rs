@@ -7,6 +7,7 @@ use axum::body::Body;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use serde_json::Value;
 
+use super::discovery;
 use super::handler::Incoming;
 use super::health;
 use super::negotiate::{self, Output};
@@ -40,23 +41,37 @@ const OTHER_PATHS: &[&str] = &[
 pub(super) fn answer(server: &ApiServer, incoming: &Incoming) -> Result<Response<Body>, ApiError> {
     let path = incoming.info.path.trim_end_matches('/');
     if ![Method::GET, Method::HEAD].contains(&incoming.method) {
-        return Ok(if path.is_empty() || path.starts_with("/api") { method_not_allowed() } else { no_such_path() });
+        return Ok(if path.is_empty() || path.starts_with("/api") {
+            method_not_allowed()
+        } else {
+            no_such_path()
+        });
     }
     let pretty = Output { pretty: true, ..Output::JSON };
     match path {
         "" => Ok(written(200, paths(server).as_bytes(), &pretty)),
         "/version" => Ok(written(200, VERSION.as_bytes(), &pretty)),
-        "/metrics" => Ok(text(200, "text/plain; version=0.0.4; charset=utf-8", server.shared.metrics.text(server.rest()))),
+        "/metrics" => Ok(text(
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            server.shared.metrics.text(server.rest()),
+        )),
         "/openid/v1/jwks" => Ok(openid(server.authenticator().jwks(), "application/jwk-set+json")),
         "/.well-known/openid-configuration" => Ok(openid(configuration(), "application/json")),
         path if health::is_health(path) => Ok(health::answer(path, &incoming.query)),
-        path => discovered(server, incoming, path),
+        path => Ok(discovered(server, incoming, path)),
     }
 }
 
-fn discovered(_server: &ApiServer, incoming: &Incoming, _path: &str) -> Result<Response<Body>, ApiError> {
-    let _ = negotiate::is_pretty(&incoming.headers, &incoming.query);
-    Ok(no_such_path())
+fn discovered(server: &ApiServer, incoming: &Incoming, path: &str) -> Response<Body> {
+    let header = |name| incoming.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept = header(header::ACCEPT);
+    let pretty = negotiate::is_pretty(&incoming.headers, &incoming.query);
+    let asked = discovery::Asked { path, accept, address: &server.shared.address, pretty };
+    let known = || header(header::IF_NONE_MATCH);
+    discovery::handle(server.rest().registry(), &asked)
+        .or_else(|| server.shared.open_api.handle(path, incoming.query.get("hash"), accept, known()))
+        .unwrap_or_else(no_such_path)
 }
 
 /// Every path that the server knows, sorted.

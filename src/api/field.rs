@@ -127,10 +127,9 @@ impl FieldError {
         Self::new(FieldErrorKind::NotFound, field, Some(value.into()), "")
     }
 
-    /// `<field>: Unsupported value: <value>: supported values: "A", "B"`
+    /// `<field>: Unsupported value: <value>: supported values: "A", "B"`, in the order given.
     pub fn not_supported(field: &FieldPath, value: impl Into<Value>, supported: &[&str]) -> Self {
-        let mut quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
-        quoted.sort();
+        let quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
         let detail = if quoted.is_empty() {
             String::new()
         } else {
@@ -204,7 +203,7 @@ mod tests {
             "spec.containers[0].image: Invalid value: \"A b\": no"
         );
         assert_eq!(
-            FieldError::not_supported(&field, "x", &["B", "A"]).to_string(),
+            FieldError::not_supported(&field, "x", &["A", "B"]).to_string(),
             "spec.containers[0].image: Unsupported value: \"x\": supported values: \"A\", \"B\""
         );
     }

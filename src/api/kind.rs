@@ -127,7 +127,11 @@ pub trait Kind: Send + Sync + 'static {
         Ok(())
     }
     /// Sets what the server decides at an update (the status is already the old one's).
-    fn prepare_update(_context: &WriteContext<'_>, _new: &mut Self::Object, _old: &Self::Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        _context: &WriteContext<'_>,
+        _new: &mut Self::Object,
+        _old: &Self::Object,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
     /// Sets what the server decides at an update of the status (all but the status, the labels, the annotations and the
@@ -143,6 +147,15 @@ pub trait Kind: Send + Sync + 'static {
     }
     /// What is wrong with a change of the status.
     fn validate_status_update(_new: &Self::Object, _old: &Self::Object) -> Vec<FieldError> {
+        vec![]
+    }
+    /// What is wrong with a change through a sub-resource that may change what updates may not: `finalize`,
+    /// `ephemeralcontainers`, `resize`. Only what the sub-resource is for differs from the old object.
+    fn validate_subresource_update(
+        _subresource: &str,
+        _new: &Self::Object,
+        _old: &Self::Object,
+    ) -> Vec<FieldError> {
         vec![]
     }
     /// What is wrong with the name; a DNS subdomain unless the kind says otherwise. `prefix` is true for a generateName.
@@ -162,6 +175,9 @@ pub trait Kind: Send + Sync + 'static {
     fn begin_deletion(_object: &mut Self::Object) {}
     /// Gives back what `prepare_create` took. Called after the object has left the store.
     fn after_delete(_allocations: &Allocations, _object: &Self::Object) {}
+    /// Gives back what `dropped` took and `kept` does not need. Called after an update was stored with the old object as
+    /// `dropped`, and after one was refused behind `prepare_update` with the new object as `dropped` (not for a dry run).
+    fn after_replace(_allocations: &Allocations, _dropped: &Self::Object, _kept: &Self::Object) {}
     /// Whether deletion must wait although there are no finalizers in the metadata (a Namespace's `spec.finalizers`).
     fn holds_deletion(_object: &Self::Object) -> bool {
         false
@@ -188,7 +204,8 @@ pub trait Kind: Send + Sync + 'static {
     /// One row of the table.
     fn row(object: &Self::Object, _now: Timestamp) -> Vec<Cell> {
         let meta = object.metadata();
-        let created = meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let created =
+            meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         vec![meta.name.clone().into(), created.into()]
     }
 }
@@ -241,12 +258,28 @@ impl dyn Object {
 
 /// The bounds that every `k8s-openapi` object with metadata fulfils.
 pub trait ApiObject:
-    k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    k8s_openapi::Resource
+    + Metadata<Ty = ObjectMeta>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> ApiObject for T where
-    T: k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    T: k8s_openapi::Resource
+        + Metadata<Ty = ObjectMeta>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -324,7 +357,9 @@ impl KindInfo {
     /// Where its objects are stored: `/registry/deployments/`, or `/registry/<group>/<plural>/` as etcd has it for
     /// groups outside the built-in ones.
     pub fn storage_prefix(&self) -> String {
-        let (group, plural) = self.stored_as.map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
+        let (group, plural) = self
+            .stored_as
+            .map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
         match (group, plural) {
             ("", "services") => "/registry/services/specs/".to_owned(),
             ("", "endpoints") => "/registry/services/endpoints/".to_owned(),
@@ -332,7 +367,9 @@ impl KindInfo {
             ("", "replicationcontrollers") => "/registry/controllers/".to_owned(),
             ("networking.k8s.io", "ingresses") => "/registry/ingress/".to_owned(),
             ("policy", "poddisruptionbudgets") => "/registry/poddisruptionbudgets/".to_owned(),
-            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => format!("/registry/{group}/{plural}/"),
+            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => {
+                format!("/registry/{group}/{plural}/")
+            }
             (group, plural) if self.schema_type.is_none() => format!("/registry/{group}/{plural}/"),
             (_, plural) => format!("/registry/{plural}/"),
         }
@@ -360,7 +397,12 @@ pub trait DynKind: Send + Sync {
     /// See [`Kind::prepare_create`].
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError>;
     /// See [`Kind::prepare_update`].
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError>;
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError>;
     /// See [`Kind::prepare_status_update`].
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object);
     /// See [`Kind::validate`].
@@ -369,6 +411,13 @@ pub trait DynKind: Send + Sync {
     fn validate_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
     /// See [`Kind::validate_status_update`].
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
+    /// See [`Kind::validate_subresource_update`].
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError>;
     /// See [`Kind::validate_name`].
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String>;
     /// See [`Kind::warnings`].
@@ -379,6 +428,8 @@ pub trait DynKind: Send + Sync {
     fn begin_deletion(&self, object: &mut dyn Object);
     /// See [`Kind::after_delete`].
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object);
+    /// See [`Kind::after_replace`].
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object);
     /// See [`Kind::holds_deletion`].
     fn holds_deletion(&self, object: &dyn Object) -> bool;
     /// See [`Kind::scale`].
@@ -395,6 +446,10 @@ pub trait DynKind: Send + Sync {
     fn row(&self, object: &dyn Object, now: Timestamp) -> Vec<Cell>;
     /// Adds the kind's OpenAPI schema, with descriptions, to `generator`; `None` for custom resources.
     fn json_schema(&self, generator: &mut SchemaGenerator) -> Option<schemars::Schema>;
+    /// The schema of a custom resource as OpenAPI v3 has it; `None` for built-in kinds.
+    fn open_api(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// A built-in kind in its object-safe form.
@@ -411,7 +466,8 @@ impl<K: Kind> Typed<K> {
     {
         use k8s_openapi::Resource;
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let namespaced = TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
+        let namespaced =
+            TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
         let info = KindInfo {
             group: K::Object::GROUP.to_owned(),
             version: K::Object::VERSION.to_owned(),
@@ -451,7 +507,9 @@ impl<K: Kind> DynKind for Typed<K> {
     fn decode(&self, value: Value) -> Result<Box<dyn Object>, ApiError> {
         let object: K::Object = serde_json::from_value(value).map_err(|error| {
             let (kind, version) = (&self.info.kind, &self.info.version);
-            ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+            ApiError::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
+            ))
         })?;
         Ok(Box::new(object))
     }
@@ -461,7 +519,12 @@ impl<K: Kind> DynKind for Typed<K> {
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError> {
         K::prepare_create(context, own_mut::<K>(object))
     }
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError> {
         K::prepare_update(context, own_mut::<K>(new), own::<K>(old))
     }
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) {
@@ -475,6 +538,14 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError> {
         K::validate_status_update(own::<K>(new), own::<K>(old))
+    }
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError> {
+        K::validate_subresource_update(subresource, own::<K>(new), own::<K>(old))
     }
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
         K::validate_name(name, prefix)
@@ -490,6 +561,9 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object) {
         K::after_delete(allocations, own::<K>(object));
+    }
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object) {
+        K::after_replace(allocations, own::<K>(dropped), own::<K>(kept));
     }
     fn holds_deletion(&self, object: &dyn Object) -> bool {
         K::holds_deletion(own::<K>(object))

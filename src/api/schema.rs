@@ -39,6 +39,8 @@ pub struct FieldInfo {
     pub map_atomic: bool,
     /// How a strategic merge patch treats the field.
     pub patch: PatchStrategy,
+    /// The default that the schema states, as JSON.
+    pub default: Option<&'static str>,
     /// Go's name for what is innermost in the field, where it has one of its own, like `v1.PullPolicy`.
     pub go_name: Option<&'static str>,
 }
@@ -204,6 +206,7 @@ impl Shape {
 }
 
 static TABLE: &str = include_str!("../../fixtures/schema/types.tsv");
+static DEFAULTS: &str = include_str!("../../fixtures/schema/defaults.tsv");
 static GO_NAMES: &str = include_str!("../../fixtures/schema/go-names.tsv");
 
 struct Types {
@@ -218,12 +221,7 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
         let next = by_name.len();
         by_name.entry(line.split('\t').next().unwrap_or_default()).or_insert(next);
     }
-    let go_names: HashMap<(&str, &str), &'static str> = GO_NAMES
-        .lines()
-        .filter_map(|line| {
-            line.split_once('\t').and_then(|(t, rest)| rest.split_once('\t').map(|(f, go)| ((t, f), go)))
-        })
-        .collect();
+    let (go_names, defaults) = (by_field(GO_NAMES), by_field(DEFAULTS));
     let mut types: Vec<TypeInfo> = vec![];
     for line in rows() {
         let columns: Vec<&'static str> = line.split('\t').collect();
@@ -239,11 +237,18 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
         info.by_name.insert(field.into(), info.fields.len());
         info.fields.push(FieldInfo {
             go_name: go_names.get(&(name, field)).copied(),
+            default: defaults.get(&(name, field)).copied(),
             ..field_of(&columns, &by_name)
         });
     }
     Types { types, by_name }
 });
+
+/// A table of three columns: type, field, and what is said of it.
+fn by_field(table: &'static str) -> HashMap<(&'static str, &'static str), &'static str> {
+    let rows = table.lines().filter(|line| !line.starts_with('#')).map(|line| line.splitn(3, '\t'));
+    rows.filter_map(|mut row| Some(((row.next()?, row.next()?), row.next()?))).collect()
+}
 
 /// The field of one row of the table.
 fn field_of(columns: &[&'static str], by_name: &HashMap<&'static str, usize>) -> FieldInfo {
@@ -266,6 +271,7 @@ fn field_of(columns: &[&'static str], by_name: &HashMap<&'static str, usize>) ->
             retain_keys: strategy.split(',').any(|s| s == "retainKeys"),
             merge_key: (!merge_key.is_empty()).then_some(merge_key),
         },
+        default: None,
         go_name: None,
     }
 }

@@ -8,13 +8,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::body::Body;
 use http::{Request, Response};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::util::BoxCloneSyncService;
 
 use super::admission::Chain;
 use super::allocations::Allocations;
-use super::auth::{Authenticator, UserInfo};
+use super::auth::{Authenticator, Authorizers, UserInfo};
 use super::handler;
 use super::metrics::Metrics;
+use super::openapi::OpenApi;
 use super::registry::Registry;
 use super::rest::Rest;
 use crate::clock::Clock;
@@ -71,9 +73,13 @@ pub struct ApiServer {
 pub(super) struct Shared {
     pub(super) rest: Rest,
     pub(super) authenticator: Authenticator,
+    authorizers: Authorizers,
     pub(super) metrics: Metrics,
     pub(super) address: String,
+    pub(super) open_api: OpenApi,
     dialer: RwLock<Option<Arc<dyn Dial>>>,
+    /// Ends the streams that run beside their requests when the last handle goes.
+    streams: DropGuard,
 }
 
 impl std::fmt::Debug for ApiServer {
@@ -87,8 +93,18 @@ impl ApiServer {
     pub fn new(config: Config) -> Self {
         let Config { store, registry, clock, seed, allocations, tokens, address } = config;
         let authenticator = Authenticator::new(&store, &clock, &seed, tokens);
+        let open_api = OpenApi::new(registry.clone());
         let rest = Rest::new(store, registry, clock, seed, allocations, Chain::built_in());
-        let shared = Shared { rest, authenticator, metrics: Metrics::default(), address, dialer: RwLock::default() };
+        let shared = Shared {
+            rest,
+            authenticator,
+            authorizers: Authorizers::built_in(),
+            metrics: Metrics::default(),
+            address,
+            open_api,
+            dialer: RwLock::default(),
+            streams: CancellationToken::new().drop_guard(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -102,6 +118,11 @@ impl ApiServer {
         &self.shared.authenticator
     }
 
+    /// Says what users may.
+    pub fn authorizers(&self) -> &Authorizers {
+        &self.shared.authorizers
+    }
+
     /// Sets how kubelets, pods and Services are reached. Without it they are not.
     pub fn set_dialer(&self, dialer: Arc<dyn Dial>) {
         *self.shared.dialer.write().unwrap_or_else(PoisonError::into_inner) = Some(dialer);
@@ -110,6 +131,11 @@ impl ApiServer {
     /// How kubelets, pods and Services are reached.
     pub(super) fn dialer(&self) -> Option<Arc<dyn Dial>> {
         self.shared.dialer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Is cancelled when the server goes.
+    pub(super) fn streams(&self) -> CancellationToken {
+        self.shared.streams.token().clone()
     }
 
     /// The server as a service without a socket.

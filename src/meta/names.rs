@@ -69,7 +69,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
         [prefix, name] => (Some(prefix), name),
         _ => {
             return vec![format!(
-                "a qualified name {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+                "a valid label key {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
                 qualified_words()
             )];
         }

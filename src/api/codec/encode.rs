@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use serde_json::{Map, Number, Value};
 
-use super::decode::is_zero;
 use super::scalar;
 use super::target::Target;
+use super::walk::is_zero;
 use crate::api::kind::KindInfo;
 use crate::api::schema::{self, FieldInfo, Shape, TypeInfo};
 use crate::store::Payload;

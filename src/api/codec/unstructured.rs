@@ -3,9 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use super::decode::{Decoded, is_zero};
+use super::decode::Decoded;
 use super::scalar;
 use super::target::Target;
+use super::walk::is_zero;
 use crate::api::schema::{FieldInfo, Shape, TypeInfo};
 use crate::meta::quantity::{Quantity, QuantityError};
 
@@ -111,7 +112,7 @@ impl Walk {
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             self.path.push_str(&format!("[{index}]"));
-            values.push(self.value(item, element)?.unwrap_or_else(|| super::decode::zero(element)));
+            values.push(self.value(item, element)?.unwrap_or_else(|| super::walk::zero(element)));
             self.path.truncate(length);
         }
         Ok(Value::Array(values))
@@ -122,7 +123,7 @@ impl Walk {
         let mut values = Map::new();
         for (key, item) in map {
             self.path.push_str(&format!(".{key}"));
-            let value = self.value(item, element)?.unwrap_or_else(|| super::decode::zero(element));
+            let value = self.value(item, element)?.unwrap_or_else(|| super::walk::zero(element));
             self.path.truncate(length);
             values.insert(key, value);
         }

@@ -16,6 +16,8 @@ mod list;
 mod metadata;
 mod patch;
 mod present;
+#[cfg(test)]
+mod tests;
 mod update;
 mod watch;
 

@@ -16,7 +16,7 @@ use crate::api::admission::Operation;
 use crate::api::codec::{self, MediaType};
 use crate::api::field::{FieldError, FieldPath};
 use crate::api::kind::Object;
-use crate::api::request::WriteOptions;
+use crate::api::options::WriteOptions;
 use crate::api::status::ApiError;
 use crate::store::{Compare, KeyValue, Op, Txn};
 
@@ -42,6 +42,7 @@ struct Before {
 }
 
 /// What became of one attempt.
+#[derive(Debug)]
 enum Attempt {
     Stored(Bytes),
     /// Somebody else has written the object meanwhile.
@@ -50,9 +51,16 @@ enum Attempt {
 
 impl Rest {
     /// Replaces an object with a body.
-    pub fn update(&self, call: &Call, options: &WriteOptions, body: &[u8], media: MediaType) -> Result<Reply, ApiError> {
+    pub fn update(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        body: &[u8],
+        media: MediaType,
+    ) -> Result<Reply, ApiError> {
         let decoded = codec::decode(call.info(), body, media, options.field_validation)?;
-        let uid = decoded.value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let uid =
+            decoded.value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
         let create = call.info().rules.create_on_update && call.subresource.is_empty();
         let reply = self.change(call, options, create, |before| {
             if let Some(before) = before {
@@ -79,9 +87,9 @@ impl Rest {
                 }
                 let new = change(None)?;
                 check_name(call, &new.value)?;
-                match self.create_value(call, options, new.value) {
+                match self.create_changed(call, options, new) {
                     Err(error) if error.reason() == "AlreadyExists" => continue,
-                    outcome => return Ok(outcome?.warn(new.warnings)),
+                    outcome => return outcome,
                 }
             };
             let value = self.value(&*call.kind, &kv)?;
@@ -115,28 +123,65 @@ impl Rest {
         if !managed {
             record_manager(call, Some(&before.value), &mut *object, &self.manager(call, options))?;
         }
-        self.admit(call, Operation::Update, Some(&mut *object), Some(&*before.object), options.dry_run, warnings)?;
+        self.admit(
+            call,
+            Operation::Update,
+            Some(&mut *object),
+            Some(&*before.object),
+            options.dry_run,
+            warnings,
+        )?;
         dedup_owners(object.meta_mut(), warnings, true);
         self.prepare(call, options, before, &mut *object)?;
-        self.validate(call, before, &*object)?;
-        if call.subresource.is_empty() && call.info().warning.is_none() {
-            warnings.extend(call.kind.warnings(&*object, Some(&*before.object)));
+        let outcome = self.finish(call, options, before, &mut *object, warnings);
+        if !options.dry_run {
+            // What the kind took for the new object, or what only the old one needs, goes back.
+            let (new, old, allocations) = (&*object, &*before.object, &self.shared.allocations);
+            match &outcome {
+                Ok(Attempt::Stored(_)) => call.kind.after_replace(allocations, old, new),
+                Ok(Attempt::Raced) | Err(_) => call.kind.after_replace(allocations, new, old),
+            }
         }
-        self.judge(call, Operation::Update, Some(&mut *object), Some(&*before.object), options.dry_run, warnings)?;
-        self.store_changed(call, options, before, &mut *object)
+        outcome
+    }
+
+    /// The part of a change that comes after the kind has prepared the object.
+    fn finish(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        before: &Before,
+        object: &mut dyn Object,
+        warnings: &mut Vec<String>,
+    ) -> Result<Attempt, ApiError> {
+        self.validate(call, before, object)?;
+        if call.subresource.is_empty() {
+            warnings.extend(call.kind.warnings(object, Some(&*before.object)));
+        }
+        self.judge(call, Operation::Update, Some(object), Some(&*before.object), options.dry_run, warnings)?;
+        self.store_changed(call, options, before, object)
     }
 
     /// What the server decides: metadata that clients cannot change, and the kind's own part.
-    fn prepare(&self, call: &Call, options: &WriteOptions, before: &Before, object: &mut dyn Object) -> Result<(), ApiError> {
+    fn prepare(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        before: &Before,
+        object: &mut dyn Object,
+    ) -> Result<(), ApiError> {
         let (context, old) = (self.write_context(call, options.dry_run), before.object.meta());
         keep_system_fields(object.meta_mut(), old);
-        if call.subresource == "status" {
-            object.meta_mut().owner_references = old.owner_references.clone();
-            call.kind.prepare_status_update(&context, object, &*before.object);
-        } else {
-            call.kind.prepare_update(&context, object, &*before.object)?;
+        match call.subresource.as_str() {
+            "status" => {
+                object.meta_mut().owner_references = old.owner_references.clone();
+                call.kind.prepare_status_update(&context, object, &*before.object);
+            }
+            subresource if changes_what_updates_cannot(subresource) => {}
+            _ => call.kind.prepare_update(&context, object, &*before.object)?,
         }
-        let counts = call.info().traits.generation && call.subresource != "status";
+        let counts =
+            call.info().traits.generation && !["status", "finalize"].contains(&call.subresource.as_str());
         if counts && object.meta().generation == old.generation && differs_in_spec(object, &*before.object) {
             object.meta_mut().generation = Some(old.generation.unwrap_or(0) + 1);
         }
@@ -147,22 +192,40 @@ impl Rest {
         let info = call.info();
         let mut errors = metadata::errors(&*call.kind, object.meta());
         errors.extend(metadata::update_errors(object.meta(), before.object.meta()));
-        if call.subresource == "status" {
-            errors.extend(call.kind.validate_status_update(object, &*before.object));
-        } else {
-            errors.extend(call.kind.validate_update(object, &*before.object));
-            let known: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            errors.extend(call.kind.validate(object).into_iter().filter(|error| !known.contains(&error.to_string())));
+        match call.subresource.as_str() {
+            "status" => errors.extend(call.kind.validate_status_update(object, &*before.object)),
+            subresource if changes_what_updates_cannot(subresource) => {
+                errors.extend(call.kind.validate_subresource_update(subresource, object, &*before.object));
+            }
+            _ => {
+                errors.extend(call.kind.validate_update(object, &*before.object));
+                let known: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                let whole = call.kind.validate(object).into_iter();
+                errors.extend(whole.filter(|error| !known.contains(&error.to_string())));
+            }
         }
-        if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&info.group, &info.kind, &call.name, &errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(&info.group, &info.kind, &call.name, &errors))
+        }
     }
 
-    fn store_changed(&self, call: &Call, options: &WriteOptions, before: &Before, object: &mut dyn Object) -> Result<Attempt, ApiError> {
+    fn store_changed(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        before: &Before,
+        object: &mut dyn Object,
+    ) -> Result<Attempt, ApiError> {
         let (info, revision) = (call.info(), before.kv.mod_revision);
         let only_times = same_managers(object.meta(), before.object.meta());
         if only_times {
             // A change of nothing but the times of managers is no change.
-            let times = std::mem::replace(&mut object.meta_mut().managed_fields, before.object.meta().managed_fields.clone());
+            let times = std::mem::replace(
+                &mut object.meta_mut().managed_fields,
+                before.object.meta().managed_fields.clone(),
+            );
             if self.payload(info, &object.to_value())?.at(revision) == before.kv.value {
                 return Ok(Attempt::Stored(self.bytes(&*call.kind, &before.kv)?));
             }
@@ -183,7 +246,8 @@ impl Rest {
         } else {
             Op::Put { key: key.clone(), value: payload, lease: before.kv.lease }
         };
-        let txn = Txn { compares: vec![Compare::ModRevision(key, revision)], success: vec![op], failure: vec![] };
+        let txn =
+            Txn { compares: vec![Compare::ModRevision(key, revision)], success: vec![op], failure: vec![] };
         let answer = self.store().txn(txn, call.author.clone()).map_err(|error| store_error(&error))?;
         if !answer.succeeded {
             return Ok(Attempt::Raced);
@@ -196,6 +260,43 @@ impl Rest {
             }
         }
     }
+
+    /// Changes the stored object as it is, past admission, validation and the record of managers: for what the server
+    /// itself writes on behalf of a sub-resource (the node of a pod). `edit` sees the object as the kind serves it.
+    pub fn write_through(
+        &self,
+        call: &Call,
+        dry_run: bool,
+        edit: impl Fn(&mut Value) -> Result<(), ApiError>,
+    ) -> Result<Value, ApiError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let kv = self.stored(call)?;
+            let mut value = self.value(&*call.kind, &kv)?;
+            edit(&mut value)?;
+            if dry_run {
+                return Ok(value);
+            }
+            let key = kv.key.to_string();
+            let put =
+                Op::Put { key: key.clone(), value: self.payload(call.info(), &value)?, lease: kv.lease };
+            let txn = Txn {
+                compares: vec![Compare::ModRevision(key, kv.mod_revision)],
+                success: vec![put],
+                failure: vec![],
+            };
+            let answer = self.store().txn(txn, call.author.clone()).map_err(|error| store_error(&error))?;
+            if let Some(kv) = answer.puts.first() {
+                return self.value(&*call.kind, kv);
+            }
+        }
+        Err(conflict(call))
+    }
+}
+
+/// Whether a sub-resource is there to change what an update of the object may not. The kind's rules for updates do not
+/// hold for it.
+fn changes_what_updates_cannot(subresource: &str) -> bool {
+    ["finalize", "ephemeralcontainers", "resize"].contains(&subresource)
 }
 
 /// Whether the update takes the last thing away that held up the object's deletion.
@@ -229,11 +330,15 @@ fn check_name(call: &Call, value: &Value) -> Result<(), ApiError> {
         return Err(ApiError::bad_request(message));
     }
     if name.is_empty() {
-        let message = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", call.name);
+        let message = format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name
+        );
         return Err(ApiError::bad_request(message));
     }
     if name != call.name {
-        let message = format!("the name of the object ({name}) does not match the name on the URL ({})", call.name);
+        let message =
+            format!("the name of the object ({name}) does not match the name on the URL ({})", call.name);
         return Err(ApiError::bad_request(message));
     }
     Ok(())
