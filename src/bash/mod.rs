@@ -15,6 +15,7 @@ mod program;
 mod shell;
 mod streams;
 mod terminal;
+mod tty_input;
 
 pub use files::{Files, FilesError, Metadata, resolve, split};
 pub use host_files::HostFiles;
@@ -27,3 +28,4 @@ pub use program::{Dialect, Program, ProgramContext, Stdio, System, User};
 pub use shell::{Bash, BashConfig, Interrupt, Programs};
 pub use streams::{SharedReader, SharedWriter, pipe};
 pub use terminal::{RawMode, Terminal, TerminalMode};
+pub use tty_input::TtyInput;
