@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::auth::UserInfo;
-use super::request::WriteOptions;
+use super::options::WriteOptions;
 use super::rest::Call;
 use super::server::ApiServer;
 use super::status::ApiError;

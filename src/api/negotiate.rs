@@ -140,15 +140,25 @@ pub fn is_pretty(headers: &HeaderMap, query: &Query) -> bool {
     ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix))
 }
 
+/// How a body is written, as a client says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A form that the codec reads.
+    Text(MediaType),
+    /// Kubernetes' protobuf, which is made JSON first.
+    Protobuf,
+}
+
 /// How a body is written; 415 if the server does not read that.
-pub fn input(headers: &HeaderMap) -> Result<MediaType, ApiError> {
+pub fn input(headers: &HeaderMap) -> Result<Input, ApiError> {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match text.split(';').next().unwrap_or_default().trim().to_lowercase().as_str() {
-        "" | "application/json" => Ok(MediaType::Json),
-        "application/yaml" => Ok(MediaType::Yaml),
+        "" | "application/json" => Ok(Input::Text(MediaType::Json)),
+        "application/yaml" => Ok(Input::Text(MediaType::Yaml)),
+        "application/vnd.kubernetes.protobuf" => Ok(Input::Protobuf),
         _ => Err(ApiError::unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: application/json, \
-             application/yaml",
+             application/yaml, application/vnd.kubernetes.protobuf",
         )),
     }
 }

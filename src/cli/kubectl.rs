@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::command_line::live_runtime;
 use crate::bash::{HostFiles, Program, ProgramContext, host_stdio};
 use crate::clock::Clock;
 use crate::kubectl::{EditRequest, Editor, HostConnect, HostNetwork, Kubectl};
@@ -9,7 +10,7 @@ use crate::seed::Seed;
 
 /// Runs kubectl with these arguments, the first being its name.
 pub(super) fn run(args: Vec<String>) -> anyhow::Result<i32> {
-    let runtime = super::live_runtime()?;
+    let runtime = live_runtime()?;
     let code = runtime.block_on(async {
         let kubectl = Kubectl {
             connect: Arc::new(HostConnect),

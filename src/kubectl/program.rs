@@ -77,6 +77,7 @@ impl Program for Kubectl {
             clock: self.clock.clone(),
             seed: self.seed.clone(),
             command_path: found.path.clone(),
+            verb: found.verb,
         });
         for warning in &flags.warnings {
             // A reader that is gone is told by the verb's own writing.

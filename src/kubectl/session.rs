@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
+use super::command::{self, Verb};
 use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
@@ -48,6 +49,8 @@ pub struct Session {
     pub seed: Seed,
     /// The words that were typed to get to the verb, like `kubectl create configmap`.
     pub command_path: String,
+    /// The verb that runs; `None` is kubectl itself.
+    pub verb: Option<&'static dyn Verb>,
     /// The kubeconfig and the flags that override it.
     pub factory: Factory,
     pub(crate) client: OnceCell<Client>,
@@ -65,6 +68,7 @@ pub struct SessionParts {
     pub clock: Clock,
     pub seed: Seed,
     pub command_path: String,
+    pub verb: Option<&'static dyn Verb>,
     pub factory: Factory,
 }
 
@@ -86,6 +90,7 @@ impl Session {
             clock: parts.clock,
             seed: parts.seed,
             command_path: parts.command_path,
+            verb: parts.verb,
             factory: parts.factory,
             client: OnceCell::new(),
             mapper: OnceCell::new(),
@@ -143,6 +148,20 @@ impl Session {
     pub async fn read_file(&self, path: &str) -> Result<Bytes> {
         let read = self.files.read(&self.absolute(path)).await;
         read.map_err(|error| KubectlError::message(open_error(path, &error)))
+    }
+
+    /// The verb's help.
+    pub fn help(&self) -> String {
+        self.verb.map(|verb| command::help(verb, &self.command_path)).unwrap_or_default()
+    }
+
+    /// Prints the verb's help and gives the error of arguments that it cannot take.
+    // Models helpErrorf of k8s.io/kubectl/pkg/cmd/config.
+    pub async fn help_and_fail(&self, text: impl Into<String>) -> KubectlError {
+        match self.out.write(self.help()).await {
+            Ok(()) => KubectlError::Message(text.into()),
+            Err(error) => error,
+        }
     }
 
     /// A variable of the environment; `None` if unset or empty.

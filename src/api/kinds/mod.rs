@@ -9,6 +9,8 @@ mod diff;
 pub mod discovery;
 pub mod events;
 mod internal;
+#[cfg(test)]
+mod samples;
 mod unset;
 
 use super::kind::{DynKind, Typed};

@@ -12,7 +12,7 @@ use crate::api::admission::{AdmissionRequest, Operation};
 use crate::api::codec::{self, MediaType, Target};
 use crate::api::kind::Object;
 use crate::api::managed_fields::{self, By};
-use crate::api::request::WriteOptions;
+use crate::api::options::WriteOptions;
 use crate::api::status::ApiError;
 use crate::store::{Compare, Op, Txn};
 
@@ -102,15 +102,15 @@ impl Rest {
         mut object: Box<dyn Object>,
         warnings: &mut Vec<String>,
     ) -> Result<Bytes, ApiError> {
-        let (info, context) = (call.info(), self.write_context(call, options.dry_run));
+        let context = self.write_context(call, options.dry_run);
         self.fill_system_fields(call, object.meta_mut())?;
         call.kind.prepare_create(&context, &mut *object)?;
         let stored = self.store_new(call, options, &mut *object, warnings);
         if stored.is_err() && !options.dry_run {
             // What the kind took for the object goes back.
             call.kind.after_delete(&self.shared.allocations, &*object);
-        } else if info.warning.is_none() {
-            // The kind's own warning is the server's to give, for every request.
+        }
+        if stored.is_ok() {
             warnings.extend(call.kind.warnings(&*object, None));
         }
         stored

@@ -12,7 +12,7 @@ use super::metadata::{FOREGROUND, ORPHAN};
 use crate::api::admission::Operation;
 use crate::api::codec::{self, Target};
 use crate::api::kind::{Dependents, Object};
-use crate::api::request::DeleteOptions;
+use crate::api::options::DeleteOptions;
 use crate::api::status::{ApiError, GroupResource};
 use crate::store::{Compare, KeyValue, Op, Txn};
 

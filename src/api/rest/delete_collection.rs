@@ -3,7 +3,7 @@
 
 use super::call::{Call, Content, Reply, Rest};
 use super::list::Found;
-use crate::api::request::{DeleteOptions, ListOptions};
+use crate::api::options::{DeleteOptions, ListOptions};
 use crate::api::status::ApiError;
 
 impl Rest {

@@ -2,7 +2,8 @@
 
 use super::call::{Call, Reply, Rest, too_large_revision};
 use crate::api::codec::{self, Target};
-use crate::api::request::{Query, revision};
+use crate::api::options::revision;
+use crate::api::request::Query;
 use crate::api::status::ApiError;
 
 impl Rest {

@@ -9,7 +9,8 @@ use super::call::{Call, Content, Page, Reply, Rest, store_error, too_large_revis
 use super::facts::Selection;
 use crate::api::codec::{self, Target};
 use crate::api::kind::Object;
-use crate::api::request::{ListOptions, exact_name};
+use crate::api::options::ListOptions;
+use crate::api::request::exact_name;
 use crate::api::status::ApiError;
 use crate::store::{KeyRange, KeyValue, RangeRequest, RangeResponse, StoreError};
 use std::sync::Arc;

@@ -7,8 +7,8 @@ use super::call::{Call, Reply, Rest};
 use super::update::Change;
 use crate::api::codec::{self, FieldValidation, MediaType, Target};
 use crate::api::managed_fields;
+use crate::api::options::WriteOptions;
 use crate::api::patch;
-use crate::api::request::WriteOptions;
 use crate::api::status::ApiError;
 
 /// How a patch is written, by its Content-Type.

@@ -16,7 +16,7 @@ use crate::api::admission::Operation;
 use crate::api::codec::{self, MediaType};
 use crate::api::field::{FieldError, FieldPath};
 use crate::api::kind::Object;
-use crate::api::request::WriteOptions;
+use crate::api::options::WriteOptions;
 use crate::api::status::ApiError;
 use crate::store::{Compare, KeyValue, Op, Txn};
 
@@ -155,7 +155,7 @@ impl Rest {
         warnings: &mut Vec<String>,
     ) -> Result<Attempt, ApiError> {
         self.validate(call, before, object)?;
-        if call.subresource.is_empty() && call.info().warning.is_none() {
+        if call.subresource.is_empty() {
             warnings.extend(call.kind.warnings(object, Some(&*before.object)));
         }
         self.judge(call, Operation::Update, Some(object), Some(&*before.object), options.dry_run, warnings)?;

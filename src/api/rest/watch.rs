@@ -16,7 +16,7 @@ use super::call::{Call, Rest, store_error, too_large_revision};
 use super::facts::Selection;
 use super::present::Presenter;
 use crate::api::codec::{self, Target};
-use crate::api::request::ListOptions;
+use crate::api::options::ListOptions;
 use crate::api::status::ApiError;
 use crate::store::{Event, EventKind, KeyValue, RangeRequest, Revision, StoreError, Watch, WatchRequest};
 

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use super::success;
 use crate::api::admission::Operation;
 use crate::api::codec::{self, Target};
-use crate::api::handler::{Incoming, read};
-use crate::api::negotiate;
-use crate::api::request::WriteOptions;
+use crate::api::handler::{Incoming, read_object};
+use crate::api::options::WriteOptions;
 use crate::api::rest::{Call, Reply, Rest};
 use crate::api::status::{ApiError, GroupResource};
 use crate::meta::age;
@@ -22,8 +21,7 @@ pub(super) async fn create(
     call: &Call,
     request: Request<Body>,
 ) -> Result<Reply, ApiError> {
-    let media = negotiate::input(&incoming.headers)?;
-    let body = read(request).await?;
+    let (body, media) = read_object(incoming, request).await?;
     let options = WriteOptions::parse(&incoming.query, "CreateOptions", false)?;
     let binding =
         codec::decode_as(&Target::named("", "v1", "Binding"), &body, media, options.field_validation)?;

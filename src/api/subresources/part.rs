@@ -8,9 +8,8 @@ use http::Request;
 use serde_json::Value;
 
 use crate::api::codec;
-use crate::api::handler::{Incoming, read, read_patch};
-use crate::api::negotiate;
-use crate::api::request::WriteOptions;
+use crate::api::handler::{Incoming, read_object, read_patch};
+use crate::api::options::WriteOptions;
 use crate::api::rest::{Call, Change, Reply, Rest};
 use crate::api::status::ApiError;
 
@@ -33,8 +32,7 @@ pub(super) async fn answer(
     match incoming.info.verb.as_str() {
         "get" => rest.get(call, &incoming.query),
         "update" => {
-            let media = negotiate::input(&incoming.headers)?;
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(&incoming.query, "UpdateOptions", false)?;
             let decoded = codec::decode(call.info(), &body, media, options.field_validation)?;
             let reply = rest.change(call, &options, false, |before| {

@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 
 use crate::api::codec::{self, Target};
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::handler::{Incoming, read, read_patch};
+use crate::api::handler::{Incoming, read_object, read_patch};
 use crate::api::kind::Object;
-use crate::api::negotiate;
+use crate::api::options::WriteOptions;
 use crate::api::patch;
-use crate::api::request::WriteOptions;
 use crate::api::rest::{Call, Change, Content, PatchType, Reply, Rest};
 use crate::api::status::ApiError;
 
@@ -33,8 +32,7 @@ pub(super) async fn answer(
             Ok(Reply::new(200, Content::Other(scale_bytes(call, &*object)?)))
         }
         "update" => {
-            let media = negotiate::input(&incoming.headers)?;
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(&incoming.query, "UpdateOptions", false)?;
             let decoded = codec::decode_as(&target(), &body, media, options.field_validation)?;
             let reply = change(rest, call, &options, |_| Ok(decoded.value.clone()))?;

@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use crate::api::auth::{AUDIENCE, Binding, Claims};
 use crate::api::codec::{self, Target};
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::handler::{Incoming, read};
-use crate::api::negotiate;
-use crate::api::request::WriteOptions;
+use crate::api::handler::{Incoming, read_object};
+use crate::api::options::WriteOptions;
 use crate::api::rest::{Call, Content, Reply};
 use crate::api::server::ApiServer;
 use crate::api::status::{ApiError, GroupResource};
@@ -31,8 +30,7 @@ pub(super) async fn create(
     request: Request<Body>,
 ) -> Result<Reply, ApiError> {
     let rest = server.rest();
-    let media = negotiate::input(&incoming.headers)?;
-    let body = read(request).await?;
+    let (body, media) = read_object(incoming, request).await?;
     let options = WriteOptions::parse(&incoming.query, "CreateOptions", false)?;
     let target = Target::named("authentication.k8s.io", "v1", "TokenRequest");
     let decoded = codec::decode_as(&target, &body, media, options.field_validation)?;

@@ -4,6 +4,7 @@ mod api_resources;
 mod apply;
 pub mod attach;
 mod autoscale;
+mod config;
 pub mod create;
 mod delete;
 mod deletion;
@@ -30,7 +31,6 @@ mod scale;
 mod set;
 mod taint;
 mod targets;
-#[cfg(test)]
 mod testing;
 mod version;
 mod wait;
@@ -39,11 +39,33 @@ pub mod writing;
 
 use super::command::{Group, Verb};
 
-const BEGINNER: &[&dyn Verb] = &[&create::Create, &expose::Expose, &run::Run, &set::Set];
-const INTERMEDIATE: &[&dyn Verb] = &[&get::Get, &edit::Edit, &delete::Delete];
-const DEPLOY: &[&dyn Verb] = &[&rollout::Rollout, &scale::Scale, &autoscale::Autoscale];
-const CLUSTER: &[&dyn Verb] =
-    &[&drain::Drain::Cordon, &drain::Drain::Uncordon, &drain::Drain::Drain, &taint::Taint];
+#[rustfmt::skip]
+const BEGINNER: &[&dyn Verb] = &[
+    &create::Create,
+    &expose::Expose,
+    &run::Run,
+    &set::Set,
+];
+#[rustfmt::skip]
+const INTERMEDIATE: &[&dyn Verb] = &[
+    &get::Get,
+    &edit::Edit,
+    &delete::Delete,
+];
+#[rustfmt::skip]
+const DEPLOY: &[&dyn Verb] = &[
+    &rollout::Rollout,
+    &scale::Scale,
+    &autoscale::Autoscale,
+];
+#[rustfmt::skip]
+const CLUSTER: &[&dyn Verb] = &[
+    &drain::Drain::Cordon,
+    &drain::Drain::Uncordon,
+    &drain::Drain::Drain,
+    &taint::Taint,
+];
+#[rustfmt::skip]
 const TROUBLESHOOTING: &[&dyn Verb] = &[
     &describe::Describe,
     &logs::Logs,
@@ -52,10 +74,26 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
     &port_forward::PortForward,
     &proxy::Proxy,
 ];
-const ADVANCED: &[&dyn Verb] = &[&apply::Apply, &patch::PatchVerb, &replace::Replace, &wait::Wait];
-const SETTINGS: &[&dyn Verb] = &[&label::Label::Labels, &label::Label::Annotations];
-const OTHER: &[&dyn Verb] =
-    &[&api_resources::ApiResources, &api_resources::ApiVersions, &options::Options, &version::Version];
+#[rustfmt::skip]
+const ADVANCED: &[&dyn Verb] = &[
+    &apply::Apply,
+    &patch::PatchVerb,
+    &replace::Replace,
+    &wait::Wait,
+];
+#[rustfmt::skip]
+const SETTINGS: &[&dyn Verb] = &[
+    &label::Label::Labels,
+    &label::Label::Annotations,
+];
+#[rustfmt::skip]
+const OTHER: &[&dyn Verb] = &[
+    &api_resources::ApiResources,
+    &api_resources::ApiVersions,
+    &config::Config,
+    &version::Version,
+    &options::Options,
+];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.
 pub static GROUPS: &[Group] = &[

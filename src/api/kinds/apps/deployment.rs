@@ -258,3 +258,126 @@ fn validate_counts(status: &DeploymentStatus, field: &FieldPath) -> Vec<FieldErr
     errors.extend(checks::at_most("availableReplicas", available, ready, "readyReplicas", field));
     errors
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::{change_refused, defaulted, refused, row};
+
+    const SLOW: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: slow, namespace: default, creationTimestamp: '2026-01-01T00:00:00Z'}
+spec:
+  selector: {matchLabels: {app: slow}}
+  template:
+    metadata: {labels: {app: slow}}
+    spec: {containers: [{name: web, image: 'nginx:1.25'}]}
+";
+
+    #[test]
+    fn a_deployment_gets_what_a_real_cluster_gives_it() {
+        insta::assert_snapshot!(defaulted(SLOW), @r#"
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata:
+          creationTimestamp: "2026-01-01T00:00:00Z"
+          name: slow
+          namespace: default
+        spec:
+          progressDeadlineSeconds: 600
+          replicas: 1
+          revisionHistoryLimit: 10
+          selector:
+            matchLabels:
+              app: slow
+          strategy:
+            rollingUpdate:
+              maxSurge: 25%
+              maxUnavailable: 25%
+            type: RollingUpdate
+          template:
+            metadata:
+              labels:
+                app: slow
+            spec:
+              containers:
+              - image: nginx:1.25
+                imagePullPolicy: IfNotPresent
+                name: web
+                resources: {}
+                terminationMessagePath: /dev/termination-log
+                terminationMessagePolicy: File
+              dnsPolicy: ClusterFirst
+              restartPolicy: Always
+              schedulerName: default-scheduler
+              securityContext: {}
+              terminationGracePeriodSeconds: 30
+        status: {}
+        "#);
+    }
+
+    #[test]
+    fn it_is_refused_in_the_words_of_a_real_cluster() {
+        let with = |from: &str, to: &str| refused(&SLOW.replace(from, to));
+        let mismatch = "spec.template.metadata.labels: Invalid value: {\"app\":\"other\"}: `selector` does not match template `labels`";
+        assert_eq!(
+            with("metadata: {labels: {app: slow}}", "metadata: {labels: {app: other}}").replace("\n\n", "\n"),
+            mismatch
+        );
+        assert_eq!(
+            with("selector: {matchLabels: {app: slow}}", "replicas: -2"),
+            "spec.replicas: Invalid value: -2: must be greater than or equal to 0\nspec.selector: Required \
+             value\nspec.template.metadata.labels: Invalid value: {\"app\":\"slow\"}: `selector` does not match template `labels`"
+        );
+        assert_eq!(
+            with("  template:\n", "  strategy: {type: Recreate, rollingUpdate: {}}\n  template:\n"),
+            "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"
+        );
+        assert_eq!(
+            with(
+                "  template:\n",
+                "  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}\n  template:\n"
+            ),
+            "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0"
+        );
+        assert_eq!(
+            with("  template:\n", "  strategy: {rollingUpdate: {maxSurge: many}}\n  template:\n"),
+            "spec.strategy.rollingUpdate.maxSurge: Invalid value: \"many\": a valid percent string must be a numeric string \
+             followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+        );
+        assert_eq!(
+            with("  template:\n", "  strategy: {type: Blue}\n  template:\n"),
+            "spec.strategy: Unsupported value: {\"Type\":\"Blue\",\"RollingUpdate\":null}: supported values: \"Recreate\", \
+             \"RollingUpdate\""
+        );
+        assert_eq!(
+            with("  template:\n", "  minReadySeconds: 700\n  template:\n"),
+            "spec.progressDeadlineSeconds: Invalid value: 600: must be greater than minReadySeconds"
+        );
+        assert_eq!(
+            with("containers:", "restartPolicy: Never, activeDeadlineSeconds: 5, containers:"),
+            "spec.template.spec.restartPolicy: Unsupported value: \"Never\": supported values: \
+             \"Always\"\nspec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ReplicaSet is not Supported"
+        );
+    }
+
+    #[test]
+    fn the_selector_never_changes() {
+        assert_eq!(
+            change_refused(SLOW, &SLOW.replace("app: slow}", "app: other}")),
+            "spec.selector: Invalid value: {\"matchLabels\":{\"app\":\"other\"}}: field is immutable"
+        );
+        assert_eq!(change_refused(SLOW, &SLOW.replace("nginx:1.25", "nginx:1.27")), "");
+    }
+
+    #[test]
+    fn the_row_counts_pods() {
+        let yaml = format!(
+            "{SLOW}status: {{replicas: 1, readyReplicas: 1, updatedReplicas: 1, availableReplicas: 1}}\n"
+        );
+        assert_eq!(
+            row(&yaml, "2026-01-01T00:00:05Z"),
+            "NAME=slow | READY=1/1 | UP-TO-DATE=1 | AVAILABLE=1 | AGE=5s | CONTAINERS=web | IMAGES=nginx:1.25 | SELECTOR=app=slow"
+        );
+    }
+}

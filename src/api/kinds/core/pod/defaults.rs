@@ -279,3 +279,97 @@ fn default_files(files: Option<&mut Vec<DownwardAPIVolumeFile>>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::defaulted;
+
+    #[test]
+    fn a_pod_gets_what_its_author_left_out() {
+        let pod = "
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: default}
+spec:
+  hostNetwork: true
+  containers:
+  - name: web
+    image: nginx
+    ports: [{containerPort: 80}]
+    resources: {limits: {cpu: 1, memory: 64Mi}, requests: {cpu: 500m}}
+    livenessProbe: {httpGet: {port: 80}}
+    env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+  volumes:
+  - name: scratch
+  - {name: conf, configMap: {name: c}}
+  - {name: token, projected: {sources: [{serviceAccountToken: {path: t}}]}}
+  - {name: host, hostPath: {path: /x}}
+";
+        insta::assert_snapshot!(defaulted(pod), @r#"
+        apiVersion: v1
+        kind: Pod
+        metadata:
+          name: p
+          namespace: default
+        spec:
+          containers:
+          - env:
+            - name: NAME
+              valueFrom:
+                fieldRef:
+                  apiVersion: v1
+                  fieldPath: metadata.name
+            image: nginx
+            imagePullPolicy: Always
+            livenessProbe:
+              failureThreshold: 3
+              httpGet:
+                path: /
+                port: 80
+                scheme: HTTP
+              periodSeconds: 10
+              successThreshold: 1
+              timeoutSeconds: 1
+            name: web
+            ports:
+            - containerPort: 80
+              hostPort: 80
+              protocol: TCP
+            resources:
+              limits:
+                cpu: "1"
+                memory: 64Mi
+              requests:
+                cpu: 500m
+                memory: 64Mi
+            terminationMessagePath: /dev/termination-log
+            terminationMessagePolicy: File
+          dnsPolicy: ClusterFirst
+          enableServiceLinks: true
+          hostNetwork: true
+          restartPolicy: Always
+          schedulerName: default-scheduler
+          securityContext: {}
+          terminationGracePeriodSeconds: 30
+          volumes:
+          - emptyDir: {}
+            name: scratch
+          - configMap:
+              defaultMode: 420
+              name: c
+            name: conf
+          - name: token
+            projected:
+              defaultMode: 420
+              sources:
+              - serviceAccountToken:
+                  expirationSeconds: 3600
+                  path: t
+          - hostPath:
+              path: /x
+              type: ""
+            name: host
+        status: {}
+        "#);
+    }
+}

@@ -416,3 +416,133 @@ fn restarts(container: &Container, spec: &PodSpec, code: i32) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::kinds::samples::{change_refused, read, sample};
+
+    /// The pod of a real cluster whose refusals were recorded.
+    const TEAPOT: &str = "
+apiVersion: v1
+kind: Pod
+metadata: {name: teapot, namespace: default}
+spec:
+  containers:
+  - name: web
+    image: nginx:1.25
+    env: [{name: BLEND, value: earl-grey}]
+    ports: [{containerPort: 80, name: http}]
+    resources:
+      limits: {cpu: 200m, memory: 64Mi}
+      requests: {cpu: 50m, memory: 32Mi}
+    volumeMounts:
+    - {mountPath: /var/run/secrets/kubernetes.io/serviceaccount, name: kube-api-access-5wn54, readOnly: true}
+  nodeName: minikube
+  preemptionPolicy: PreemptLowerPriority
+  priority: 0
+  serviceAccountName: default
+  tolerations:
+  - {effect: NoExecute, key: node.kubernetes.io/not-ready, operator: Exists, tolerationSeconds: 300}
+  - {effect: NoExecute, key: node.kubernetes.io/unreachable, operator: Exists, tolerationSeconds: 300}
+  volumes:
+  - name: kube-api-access-5wn54
+    projected:
+      sources:
+      - serviceAccountToken: {expirationSeconds: 3607, path: token}
+      - configMap: {items: [{key: ca.crt, path: ca.crt}], name: kube-root-ca.crt}
+      - downwardAPI: {items: [{fieldRef: {fieldPath: metadata.namespace}, path: namespace}]}
+      - configMap: {items: [{key: service-ca.crt, path: service-ca.crt}], name: openshift-service-ca.crt}
+";
+
+    #[test]
+    fn a_refused_change_is_shown_with_its_difference() {
+        let refused = change_refused(TEAPOT, &TEAPOT.replace("earl-grey", "green"));
+        let (words, difference) = refused.split_once('\n').unwrap();
+        assert_eq!(
+            words,
+            format!("spec: Forbidden: pod updates may not change fields other than {UPDATABLE}")
+        );
+        let expected = [
+            "@@ -127,7 +127,7 @@",
+            "    \"Env\": [",
+            "     {",
+            "      \"Name\": \"BLEND\",",
+            "-     \"Value\": \"earl-grey\",",
+            "+     \"Value\": \"green\",",
+            "      \"ValueFrom\": null",
+            "     }",
+            "    ],",
+            "",
+        ];
+        assert_eq!(difference, expected.join("\n"));
+    }
+
+    #[test]
+    fn what_may_change_may_change() {
+        for (from, to) in [("nginx:1.25", "nginx:1.27"), ("spec:\n", "spec:\n  activeDeadlineSeconds: 60\n")]
+        {
+            assert_eq!(change_refused(TEAPOT, &TEAPOT.replace(from, to)), "", "{from} -> {to}");
+        }
+        let more = TEAPOT.replace("  volumes:\n", "  - {key: more, operator: Exists}\n  volumes:\n");
+        assert_eq!(change_refused(TEAPOT, &more), "");
+        let fewer = "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds";
+        assert_eq!(change_refused(&more, TEAPOT), fewer);
+        let deadline = TEAPOT.replace("spec:\n", "spec:\n  activeDeadlineSeconds: 60\n");
+        let later = deadline.replace("Seconds: 60", "Seconds: 90");
+        let words =
+            "spec.activeDeadlineSeconds: Invalid value: 90: must be less than or equal to previous value";
+        assert_eq!(change_refused(&deadline, &later), words);
+        let two = TEAPOT.replace("  nodeName", "  - {name: b, image: b}\n  nodeName");
+        assert_eq!(
+            change_refused(TEAPOT, &two),
+            "spec.containers: Forbidden: pod updates may not add or remove containers"
+        );
+    }
+
+    #[test]
+    fn ephemeral_containers_are_added_and_stay() {
+        let pod = |yaml: &str| read(yaml).1.get::<Pod>().unwrap().clone();
+        let debugged = |image: &str| {
+            let ephemeral = format!(
+                "  ephemeralContainers:\n  - {{name: debugger, image: {image}, targetContainerName: web}}\n"
+            );
+            pod(&TEAPOT.replace("  nodeName", &format!("{ephemeral}  nodeName")))
+        };
+        let (plain, one, other) = (pod(TEAPOT), debugged("busybox"), debugged("alpine"));
+        assert!(validate_ephemeral(&one, &plain).is_empty());
+        let gone = "existing ephemeral containers \"debugger\" may not be removed\n";
+        assert_eq!(validate_ephemeral(&plain, &one)[0].detail, gone);
+        let changed = &validate_ephemeral(&other, &one)[0].detail;
+        assert!(
+            changed.starts_with(
+                "existing ephemeral containers \"debugger\" may not be changed\n@@ -1,6 +1,6 @@\n"
+            ),
+            "{changed}"
+        );
+        let mut asked = one.clone();
+        asked.spec.as_mut().unwrap().node_name = Some("elsewhere".to_owned());
+        prepare_ephemeral(&mut asked, &plain);
+        assert_eq!(asked.spec, one.spec, "nothing but the ephemeral containers is taken");
+    }
+
+    #[test]
+    fn a_container_that_ended_for_good_does_not_run_again() {
+        let (_, object) = sample("pods");
+        let mut old = object.get::<Pod>().unwrap().clone();
+        old.spec.as_mut().unwrap().restart_policy = Some("Never".to_owned());
+        let status = |json: serde_json::Value| serde_json::from_value::<PodStatus>(json).unwrap();
+        let of = |state: serde_json::Value| {
+            status(serde_json::json!({"containerStatuses": [
+                {"name": "web", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state}]}))
+        };
+        old.status = Some(of(serde_json::json!({"terminated": {"exitCode": 0}})));
+        let mut new = old.clone();
+        new.status = Some(of(serde_json::json!({"running": {}})));
+        let refused =
+            "status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state";
+        assert_eq!(validate_status(&new, &old)[0].to_string(), refused);
+        old.spec.as_mut().unwrap().restart_policy = Some("Always".to_owned());
+        assert!(validate_status(&new, &old).is_empty());
+    }
+}
