@@ -6,6 +6,7 @@
 
 mod files;
 mod host_files;
+mod host_stdio;
 mod kit;
 mod memory_files;
 mod mount_files;
@@ -17,6 +18,7 @@ mod terminal;
 
 pub use files::{Files, FilesError, Metadata, resolve, split};
 pub use host_files::HostFiles;
+pub use host_stdio::{host_stdio, host_terminal};
 pub use kit::scan::{Completeness, completeness};
 pub use memory_files::MemoryFiles;
 pub use mount_files::{MountFiles, MountPoint};
