@@ -1,7 +1,10 @@
 //! The verbs, one file each, and their table.
 
 mod api_resources;
+mod auth;
+mod events;
 mod config;
+mod explain;
 mod get;
 mod options;
 mod version;
@@ -10,11 +13,15 @@ use super::command::{Group, Verb};
 
 const BEGINNER: &[&dyn Verb] = &[];
 const INTERMEDIATE: &[&dyn Verb] = &[
+    &explain::Explain,
     &get::Get,
 ];
 const DEPLOY: &[&dyn Verb] = &[];
 const CLUSTER: &[&dyn Verb] = &[];
-const TROUBLESHOOTING: &[&dyn Verb] = &[];
+const TROUBLESHOOTING: &[&dyn Verb] = &[
+    &auth::Auth,
+    &events::Events,
+];
 const ADVANCED: &[&dyn Verb] = &[];
 const SETTINGS: &[&dyn Verb] = &[];
 const OTHER: &[&dyn Verb] = &[
