@@ -208,7 +208,8 @@ impl Client {
     /// Sends a request and reads an object.
     pub async fn json(&self, request: Request) -> Result<Value> {
         let content = self.bytes(request).await?;
-        serde_json::from_slice(&content).map_err(|error| KubectlError::message(format!("couldn't decode the server's answer: {error}")))
+        serde_json::from_slice(&content)
+            .map_err(|error| KubectlError::message(format!("couldn't decode the server's answer: {error}")))
     }
 
     /// Sends a request and gives the answer as it comes.
@@ -261,14 +262,18 @@ impl Client {
     async fn limited<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
         let Some(timeout) = self.shared.options.timeout else { return future.await };
         let late = "net/http: request canceled (Client.Timeout exceeded while awaiting headers)";
-        self.clock().timeout(timeout, future).await.unwrap_or_else(|_| Err(KubectlError::Unreachable(late.to_owned())))
+        self.clock()
+            .timeout(timeout, future)
+            .await
+            .unwrap_or_else(|_| Err(KubectlError::Unreachable(late.to_owned())))
     }
 
     /// Prints the server's warnings, each once.
     async fn warn(&self, headers: &http::HeaderMap) -> Result<()> {
         for value in headers.get_all(header::WARNING) {
             let Some(text) = value.to_str().ok().and_then(warning_text) else { continue };
-            let new = self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone());
+            let new =
+                self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone());
             if new {
                 self.shared.options.err.line(format!("Warning: {text}")).await?;
             }
@@ -277,11 +282,14 @@ impl Client {
     }
 
     fn unreachable(&self, error: &(dyn std::error::Error + 'static)) -> KubectlError {
-        let host = self.shared.server.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default();
+        let host =
+            self.shared.server.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default();
         let mut cause = Some(error);
         let mut last = error.to_string();
         while let Some(current) = cause {
-            let refused = current.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
+            let refused = current
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused);
             if refused {
                 return KubectlError::Refused(host.to_owned());
             }
@@ -295,7 +303,9 @@ impl Client {
 fn impersonation_headers(who: &Impersonation) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = vec![];
     let mut add = |name: &str, value: &str| {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.to_ascii_lowercase()), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name.to_ascii_lowercase()), HeaderValue::from_str(value))
+        {
             headers.push((name, value));
         }
     };
@@ -327,7 +337,8 @@ fn warning_text(header: &str) -> Option<String> {
 }
 
 fn decode_event(line: &[u8]) -> Result<WatchEvent> {
-    let unable = |why: &str| KubectlError::message(format!("unable to decode an event from the watch stream: {why}"));
+    let unable =
+        |why: &str| KubectlError::message(format!("unable to decode an event from the watch stream: {why}"));
     let mut value: Value = serde_json::from_slice(line).map_err(|error| unable(&error.to_string()))?;
     let kind = value["type"].as_str().ok_or_else(|| unable("no type"))?.to_owned();
     let object = value["object"].take();
@@ -351,7 +362,9 @@ fn refusal(code: u16, method: &Method, content: &[u8]) -> KubectlError {
         401 => ("Unauthorized", "the server has asked for the client to provide credentials".to_owned()),
         403 => ("Forbidden", text),
         404 => ("NotFound", "the server could not find the requested resource".to_owned()),
-        405 => ("MethodNotAllowed", "the server does not allow this method on the requested resource".to_owned()),
+        405 => {
+            ("MethodNotAllowed", "the server does not allow this method on the requested resource".to_owned())
+        }
         406 => ("NotAcceptable", text),
         409 if *method == Method::POST => ("AlreadyExists", "the server reported a conflict".to_owned()),
         409 => ("Conflict", "the server reported a conflict".to_owned()),
@@ -359,14 +372,23 @@ fn refusal(code: u16, method: &Method, content: &[u8]) -> KubectlError {
         413 => ("RequestEntityTooLarge", text),
         415 => ("UnsupportedMediaType", text),
         422 => ("Invalid", "the server rejected our request due to an error in our request".to_owned()),
-        429 => ("TooManyRequests", "the server has received too many requests and has asked us to try again later".to_owned()),
+        429 => (
+            "TooManyRequests",
+            "the server has received too many requests and has asked us to try again later".to_owned(),
+        ),
         503 => ("ServiceUnavailable", "the server is currently unable to handle the request".to_owned()),
         504 => {
             let slow = "the server was unable to return a response in the time allotted, but may still be processing the request";
             ("Timeout", slow.to_owned())
         }
-        500.. => ("InternalError", format!("an error on the server ({text:?}) has prevented the request from succeeding")),
-        _ => ("", format!("the server responded with the status code {code} but did not return more information")),
+        500.. => (
+            "InternalError",
+            format!("an error on the server ({text:?}) has prevented the request from succeeding"),
+        ),
+        _ => (
+            "",
+            format!("the server responded with the status code {code} but did not return more information"),
+        ),
     };
     KubectlError::Status(ApiError::new(code, reason, message).0)
 }
@@ -383,13 +405,17 @@ mod tests {
 
     #[test]
     fn parameters_are_escaped() {
-        let request = Request::get("/api/v1/pods").query("labelSelector", "a in (b,c)").query("fieldSelector", "");
+        let request =
+            Request::get("/api/v1/pods").query("labelSelector", "a in (b,c)").query("fieldSelector", "");
         assert_eq!(request.uri(), "/api/v1/pods?labelSelector=a%20in%20%28b%2Cc%29");
     }
 
     #[test]
     fn a_page_that_is_no_status_is_still_understood() {
         let error = refusal(404, &Method::GET, b"404 page not found");
-        assert_eq!(error.report().0, "Error from server (NotFound): the server could not find the requested resource\n");
+        assert_eq!(
+            error.report().0,
+            "Error from server (NotFound): the server could not find the requested resource\n"
+        );
     }
 }

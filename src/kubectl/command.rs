@@ -130,7 +130,10 @@ fn first_word(args: &[String], flags: &[Flag]) -> Option<usize> {
                 index += 1;
             }
         } else if arg.starts_with('-') && arg.len() > 1 {
-            let short = arg[1..].chars().next().and_then(|letter| flags.iter().find(|flag| flag.short == Some(letter)));
+            let short = arg[1..]
+                .chars()
+                .next()
+                .and_then(|letter| flags.iter().find(|flag| flag.short == Some(letter)));
             if !arg.contains('=') && arg.chars().count() == 2 && !alone(short) {
                 index += 1;
             }
@@ -264,7 +267,9 @@ mod tests {
 
     #[test]
     fn distances_are_levenshteins() {
-        for (a, b, expected) in [("get", "gets", 1), ("", "abc", 3), ("kitten", "sitting", 3), ("run", "run", 0)] {
+        for (a, b, expected) in
+            [("get", "gets", 1), ("", "abc", 3), ("kitten", "sitting", 3), ("run", "run", 0)]
+        {
             assert_eq!(distance(a, b), expected);
         }
     }

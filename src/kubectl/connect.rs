@@ -62,23 +62,30 @@ pub struct HostConnect;
 impl Connect for HostConnect {
     async fn connect(&self, config: &ClusterConfig) -> Result<kube::Client> {
         let wrong = |why: String| KubectlError::message(why);
-        let uri: http::Uri = config.server.parse().map_err(|_| {
-            wrong(format!("host must be a URL or a host:port pair: {:?}", config.server))
-        })?;
+        let uri: http::Uri = config
+            .server
+            .parse()
+            .map_err(|_| wrong(format!("host must be a URL or a host:port pair: {:?}", config.server)))?;
         let mut settings = kube::Config::new(uri);
         settings.default_retry = false;
         settings.accept_invalid_certs = config.insecure_skip_tls_verify;
         settings.tls_server_name.clone_from(&config.tls_server_name);
         if let Some(pem) = &config.certificate_authority {
-            let certificates: Result<Vec<CertificateDer<'_>>, _> = CertificateDer::pem_slice_iter(pem).collect();
-            let certificates = certificates.map_err(|e| wrong(format!("unable to load root certificates: {e}")))?;
+            let certificates: Result<Vec<CertificateDer<'_>>, _> =
+                CertificateDer::pem_slice_iter(pem).collect();
+            let certificates =
+                certificates.map_err(|e| wrong(format!("unable to load root certificates: {e}")))?;
             if certificates.is_empty() {
-                return Err(wrong("unable to load root certificates: unable to parse bytes as PEM block".to_owned()));
+                return Err(wrong(
+                    "unable to load root certificates: unable to parse bytes as PEM block".to_owned(),
+                ));
             }
-            settings.root_cert = Some(certificates.into_iter().map(|certificate| certificate.to_vec()).collect());
+            settings.root_cert =
+                Some(certificates.into_iter().map(|certificate| certificate.to_vec()).collect());
         }
         if let Some(proxy) = &config.proxy_url {
-            settings.proxy_url = Some(proxy.parse().map_err(|_| wrong(format!("invalid proxy-url {proxy:?}")))?);
+            settings.proxy_url =
+                Some(proxy.parse().map_err(|_| wrong(format!("invalid proxy-url {proxy:?}")))?);
         }
         settings.auth_info = auth_info(config)?;
         // Only the first call in a process finds no provider yet.
@@ -98,5 +105,6 @@ fn auth_info(config: &ClusterConfig) -> Result<kube::config::AuthInfo> {
         "client-key-data": config.client_key.as_ref().map(encode),
         "exec": config.exec,
     });
-    serde_json::from_value(value).map_err(|error| KubectlError::message(format!("invalid user in kubeconfig: {error}")))
+    serde_json::from_value(value)
+        .map_err(|error| KubectlError::message(format!("invalid user in kubeconfig: {error}")))
 }

@@ -155,7 +155,9 @@ impl KubectlError {
                 reason => format!("Error from server ({reason}): {self}"),
             },
             Self::Refused(host) => {
-                format!("The connection to the server {host} was refused - did you specify the right host or port?")
+                format!(
+                    "The connection to the server {host} was refused - did you specify the right host or port?"
+                )
             }
             Self::Unreachable(why) => format!("Unable to connect to the server: {why}"),
             other => other.to_string(),
@@ -167,10 +169,15 @@ impl KubectlError {
 fn invalid(status: &Status) -> String {
     let message = status.message.as_deref().unwrap_or_default();
     let Some(details) = &status.details else {
-        return if message.is_empty() { "The request is invalid".to_owned() } else { format!("The request is invalid: {message}") };
+        return if message.is_empty() {
+            "The request is invalid".to_owned()
+        } else {
+            format!("The request is invalid: {message}")
+        };
     };
     let causes = details.causes.as_deref().unwrap_or_default();
-    let (kind, name) = (details.kind.as_deref().unwrap_or_default(), details.name.as_deref().unwrap_or_default());
+    let (kind, name) =
+        (details.kind.as_deref().unwrap_or_default(), details.name.as_deref().unwrap_or_default());
     let head = if !kind.is_empty() || !name.is_empty() {
         format!("The {kind} {name:?} is invalid")
     } else if !message.is_empty() && causes.is_empty() {
@@ -180,7 +187,11 @@ fn invalid(status: &Status) -> String {
     };
     let mut lines: Vec<String> = vec![];
     for cause in causes {
-        let line = format!("{}: {}", cause.field.as_deref().unwrap_or_default(), cause.message.as_deref().unwrap_or_default());
+        let line = format!(
+            "{}: {}",
+            cause.field.as_deref().unwrap_or_default(),
+            cause.message.as_deref().unwrap_or_default()
+        );
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -202,8 +213,14 @@ mod tests {
     fn failures_are_told_in_kubectls_words() {
         let pods = GroupResource::new("", "pods");
         let cases = [
-            (KubectlError::Status(ApiError::not_found(&pods, "x").0), "Error from server (NotFound): pods \"x\" not found\n"),
-            (KubectlError::Status(ApiError::unauthorized().0), "error: You must be logged in to the server (Unauthorized)\n"),
+            (
+                KubectlError::Status(ApiError::not_found(&pods, "x").0),
+                "Error from server (NotFound): pods \"x\" not found\n",
+            ),
+            (
+                KubectlError::Status(ApiError::unauthorized().0),
+                "error: You must be logged in to the server (Unauthorized)\n",
+            ),
             (
                 KubectlError::Refused("localhost:8080".into()),
                 "The connection to the server localhost:8080 was refused - did you specify the right host or port?\n",
@@ -225,9 +242,12 @@ mod tests {
         let path = FieldPath::new("spec").child("x");
         let one = vec![FieldError::required(&path, "")];
         let two = vec![FieldError::required(&path, ""), FieldError::required(&path.child("y"), "")];
-        let report = |errors: &[FieldError]| KubectlError::Status(ApiError::invalid("apps", "Deployment", "a", errors).0).report().0;
+        let report = |errors: &[FieldError]| {
+            KubectlError::Status(ApiError::invalid("apps", "Deployment", "a", errors).0).report().0
+        };
         assert_eq!(report(&one), "The Deployment \"a\" is invalid: spec.x: Required value\n");
-        let expected = "The Deployment \"a\" is invalid: \n* spec.x: Required value\n* spec.x.y: Required value\n";
+        let expected =
+            "The Deployment \"a\" is invalid: \n* spec.x: Required value\n* spec.x.y: Required value\n";
         assert_eq!(report(&two), expected);
     }
 }

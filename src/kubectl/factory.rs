@@ -24,26 +24,49 @@ pub fn global_flags(home: &str) -> Vec<Flag> {
         Flag::string("as", "", "Whom to act as: the name of a user or of a service account."),
         Flag::string_array("as-group", "A group to act as; repeat the flag for several."),
         Flag::string("as-uid", "", "The UID to act as."),
-        Flag::string_array("as-user-extra", "An extra of the user to act as, as key=value; repeat the flag for several."),
-        Flag::string("cache-dir", &format!("{home}/.kube/cache"), "Where a cache would be kept; this kubectl keeps none."),
+        Flag::string_array(
+            "as-user-extra",
+            "An extra of the user to act as, as key=value; repeat the flag for several.",
+        ),
+        Flag::string(
+            "cache-dir",
+            &format!("{home}/.kube/cache"),
+            "Where a cache would be kept; this kubectl keeps none.",
+        ),
         Flag::string("certificate-authority", "", "A file with the certificate of the authority to trust."),
         Flag::string("client-certificate", "", "A file with the client certificate for TLS."),
         Flag::string("client-key", "", "A file with the client key for TLS."),
         Flag::string("cluster", "", "The cluster of the kubeconfig to talk to."),
         Flag::string("context", "", "The context of the kubeconfig to use."),
         Flag::bool("disable-compression", false, "Ask the server for answers that are not compressed."),
-        Flag::bool("insecure-skip-tls-verify", false, "Trust any certificate of the server. Connections are then not secure."),
+        Flag::bool(
+            "insecure-skip-tls-verify",
+            false,
+            "Trust any certificate of the server. Connections are then not secure.",
+        ),
         Flag::string("kubeconfig", "", "The kubeconfig file to use."),
         Flag::string("kuberc", "", "The kuberc file with preferences; this kubectl reads none."),
-        Flag::duration("log-flush-frequency", "5s", "How often a log would be flushed; this kubectl keeps none."),
+        Flag::duration(
+            "log-flush-frequency",
+            "5s",
+            "How often a log would be flushed; this kubectl keeps none.",
+        ),
         Flag::bool("match-server-version", false, "Insist on a server of the client's version."),
         Flag::string("namespace", "", "The namespace to work in.").short('n'),
         Flag::string("password", "", "The password for basic authentication."),
         Flag::string("profile", "none", "The name of a profile to take: only none is offered."),
         Flag::string("profile-output", "profile.pprof", "The file that a profile would go to."),
-        Flag::string("request-timeout", "0", "How long one request may take, like 1s, 2m or 3h. 0 means as long as it takes."),
+        Flag::string(
+            "request-timeout",
+            "0",
+            "How long one request may take, like 1s, 2m or 3h. 0 means as long as it takes.",
+        ),
         Flag::string("server", "", "The address and port of the API server.").short('s'),
-        Flag::string("tls-server-name", "", "The name to expect in the server's certificate, if not the one it is reached by."),
+        Flag::string(
+            "tls-server-name",
+            "",
+            "The name to expect in the server's certificate, if not the one it is reached by.",
+        ),
         Flag::string("token", "", "The bearer token to authenticate with."),
         Flag::string("user", "", "The user of the kubeconfig to be."),
         Flag::string("username", "", "The name for basic authentication."),
@@ -91,7 +114,9 @@ impl Overrides {
             certificate_authority: text("certificate-authority"),
             client_certificate: text("client-certificate"),
             client_key: text("client-key"),
-            insecure_skip_tls_verify: flags.changed("insecure-skip-tls-verify").then(|| flags.bool("insecure-skip-tls-verify")),
+            insecure_skip_tls_verify: flags
+                .changed("insecure-skip-tls-verify")
+                .then(|| flags.bool("insecure-skip-tls-verify")),
             tls_server_name: text("tls-server-name"),
             impersonate: Impersonation {
                 user: text("as"),
@@ -195,7 +220,8 @@ impl Factory {
         let (context, context_name) = self.context()?;
         let over = &self.overrides;
         let pick = |flag: &String, own: &String| if flag.is_empty() { own.clone() } else { flag.clone() };
-        let (cluster_name, user_name) = (pick(&over.cluster, &context.cluster), pick(&over.user, &context.user));
+        let (cluster_name, user_name) =
+            (pick(&over.cluster, &context.cluster), pick(&over.user, &context.user));
         let mut user = match config.users.get(&user_name) {
             Some(user) => user.clone(),
             None if !over.user.is_empty() => {
@@ -292,7 +318,9 @@ impl Factory {
         }
         Ok(ClusterConfig {
             server: cluster.server.clone(),
-            certificate_authority: self.content(&cluster.certificate_authority_data, &cluster.certificate_authority).await?,
+            certificate_authority: self
+                .content(&cluster.certificate_authority_data, &cluster.certificate_authority)
+                .await?,
             insecure_skip_tls_verify: cluster.insecure_skip_tls_verify,
             tls_server_name: some(&cluster.tls_server_name),
             client_certificate: self.content(&user.client_certificate_data, &user.client_certificate).await?,
@@ -310,13 +338,20 @@ impl Factory {
     async fn content(&self, data: &str, path: &str) -> Result<Option<Vec<u8>>> {
         if !data.is_empty() {
             let decoded = base64::engine::general_purpose::STANDARD.decode(data.trim());
-            return decoded.map(Some).map_err(|error| KubectlError::message(format!("illegal base64 data: {error}")));
+            return decoded
+                .map(Some)
+                .map_err(|error| KubectlError::message(format!("illegal base64 data: {error}")));
         }
         if path.is_empty() {
             return Ok(None);
         }
         let read = self.files.read(path).await;
-        let unable = |error| KubectlError::message(format!("unable to read {path}: {}", super::session::open_error(path, &error)));
+        let unable = |error| {
+            KubectlError::message(format!(
+                "unable to read {path}: {}",
+                super::session::open_error(path, &error)
+            ))
+        };
         Ok(Some(read.map_err(unable)?.to_vec()))
     }
 
@@ -340,7 +375,10 @@ impl Factory {
 
 /// The kubeconfig of a container with a service account, and its namespace.
 // Models client-go/rest.InClusterConfig.
-async fn in_cluster(files: &dyn Files, env: &BTreeMap<String, String>) -> Option<(Kubeconfig, Option<String>)> {
+async fn in_cluster(
+    files: &dyn Files,
+    env: &BTreeMap<String, String>,
+) -> Option<(Kubeconfig, Option<String>)> {
     let (host, port) = (env.get("KUBERNETES_SERVICE_HOST")?, env.get("KUBERNETES_SERVICE_PORT")?);
     files.metadata(&format!("{SERVICE_ACCOUNT}/token")).await.ok()?;
     let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };

@@ -47,7 +47,16 @@ pub struct Flag {
 impl Flag {
     fn new(name: &'static str, kind: FlagType, default: impl Into<String>, usage: impl Into<String>) -> Self {
         let no_value = (kind == FlagType::Bool).then(|| "true".to_owned());
-        Self { name, short: None, kind, default: default.into(), no_value, usage: usage.into(), hidden: false, deprecated: None }
+        Self {
+            name,
+            short: None,
+            kind,
+            default: default.into(),
+            no_value,
+            usage: usage.into(),
+            hidden: false,
+            deprecated: None,
+        }
     }
 
     /// `--name`, `--name=true`, `--name=false`.
@@ -191,7 +200,9 @@ impl Flags {
         };
         match flag.kind {
             FlagType::Bool => {
-                parse_bool(value).ok_or_else(|| invalid(format!("strconv.ParseBool: parsing {value:?}: invalid syntax")))?;
+                parse_bool(value).ok_or_else(|| {
+                    invalid(format!("strconv.ParseBool: parsing {value:?}: invalid syntax"))
+                })?;
             }
             FlagType::Int => {
                 parse_int(value, i64::MIN, i64::MAX).map_err(invalid)?;
@@ -200,7 +211,8 @@ impl Flags {
                 parse_int(value, i32::MIN.into(), i32::MAX.into()).map_err(invalid)?;
             }
             FlagType::Duration => {
-                age::parse_go(value.strip_prefix('-').unwrap_or(value)).map_err(|_| invalid(age::parse_go(value).err().unwrap_or_default()))?;
+                age::parse_go(value.strip_prefix('-').unwrap_or(value))
+                    .map_err(|_| invalid(age::parse_go(value).err().unwrap_or_default()))?;
             }
             FlagType::String | FlagType::StringSlice | FlagType::StringArray => {}
         }
@@ -208,7 +220,8 @@ impl Flags {
             FlagType::StringSlice => split_csv(value).map_err(invalid)?,
             _ => vec![value.to_owned()],
         };
-        let given = self.values.entry(flag.name).or_insert(Given { kind: flag.kind, values: vec![], changed: false });
+        let given =
+            self.values.entry(flag.name).or_insert(Given { kind: flag.kind, values: vec![], changed: false });
         match given.kind {
             FlagType::StringSlice | FlagType::StringArray => given.values.extend(added),
             _ => given.values = added,
@@ -315,14 +328,19 @@ fn parse_long(
     // pflag's flags may be written with underscores (cliflag.WordSepNormalizeFunc).
     let normal = name.replace('_', "-");
     let Some(flag) = flags.iter().find(|flag| flag.name == normal) else {
-        return Err(if normal == "help" { FlagError::Help } else { FlagError::Message(format!("unknown flag: --{name}")) });
+        return Err(if normal == "help" {
+            FlagError::Help
+        } else {
+            FlagError::Message(format!("unknown flag: --{name}"))
+        });
     };
     let value = match (value, &flag.no_value) {
         (Some(value), _) => value.to_owned(),
         (None, Some(value)) => value.clone(),
-        (None, None) => {
-            queue.next().cloned().ok_or_else(|| FlagError::Message(format!("flag needs an argument: --{name}")))?
-        }
+        (None, None) => queue
+            .next()
+            .cloned()
+            .ok_or_else(|| FlagError::Message(format!("flag needs an argument: --{name}")))?,
     };
     given.set(flag, &value).map_err(FlagError::Message)
 }
@@ -406,13 +424,22 @@ mod tests {
             ("--output", "flag needs an argument: --output"),
             ("-o", "flag needs an argument: 'o' in -o"),
             ("--=x", "bad flag syntax: --=x"),
-            ("--replicas=x", "invalid argument \"x\" for \"-r, --replicas\" flag: strconv.ParseInt: parsing \"x\": invalid syntax"),
+            (
+                "--replicas=x",
+                "invalid argument \"x\" for \"-r, --replicas\" flag: strconv.ParseInt: parsing \"x\": invalid syntax",
+            ),
             (
                 "--replicas=9999999999",
                 "invalid argument \"9999999999\" for \"-r, --replicas\" flag: strconv.ParseInt: parsing \"9999999999\": value out of range",
             ),
-            ("--timeout=5", "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\""),
-            ("-w=maybe", "invalid argument \"maybe\" for \"-w, --watch\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax"),
+            (
+                "--timeout=5",
+                "invalid argument \"5\" for \"--timeout\" flag: time: missing unit in duration \"5\"",
+            ),
+            (
+                "-w=maybe",
+                "invalid argument \"maybe\" for \"-w, --watch\" flag: strconv.ParseBool: parsing \"maybe\": invalid syntax",
+            ),
         ];
         for (line, expected) in cases {
             assert_eq!(read(line).unwrap_err(), FlagError::Message(expected.to_owned()), "{line}");

@@ -172,7 +172,9 @@ impl Kubeconfig {
             users: users.map(|named| (named.name, named.user.unwrap_or_default())).collect(),
             contexts: contexts.map(|named| (named.name, named.context.unwrap_or_default())).collect(),
             current_context: document.current_context,
-            preferences: document.preferences.filter(|value| value.as_object().is_some_and(|map| !map.is_empty())),
+            preferences: document
+                .preferences
+                .filter(|value| value.as_object().is_some_and(|map| !map.is_empty())),
             extensions: document.extensions,
         })
     }
@@ -233,7 +235,9 @@ impl Kubeconfig {
         };
         self.clusters.values_mut().for_each(|cluster| resolve(&mut cluster.certificate_authority));
         for user in self.users.values_mut() {
-            [&mut user.client_certificate, &mut user.client_key, &mut user.token_file].into_iter().for_each(resolve);
+            [&mut user.client_certificate, &mut user.client_key, &mut user.token_file]
+                .into_iter()
+                .for_each(resolve);
         }
     }
 }
@@ -272,7 +276,11 @@ impl LoadingRules {
         if precedence.is_empty() {
             precedence.push(format!("{}/.kube/config", home.trim_end_matches('/')));
         }
-        Self { explicit: (!explicit.is_empty()).then(|| explicit.to_owned()), precedence, cwd: cwd.to_owned() }
+        Self {
+            explicit: (!explicit.is_empty()).then(|| explicit.to_owned()),
+            precedence,
+            cwd: cwd.to_owned(),
+        }
     }
 
     /// The files in order of precedence.
@@ -287,11 +295,15 @@ impl LoadingRules {
             let config = match files.read(&absolute(&self.cwd, &path)).await {
                 Ok(content) => {
                     let parsed = Kubeconfig::parse(&String::from_utf8_lossy(&content));
-                    Some(parsed.map_err(|why| KubectlError::message(format!("error loading config file {path:?}: {why}")))?)
+                    Some(parsed.map_err(|why| {
+                        KubectlError::message(format!("error loading config file {path:?}: {why}"))
+                    })?)
                 }
                 Err(FilesError::NotFound | FilesError::NotDirectory) => None,
                 Err(error) => {
-                    return Err(KubectlError::message(format!("error loading config file {path:?}: open {path}: {error}")));
+                    return Err(KubectlError::message(format!(
+                        "error loading config file {path:?}: open {path}: {error}"
+                    )));
                 }
             };
             loaded.push(LoadedFile { path, config });
@@ -337,7 +349,8 @@ impl LoadingRules {
     pub async fn write(&self, files: &dyn Files, path: &str, config: &Kubeconfig) -> Result<()> {
         let absolute = absolute(&self.cwd, path);
         let failed = |error: FilesError| KubectlError::message(format!("open {path}: {error}"));
-        if let Some((directory, _)) = absolute.rsplit_once('/').filter(|(directory, _)| !directory.is_empty()) {
+        if let Some((directory, _)) = absolute.rsplit_once('/').filter(|(directory, _)| !directory.is_empty())
+        {
             files.make_directory(directory).await.map_err(failed)?;
         }
         let new = files.metadata(&absolute).await.is_err();
@@ -365,7 +378,13 @@ mod tests {
     #[test]
     fn the_first_file_wins() {
         let mut first = Kubeconfig::parse("clusters: [{name: a, cluster: {server: one}}]").unwrap();
-        first.merge(Kubeconfig::parse("clusters: [{name: a, cluster: {server: two}}, {name: b}]\ncurrent-context: x").unwrap());
-        assert_eq!((first.clusters["a"].server.as_str(), first.clusters.len(), first.current_context.as_str()), ("one", 2, "x"));
+        first.merge(
+            Kubeconfig::parse("clusters: [{name: a, cluster: {server: two}}, {name: b}]\ncurrent-context: x")
+                .unwrap(),
+        );
+        assert_eq!(
+            (first.clusters["a"].server.as_str(), first.clusters.len(), first.current_context.as_str()),
+            ("one", 2, "x")
+        );
     }
 }

@@ -44,7 +44,11 @@ impl Mapping {
 
     /// `deployments.apps`, or `pods` in the core group.
     pub fn group_resource(&self) -> String {
-        if self.group.is_empty() { self.resource.clone() } else { format!("{}.{}", self.resource, self.group) }
+        if self.group.is_empty() {
+            self.resource.clone()
+        } else {
+            format!("{}.{}", self.resource, self.group)
+        }
     }
 
     /// `deployment.apps`, or `pod` in the core group: how objects are named in answers.
@@ -95,7 +99,8 @@ pub struct Mapper {
     pub resources: Vec<Arc<Mapping>>,
 }
 
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+const AGGREGATED: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
 impl Mapper {
     /// Asks the server what it has.
@@ -121,7 +126,10 @@ impl Mapper {
         for group in items(&list["items"]) {
             let name = text(&group["metadata"]["name"]);
             let versions = items(&group["versions"]);
-            self.groups.push(Group { name: name.clone(), versions: versions.iter().map(|v| text(&v["version"])).collect() });
+            self.groups.push(Group {
+                name: name.clone(),
+                versions: versions.iter().map(|v| text(&v["version"])).collect(),
+            });
             for version in versions {
                 for resource in items(&version["resources"]) {
                     let subresources = items(&resource["subresources"]);
@@ -168,7 +176,8 @@ impl Mapper {
         for resource in all.iter().filter(|resource| !text(&resource["name"]).contains('/')) {
             let name = text(&resource["name"]);
             let prefix = format!("{name}/");
-            let subresources = all.iter().filter_map(|r| r["name"].as_str()?.strip_prefix(&prefix).map(str::to_owned));
+            let subresources =
+                all.iter().filter_map(|r| r["name"].as_str()?.strip_prefix(&prefix).map(str::to_owned));
             self.resources.push(Arc::new(Mapping {
                 group: group.to_owned(),
                 version: version.to_owned(),
@@ -187,7 +196,9 @@ impl Mapper {
     fn preference(&self, mapping: &Mapping) -> (usize, usize) {
         let group = self.groups.iter().position(|group| group.name == mapping.group).unwrap_or(usize::MAX);
         let versions = self.groups.get(group).map(|group| &group.versions);
-        let version = versions.and_then(|v| v.iter().position(|version| *version == mapping.version)).unwrap_or(usize::MAX);
+        let version = versions
+            .and_then(|v| v.iter().position(|version| *version == mapping.version))
+            .unwrap_or(usize::MAX);
         (group, version)
     }
 
@@ -212,7 +223,11 @@ impl Mapper {
             return Ok(found);
         }
         let resource = word.split('.').next().unwrap_or_default();
-        let resource = if word.split('.').count() > 2 { resource } else { word.split_once('.').map_or(word, |(r, _)| r) };
+        let resource = if word.split('.').count() > 2 {
+            resource
+        } else {
+            word.split_once('.').map_or(word, |(r, _)| r)
+        };
         Err(KubectlError::message(format!("the server doesn't have a resource type {resource:?}")))
     }
 
@@ -231,7 +246,9 @@ impl Mapper {
 
     /// The resource of a kind; without a version, the preferred one.
     pub fn for_kind(&self, group: &str, version: Option<&str>, kind: &str) -> Option<Arc<Mapping>> {
-        self.best(|m| m.kind == kind && m.group == group && version.is_none_or(|version| m.version == version))
+        self.best(|m| {
+            m.kind == kind && m.group == group && version.is_none_or(|version| m.version == version)
+        })
     }
 
     /// The resource of an object's `apiVersion` and `kind`.
@@ -263,14 +280,17 @@ impl Mapper {
                 best.insert(key, mapping);
             }
         }
-        let chosen = |m: &&Arc<Mapping>| best.get(&(m.group.as_str(), m.resource.as_str())).is_some_and(|b| Arc::ptr_eq(b, m));
+        let chosen = |m: &&Arc<Mapping>| {
+            best.get(&(m.group.as_str(), m.resource.as_str())).is_some_and(|b| Arc::ptr_eq(b, m))
+        };
         self.resources.iter().filter(chosen).cloned().collect()
     }
 }
 
 fn plain_group(group: &Value) -> Group {
     let preferred = text(&group["preferredVersion"]["version"]);
-    let mut versions: Vec<String> = items(&group["versions"]).iter().map(|version| text(&version["version"])).collect();
+    let mut versions: Vec<String> =
+        items(&group["versions"]).iter().map(|version| text(&version["version"])).collect();
     versions.sort_by_key(|version| *version != preferred);
     Group { name: text(&group["name"]), versions }
 }
@@ -310,7 +330,11 @@ mod tests {
             let list = json!({"resources": [resource("deployments", "Deployment", &["deploy"], &["all"])]});
             mapper.add_resource_list("apps", version, &list);
         }
-        mapper.add_resource_list("events.k8s.io", "v1", &json!({"resources": [resource("events", "Event", &["ev"], &[])]}));
+        mapper.add_resource_list(
+            "events.k8s.io",
+            "v1",
+            &json!({"resources": [resource("events", "Event", &["ev"], &[])]}),
+        );
         mapper
     }
 
@@ -318,10 +342,17 @@ mod tests {
     fn words_find_resources() {
         let mapper = mapper();
         let cases = [
-            ("po", "v1/pods"), ("pods", "v1/pods"), ("Pod", "v1/pods"), ("deploy", "apps/v1/deployments"),
-            ("deployments.apps", "apps/v1/deployments"), ("deploy.v1beta1.apps", "apps/v1beta1/deployments"),
-            ("deployments.app", "apps/v1/deployments"), ("Deployment.v1.apps", "apps/v1/deployments"), ("ev", "v1/events"),
-            ("events.events.k8s.io", "events.k8s.io/v1/events"), ("deploy.apps", "apps/v1/deployments"),
+            ("po", "v1/pods"),
+            ("pods", "v1/pods"),
+            ("Pod", "v1/pods"),
+            ("deploy", "apps/v1/deployments"),
+            ("deployments.apps", "apps/v1/deployments"),
+            ("deploy.v1beta1.apps", "apps/v1beta1/deployments"),
+            ("deployments.app", "apps/v1/deployments"),
+            ("Deployment.v1.apps", "apps/v1/deployments"),
+            ("ev", "v1/events"),
+            ("events.events.k8s.io", "events.k8s.io/v1/events"),
+            ("deploy.apps", "apps/v1/deployments"),
         ];
         for (word, expected) in cases {
             let found = mapper.find(word).unwrap();

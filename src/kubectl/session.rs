@@ -100,7 +100,10 @@ impl Session {
     /// What the cluster's API has.
     pub async fn mapper(&self) -> Result<Arc<Mapper>> {
         let client = self.client().await?;
-        let mapper = self.mapper.get_or_try_init(|| async move { Mapper::discover(&client).await.map(Arc::new) }).await?;
+        let mapper = self
+            .mapper
+            .get_or_try_init(|| async move { Mapper::discover(&client).await.map(Arc::new) })
+            .await?;
         Ok(mapper.clone())
     }
 
@@ -122,7 +125,11 @@ impl Session {
     /// Reads standard input to its end.
     pub async fn read_stdin(&self) -> Result<Bytes> {
         let mut content = vec![];
-        self.take_stdin().await.read_to_end(&mut content).await.map_err(|e| KubectlError::message(e.to_string()))?;
+        self.take_stdin()
+            .await
+            .read_to_end(&mut content)
+            .await
+            .map_err(|e| KubectlError::message(e.to_string()))?;
         Ok(content.into())
     }
 
@@ -215,7 +222,9 @@ mod tests {
 
     #[test]
     fn paths_are_seen_from_the_working_directory() {
-        for (path, expected) in [("a.yaml", "/home/a.yaml"), ("./b/../a", "/home/a"), ("/x/./y", "/x/y"), ("../..", "/")] {
+        for (path, expected) in
+            [("a.yaml", "/home/a.yaml"), ("./b/../a", "/home/a"), ("/x/./y", "/x/y"), ("../..", "/")]
+        {
             assert_eq!(absolute("/home", path), expected);
         }
     }

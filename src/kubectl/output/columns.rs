@@ -26,7 +26,11 @@ impl ColumnsPrinter {
             return Err(KubectlError::message("custom-columns format specified but no custom columns given"));
         }
         let columns = spec.split(',').map(|part| {
-            let unexpected = || KubectlError::message(format!("unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"));
+            let unexpected = || {
+                KubectlError::message(format!(
+                    "unexpected custom-columns spec: {part}, expected <header>:<json-path-expr>"
+                ))
+            };
             part.split_once(':').ok_or_else(unexpected)
         });
         let columns: Vec<(&str, &str)> = columns.collect::<Result<_>>()?;
@@ -46,14 +50,20 @@ impl ColumnsPrinter {
         let specs: Vec<&str> = lines.next().ok_or_else(|| missing("spec"))?.split_whitespace().collect();
         if headers.len() != specs.len() {
             let (headers, specs) = (headers.len(), specs.len());
-            return Err(KubectlError::message(format!("number of headers ({headers}) and field specifications ({specs}) don't match")));
+            return Err(KubectlError::message(format!(
+                "number of headers ({headers}) and field specifications ({specs}) don't match"
+            )));
         }
         let columns: Vec<(&str, &str)> = headers.into_iter().zip(specs).collect();
         Self::new(&columns, no_headers)
     }
 
     fn new(columns: &[(&str, &str)], no_headers: bool) -> Result<Self> {
-        let path = |spec: &&str| JsonPath::parse(&relaxed(spec)?).map(|path| path.allow_missing_keys(true)).map_err(KubectlError::Message);
+        let path = |spec: &&str| {
+            JsonPath::parse(&relaxed(spec)?)
+                .map(|path| path.allow_missing_keys(true))
+                .map_err(KubectlError::Message)
+        };
         Ok(Self {
             headers: columns.iter().map(|(header, _)| (*header).to_owned()).collect(),
             paths: columns.iter().map(|(_, spec)| path(spec)).collect::<Result<_>>()?,
@@ -116,8 +126,14 @@ mod tests {
     #[test]
     fn columns_are_printed() {
         let spec = "NAME:.metadata.name,N:.c[*].n";
-        assert_eq!(print(ColumnsPrinter::from_spec(spec, false)).unwrap(), "NAME        N\nlong-name   1,2\nb           <none>\n");
-        assert_eq!(print(ColumnsPrinter::from_file("NAME\nmetadata.name\n", true)).unwrap(), "long-name\nb\n");
+        assert_eq!(
+            print(ColumnsPrinter::from_spec(spec, false)).unwrap(),
+            "NAME        N\nlong-name   1,2\nb           <none>\n"
+        );
+        assert_eq!(
+            print(ColumnsPrinter::from_file("NAME\nmetadata.name\n", true)).unwrap(),
+            "long-name\nb\n"
+        );
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(" ")),
         Value::Object(map) => {
-            let entries: Vec<String> = map.iter().map(|(key, value)| format!("{key}:{}", plain(value))).collect();
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key}:{}", plain(value))).collect();
             format!("map[{}]", entries.join(" "))
         }
     }
@@ -36,7 +37,8 @@ pub fn syntax(value: &Value) -> String {
             format!("[]interface {{}}{{{}}}", items.iter().map(syntax).collect::<Vec<_>>().join(", "))
         }
         Value::Object(map) => {
-            let entries: Vec<String> = map.iter().map(|(key, value)| format!("{}:{}", quote(key), syntax(value))).collect();
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{}:{}", quote(key), syntax(value))).collect();
             format!("map[string]interface {{}}{{{}}}", entries.join(", "))
         }
     }
@@ -69,7 +71,9 @@ pub fn quote(text: &str) -> String {
             '\r' => quoted += "\\r",
             '\t' => quoted += "\\t",
             '\u{b}' => quoted += "\\v",
-            control if control < ' ' || control == '\u{7f}' => quoted += &format!("\\x{:02x}", u32::from(control)),
+            control if control < ' ' || control == '\u{7f}' => {
+                quoted += &format!("\\x{:02x}", u32::from(control))
+            }
             hidden if hidden.is_control() => quoted += &format!("\\u{:04x}", u32::from(hidden)),
             other => quoted.push(other),
         }

@@ -99,7 +99,11 @@ pub fn go_number(number: &serde_json::Number) -> String {
         let text = format!("{float:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-        return if digits.len() == 1 && sign == '-' { format!("{mantissa}e-0{digits}").replace("e-0", "e-") } else { format!("{mantissa}e{sign}{digits:0>2}") };
+        return if digits.len() == 1 && sign == '-' {
+            format!("{mantissa}e-0{digits}").replace("e-0", "e-")
+        } else {
+            format!("{mantissa}e{sign}{digits:0>2}")
+        };
     }
     format!("{float}")
 }
@@ -131,7 +135,10 @@ mod tests {
     #[test]
     fn objects_are_printed_as_go_prints_them() {
         let value = json!({"b": [1, 2.5, {}], "a": "<x> & \"y\"", "c": [], "d": null, "e": 1e30, "f": true});
-        assert_eq!(compact(&value), r#"{"a":"\u003cx\u003e \u0026 \"y\"","b":[1,2.5,{}],"c":[],"d":null,"e":1e+30,"f":true}"#);
+        assert_eq!(
+            compact(&value),
+            r#"{"a":"\u003cx\u003e \u0026 \"y\"","b":[1,2.5,{}],"c":[],"d":null,"e":1e+30,"f":true}"#
+        );
         assert_eq!(pretty(&json!({"a": [1]}), "    "), "{\n    \"a\": [\n        1\n    ]\n}");
     }
 }

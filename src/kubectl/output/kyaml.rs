@@ -113,7 +113,9 @@ fn escape(out: &mut String, text: &str) {
             '\u{2028}' => *out += "\\L",
             '\u{2029}' => *out += "\\P",
             '\t' => out.push('\t'),
-            control if control < ' ' || control == '\u{7f}' => *out += &format!("\\x{:02X}", u32::from(control)),
+            control if control < ' ' || control == '\u{7f}' => {
+                *out += &format!("\\x{:02X}", u32::from(control))
+            }
             other => out.push(other),
         }
     }
@@ -124,7 +126,8 @@ fn needs_quotes(key: &str) -> bool {
     let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     let edge = |c: char| c.is_alphanumeric() || c == '_';
     let plain = key.chars().all(inside) && key.starts_with(edge) && key.ends_with(edge);
-    let words = ["null", "true", "false", "y", "yes", "n", "no", "t", "f", "on", "off", "inf", "infinity", "nan"];
+    let words =
+        ["null", "true", "false", "y", "yes", "n", "no", "t", "f", "on", "off", "inf", "infinity", "nan"];
     !plain || words.contains(&key.to_lowercase().as_str()) || !crate::kubectl::yaml::resolve::is_text(key)
 }
 

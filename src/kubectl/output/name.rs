@@ -21,7 +21,9 @@ impl ResourcePrinter for NamePrinter {
         let api_version = object["apiVersion"].as_str().unwrap_or_default();
         let kind = object["kind"].as_str().unwrap_or_default();
         if kind.is_empty() {
-            return Err(KubectlError::message("missing apiVersion or kind; try GetObjectKind().SetGroupVersionKind() if you know the type"));
+            return Err(KubectlError::message(
+                "missing apiVersion or kind; try GetObjectKind().SetGroupVersionKind() if you know the type",
+            ));
         }
         let name = object["metadata"]["name"].as_str().filter(|name| !name.is_empty()).unwrap_or("<unknown>");
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
@@ -29,7 +31,8 @@ impl ResourcePrinter for NamePrinter {
             (kind, "") => kind,
             (kind, group) => format!("{kind}.{group}"),
         };
-        let operation = if self.operation.is_empty() { String::new() } else { format!(" {}", self.operation) };
+        let operation =
+            if self.operation.is_empty() { String::new() } else { format!(" {}", self.operation) };
         *out += &format!("{resource}/{name}{operation}\n");
         Ok(())
     }

@@ -43,8 +43,17 @@ impl Operation {
 
 /// The formats that every verb with `-o` knows.
 pub const FORMATS: [&str; 11] = [
-    "json", "yaml", "kyaml", "name", "go-template", "go-template-file", "template", "templatefile", "jsonpath",
-    "jsonpath-as-json", "jsonpath-file",
+    "json",
+    "yaml",
+    "kyaml",
+    "name",
+    "go-template",
+    "go-template-file",
+    "template",
+    "templatefile",
+    "jsonpath",
+    "jsonpath-as-json",
+    "jsonpath-file",
 ];
 
 /// `-o`, `--template`, `--allow-missing-template-keys`, `--show-managed-fields`.
@@ -52,13 +61,21 @@ pub fn print_flags() -> Vec<Flag> {
     vec![
         Flag::string("output", "", format!("Output format. One of: ({}).", FORMATS.join(", "))).short('o'),
         Flag::string("template", "", "A Go template, or the path of one for -o=go-template-file."),
-        Flag::bool("allow-missing-template-keys", true, "Print nothing for keys that templates do not find, rather than fail."),
+        Flag::bool(
+            "allow-missing-template-keys",
+            true,
+            "Print nothing for keys that templates do not find, rather than fail.",
+        ),
         Flag::bool("show-managed-fields", false, "Keep managedFields when printing JSON or YAML."),
     ]
 }
 
 /// The printer that the flags ask for. Without `-o` it is the line that says what was done.
-pub async fn printer(session: &Session, flags: &Flags, operation: &Operation) -> Result<Box<dyn ResourcePrinter>> {
+pub async fn printer(
+    session: &Session,
+    flags: &Flags,
+    operation: &Operation,
+) -> Result<Box<dyn ResourcePrinter>> {
     let output = flags.string("output");
     match printer_for(session, flags, &FORMATS).await? {
         Some(printer) => Ok(printer),
@@ -72,12 +89,18 @@ pub fn no_printer(output: &str, formats: &[&str]) -> KubectlError {
     let mut formats = formats.to_vec();
     formats.sort_unstable();
     let formats = formats.join(",");
-    let text = format!("unable to match a printer suitable for the output format {output:?}, allowed formats are: {formats}");
+    let text = format!(
+        "unable to match a printer suitable for the output format {output:?}, allowed formats are: {formats}"
+    );
     KubectlError::message(text)
 }
 
 /// The printer of a format; `None` if `-o` is not given or is none of `formats`.
-pub async fn printer_for(session: &Session, flags: &Flags, formats: &[&str]) -> Result<Option<Box<dyn ResourcePrinter>>> {
+pub async fn printer_for(
+    session: &Session,
+    flags: &Flags,
+    formats: &[&str],
+) -> Result<Option<Box<dyn ResourcePrinter>>> {
     let mut output = flags.string("output").to_owned();
     let template = flags.string("template");
     if !template.is_empty() && !flags.changed("output") {
@@ -88,7 +111,9 @@ pub async fn printer_for(session: &Session, flags: &Flags, formats: &[&str]) -> 
         "json" => Some(Box::new(JsonPrinter)),
         "yaml" => Some(Box::new(YamlPrinter::default())),
         "kyaml" => Some(Box::new(KyamlPrinter)),
-        "name" if formats.contains(&"name") => return Ok(Some(Box::new(NamePrinter { operation: String::new() }))),
+        "name" if formats.contains(&"name") => {
+            return Ok(Some(Box::new(NamePrinter { operation: String::new() })));
+        }
         _ => None,
     };
     if let Some(printer) = plain {
@@ -119,10 +144,13 @@ pub async fn printer_for(session: &Session, flags: &Flags, formats: &[&str]) -> 
         "custom-columns" => Box::new(ColumnsPrinter::from_spec(&argument, flags.bool("no-headers"))?),
         "custom-columns-file" => {
             if argument.is_empty() {
-                return Err(KubectlError::message("custom-columns format specified but no custom columns given"));
+                return Err(KubectlError::message(
+                    "custom-columns format specified but no custom columns given",
+                ));
             }
             let content = session.read_file(&argument).await;
-            let content = content.map_err(|e| KubectlError::message(format!("error reading template {argument}, {e}\n")))?;
+            let content = content
+                .map_err(|e| KubectlError::message(format!("error reading template {argument}, {e}\n")))?;
             Box::new(ColumnsPrinter::from_file(&String::from_utf8_lossy(&content), flags.bool("no-headers"))?)
         }
         _ => return Ok(None),
@@ -132,8 +160,15 @@ pub async fn printer_for(session: &Session, flags: &Flags, formats: &[&str]) -> 
 
 /// Formats that take an argument, the longer names first.
 const WITH_ARGUMENT: [&str; 9] = [
-    "go-template-file", "go-template", "templatefile", "template", "jsonpath-as-json", "jsonpath-file", "jsonpath",
-    "custom-columns-file", "custom-columns",
+    "go-template-file",
+    "go-template",
+    "templatefile",
+    "template",
+    "jsonpath-as-json",
+    "jsonpath-file",
+    "jsonpath",
+    "custom-columns-file",
+    "custom-columns",
 ];
 
 /// The format and its argument: `jsonpath={.x}`, or `jsonpath` and `--template`.
@@ -151,7 +186,8 @@ fn split_format(output: &str, template: &str, formats: &[&str]) -> (String, Stri
 
 async fn read(session: &Session, path: &str, flag: &str) -> Result<String> {
     let content = session.read_file(path).await;
-    let content = content.map_err(|error| KubectlError::message(format!("error reading {flag} {path}, {error}\n")))?;
+    let content =
+        content.map_err(|error| KubectlError::message(format!("error reading {flag} {path}, {error}\n")))?;
     Ok(String::from_utf8_lossy(&content).into_owned())
 }
 

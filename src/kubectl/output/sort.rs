@@ -17,7 +17,8 @@ pub fn order(objects: &[&Value], field: &str) -> Result<Vec<usize>> {
 /// The order of the objects of table rows by a field, as indices.
 pub fn table_order(objects: &[&Value], field: &str) -> Result<Vec<usize>> {
     let field = relaxed(field).unwrap_or_else(|_| field.to_owned());
-    let path = JsonPath::parse(&field).map_err(|why| KubectlError::message(format!("sorting error: {why}")))?;
+    let path =
+        JsonPath::parse(&field).map_err(|why| KubectlError::message(format!("sorting error: {why}")))?;
     by_path(objects, &path.allow_missing_keys(true), &field)
 }
 
@@ -28,12 +29,16 @@ fn by_path(objects: &[&Value], path: &JsonPath, field: &str) -> Result<Vec<usize
         keys.push(found.first().and_then(|values| values.first()).map(|value| value.clone().into_owned()));
     }
     if !objects.is_empty() && keys.iter().all(Option::is_none) {
-        return Err(KubectlError::message(format!("couldn't find any field with path {field:?} in the list of objects")));
+        return Err(KubectlError::message(format!(
+            "couldn't find any field with path {field:?} in the list of objects"
+        )));
     }
     let unsortable = keys.iter().flatten().find(|key| matches!(key, Value::Bool(_) | Value::Object(_)));
     if let (Some(key), true) = (unsortable, objects.len() > 1) {
         let kind = super::gofmt::type_name(key);
-        return Err(KubectlError::message(format!("Field {field} is an unsortable type: {kind}, err: unsortable type: {kind}")));
+        return Err(KubectlError::message(format!(
+            "Field {field} is an unsortable type: {kind}, err: unsortable type: {kind}"
+        )));
     }
     Ok(merge_sort((0..objects.len()).collect(), &|a, b| less(&keys[a], &keys[b])))
 }
@@ -88,7 +93,11 @@ mod tests {
 
     #[test]
     fn objects_are_ordered_by_a_field() {
-        let objects = [json!({"n": 3, "q": "1Gi", "s": "b"}), json!({"n": 1, "q": "500Mi", "s": "a"}), json!({"q": "2"})];
+        let objects = [
+            json!({"n": 3, "q": "1Gi", "s": "b"}),
+            json!({"n": 1, "q": "500Mi", "s": "a"}),
+            json!({"q": "2"}),
+        ];
         let objects: Vec<&Value> = objects.iter().collect();
         for (field, expected) in [(".n", [2, 1, 0]), ("{.q}", [2, 1, 0]), ("s", [2, 1, 0])] {
             assert_eq!(order(&objects, field).unwrap(), expected, "{field}");

@@ -39,7 +39,13 @@ impl TablePrinter {
     }
 
     /// Prints a table, or an object or list without one. `event` is a watch event's type, or empty.
-    pub fn print(&mut self, object: &Value, event: &str, now: Timestamp, writer: &mut TabWriter) -> Result<()> {
+    pub fn print(
+        &mut self,
+        object: &Value,
+        event: &str,
+        now: Timestamp,
+        writer: &mut TabWriter,
+    ) -> Result<()> {
         if object["kind"] == "Table" && object["columnDefinitions"].is_array() || object["rows"].is_array() {
             self.table(object, event, writer);
         } else {
@@ -65,7 +71,9 @@ impl TablePrinter {
             return;
         }
         self.printed_headers = true;
-        let shown: Vec<usize> = (0..columns.len()).filter(|i| self.options.wide || columns[*i]["priority"].as_i64().unwrap_or(0) == 0).collect();
+        let shown: Vec<usize> = (0..columns.len())
+            .filter(|i| self.options.wide || columns[*i]["priority"].as_i64().unwrap_or(0) == 0)
+            .collect();
         if headers {
             let names = shown.iter().map(|i| columns[*i]["name"].as_str().unwrap_or_default().to_owned());
             writer.line(&self.header(names, event).join("\t"));
@@ -77,7 +85,9 @@ impl TablePrinter {
             let cell = |i: &usize| {
                 let text = cells.get(*i).map(cell_text);
                 match (text, name) {
-                    (Some(text), Some(name)) if name == *i && !self.options.kind.is_empty() => Some(format!("{}/{text}", self.options.kind)),
+                    (Some(text), Some(name)) if name == *i && !self.options.kind.is_empty() => {
+                        Some(format!("{}/{text}", self.options.kind))
+                    }
                     (text, _) => text,
                 }
             };
@@ -114,7 +124,9 @@ impl TablePrinter {
         }
         row.extend(cells);
         let labels = &metadata["labels"];
-        row.extend(self.options.label_columns.iter().map(|key| labels[key].as_str().unwrap_or_default().to_owned()));
+        row.extend(
+            self.options.label_columns.iter().map(|key| labels[key].as_str().unwrap_or_default().to_owned()),
+        );
         if self.options.show_labels {
             row.push(format_labels(labels));
         }
@@ -132,7 +144,11 @@ impl TablePrinter {
             let metadata = &object["metadata"];
             let created = metadata["creationTimestamp"].as_str().and_then(|time| time.parse().ok());
             let name = metadata["name"].as_str().unwrap_or_default();
-            let name = if self.options.kind.is_empty() { name.to_owned() } else { format!("{}/{name}", self.options.kind) };
+            let name = if self.options.kind.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{}/{name}", self.options.kind)
+            };
             let cells = vec![name, age::since(created, now)];
             writer.line(&self.decorated(cells, metadata, event).join("\t"));
         }
@@ -155,7 +171,8 @@ fn cell_text(cell: &Value) -> String {
 // Models labels.FormatLabels.
 pub fn format_labels(labels: &Value) -> String {
     let pairs = labels.as_object().into_iter().flatten();
-    let pairs: Vec<String> = pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    let pairs: Vec<String> =
+        pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
     if pairs.is_empty() { "<none>".to_owned() } else { pairs.join(",") }
 }
 
@@ -174,9 +191,7 @@ mod tests {
     use super::*;
 
     fn table(columns: &[(&str, i64)], rows: &[(&str, &str)]) -> Value {
-        let definition = |(index, (name, priority)): (usize, &(&str, i64))| {
-            json!({"name": name, "type": "string", "format": if index == 0 { "name" } else { "" }, "priority": priority})
-        };
+        let definition = |(index, (name, priority)): (usize, &(&str, i64))| json!({"name": name, "type": "string", "format": if index == 0 { "name" } else { "" }, "priority": priority});
         let columns: Vec<Value> = columns.iter().enumerate().map(definition).collect();
         let row = |(name, status): &(&str, &str)| {
             let labels = json!({"app": name, "z": "1"});
@@ -187,7 +202,8 @@ mod tests {
 
     fn check(options: TableOptions, expected: &str) {
         let (mut printer, mut writer) = (TablePrinter::new(options), TabWriter::for_tables());
-        let table = table(&[("Name", 0), ("Status", 0), ("Node", 1)], &[("a", "Running"), ("long-name", "x\ny")]);
+        let table =
+            table(&[("Name", 0), ("Status", 0), ("Node", 1)], &[("a", "Running"), ("long-name", "x\ny")]);
         printer.print(&table, "", Timestamp::UNIX_EPOCH, &mut writer).unwrap();
         assert_eq!(writer.flush(), expected);
     }
@@ -195,13 +211,25 @@ mod tests {
     #[test]
     fn tables_are_printed_as_the_options_say() {
         check(TableOptions::default(), "NAME        STATUS\na           Running\nlong-name   x...\n");
-        check(TableOptions { wide: true, no_headers: true, ..TableOptions::default() }, "a           Running   w\nlong-name   x...      w\n");
-        let options = TableOptions { with_namespace: true, kind: "pod".into(), label_columns: vec!["x/app".into(), "app".into()], show_labels: true, ..TableOptions::default() };
-        check(options, concat!(
-            "NAMESPACE   NAME            STATUS    APP   APP         LABELS\n",
-            "default     pod/a           Running         a           app=a,z=1\n",
-            "default     pod/long-name   x...            long-name   app=long-name,z=1\n",
-        ));
+        check(
+            TableOptions { wide: true, no_headers: true, ..TableOptions::default() },
+            "a           Running   w\nlong-name   x...      w\n",
+        );
+        let options = TableOptions {
+            with_namespace: true,
+            kind: "pod".into(),
+            label_columns: vec!["x/app".into(), "app".into()],
+            show_labels: true,
+            ..TableOptions::default()
+        };
+        check(
+            options,
+            concat!(
+                "NAMESPACE   NAME            STATUS    APP   APP         LABELS\n",
+                "default     pod/a           Running         a           app=a,z=1\n",
+                "default     pod/long-name   x...            long-name   app=long-name,z=1\n",
+            ),
+        );
     }
 
     #[test]
@@ -214,6 +242,9 @@ mod tests {
         let mut bare = table(&[], &[("c", "3")]);
         bare["columnDefinitions"] = Value::Null;
         printer.print(&bare, "MODIFIED", Timestamp::UNIX_EPOCH, &mut writer).unwrap();
-        assert_eq!(writer.flush(), "EVENT      NAME   STATUS\nADDED      a      1\nADDED      b      2\nMODIFIED   c      3\n");
+        assert_eq!(
+            writer.flush(),
+            "EVENT      NAME   STATUS\nADDED      a      1\nADDED      b      2\nMODIFIED   c      3\n"
+        );
     }
 }

@@ -160,7 +160,11 @@ mod tests {
     #[test]
     fn a_line_without_tabs_ends_columns() {
         check(TabWriter::new(0, 2), "a\tb\nxxxx\naaaa\tb\n", "a  b\nxxxx\naaaa  b\n");
-        check(TabWriter::new(0, 2), "a\tb\tc\naaa\tb\naaaaa\tbbb\tc\n", "a      b  c\naaa    b\naaaaa  bbb  c\n");
+        check(
+            TabWriter::new(0, 2),
+            "a\tb\tc\naaa\tb\naaaaa\tbbb\tc\n",
+            "a      b  c\naaa    b\naaaaa  bbb  c\n",
+        );
     }
 
     #[test]

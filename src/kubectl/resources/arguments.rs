@@ -21,7 +21,10 @@ pub(super) fn normalize(args: &[String]) -> Vec<String> {
     {
         let types = split_resources(types);
         if types.len() > 1 {
-            return types.iter().flat_map(|kind| names.iter().map(move |name| format!("{kind}/{name}"))).collect();
+            return types
+                .iter()
+                .flat_map(|kind| names.iter().map(move |name| format!("{kind}/{name}")))
+                .collect();
         }
     }
     args.to_vec()
@@ -47,10 +50,14 @@ pub(super) fn split_type_name(argument: &str) -> Result<Option<(String, String)>
     }
     let parts: Vec<&str> = argument.split('/').collect();
     let [kind, name] = parts[..] else {
-        return Err(KubectlError::message("arguments in resource/name form may not have more than one slash"));
+        return Err(KubectlError::message(
+            "arguments in resource/name form may not have more than one slash",
+        ));
     };
     if kind.is_empty() || name.is_empty() || split_resources(kind).len() != 1 {
-        return Err(KubectlError::message("arguments in resource/name form must have a single resource and name"));
+        return Err(KubectlError::message(
+            "arguments in resource/name form must have a single resource and name",
+        ));
     }
     Ok(Some((kind.to_owned(), name.to_owned())))
 }

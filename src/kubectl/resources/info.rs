@@ -54,7 +54,9 @@ impl Visited {
 impl Info {
     /// The resource. Fails for what was built locally.
     pub fn mapping(&self) -> Result<&Arc<Mapping>> {
-        self.mapping.as_ref().ok_or_else(|| KubectlError::message(format!("{:?} was not looked up on the server", self.name)))
+        self.mapping
+            .as_ref()
+            .ok_or_else(|| KubectlError::message(format!("{:?} was not looked up on the server", self.name)))
     }
 
     /// The path of the object.
@@ -129,7 +131,8 @@ pub fn is_list(object: &Value) -> bool {
 
 /// The items of a list; those without kind and version get them from the list.
 pub fn list_items(list: Value) -> Vec<Value> {
-    let kind = list["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).unwrap_or_default().to_owned();
+    let kind =
+        list["kind"].as_str().and_then(|kind| kind.strip_suffix("List")).unwrap_or_default().to_owned();
     let api_version = list["apiVersion"].clone();
     let Value::Object(mut map) = list else { return vec![] };
     let Some(Value::Array(items)) = map.remove("items") else { return vec![] };
@@ -151,7 +154,9 @@ mod tests {
 
     #[test]
     fn items_take_their_kind_from_the_list() {
-        let items = list_items(json!({"kind": "PodList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}]}));
+        let items = list_items(
+            json!({"kind": "PodList", "apiVersion": "v1", "items": [{"metadata": {"name": "a"}}]}),
+        );
         assert_eq!(items, [json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "a"}})]);
     }
 }

@@ -45,7 +45,11 @@ impl Verb for ApiResources {
             Flag::string("api-group", "", "Only resources of this API group."),
             Flag::bool("cached", false, "Use a cached list if there is one; this kubectl keeps none."),
             Flag::strings("categories", "Only resources in all of these categories."),
-            Flag::bool("namespaced", true, "Only resources in namespaces if true, only cluster-wide ones if false; both if not given."),
+            Flag::bool(
+                "namespaced",
+                true,
+                "Only resources in namespaces if true, only cluster-wide ones if false; both if not given.",
+            ),
             Flag::bool("no-headers", false, "Print no headers."),
             Flag::string("output", "", "Output format. One of: (json, yaml, kyaml, name, wide).").short('o'),
             Flag::string("sort-by", "", "Sort by 'name' or 'kind'."),
@@ -55,17 +59,24 @@ impl Verb for ApiResources {
 
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {
         if !args.is_empty() {
-            return Err(KubectlError::usage(&session.command_path, format!("unexpected arguments: [{}]", args.join(" "))));
+            return Err(KubectlError::usage(
+                &session.command_path,
+                format!("unexpected arguments: [{}]", args.join(" ")),
+            ));
         }
         let (output, sort_by) = (flags.string("output"), flags.string("sort-by"));
         if !matches!(output, "" | "wide" | "name" | "json" | "yaml" | "kyaml") {
-            return Err(crate::kubectl::output::print_flags::no_printer(output, &["json", "yaml", "kyaml", "name", "wide"]));
+            return Err(crate::kubectl::output::print_flags::no_printer(
+                output,
+                &["json", "yaml", "kyaml", "name", "wide"],
+            ));
         }
         if !matches!(sort_by, "" | "name" | "kind") {
             return Err(KubectlError::message("--sort-by accepts only name or kind"));
         }
         let mapper = session.mapper().await?;
-        let mut resources: Vec<Arc<Mapping>> = mapper.preferred().into_iter().filter(|m| wanted(m, flags)).collect();
+        let mut resources: Vec<Arc<Mapping>> =
+            mapper.preferred().into_iter().filter(|m| wanted(m, flags)).collect();
         resources.sort_by(|a, b| match sort_by {
             "name" => a.resource.cmp(&b.resource),
             "kind" => a.kind.cmp(&b.kind),
@@ -95,7 +106,14 @@ fn table(resources: &[Arc<Mapping>], wide: bool, no_headers: bool) -> String {
         writer.line(&if wide { format!("{headers}\tVERBS\tCATEGORIES") } else { headers.to_owned() });
     }
     for m in resources {
-        let mut line = format!("{}\t{}\t{}\t{}\t{}", m.resource, m.short_names.join(","), m.api_version(), m.namespaced, m.kind);
+        let mut line = format!(
+            "{}\t{}\t{}\t{}\t{}",
+            m.resource,
+            m.short_names.join(","),
+            m.api_version(),
+            m.namespaced,
+            m.kind
+        );
         if wide {
             let mut verbs = m.verbs.clone();
             verbs.sort();
@@ -113,12 +131,16 @@ fn as_objects(_: &Mapper, resources: &[Arc<Mapping>], output: &str) -> Result<St
             "kind": m.kind, "verbs": m.verbs, "shortNames": m.short_names, "categories": m.categories,
         });
         if let Some(map) = entry.as_object_mut() {
-            map.retain(|key, value| !matches!(key.as_str(), "shortNames" | "categories" | "group") || !(value == &json!([]) || value == &json!("")));
+            map.retain(|key, value| {
+                !matches!(key.as_str(), "shortNames" | "categories" | "group")
+                    || !(value == &json!([]) || value == &json!(""))
+            });
         }
         entry
     };
     let resources: Vec<Value> = resources.iter().map(list).collect();
-    let object = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "", "resources": resources});
+    let object =
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "", "resources": resources});
     let mut text = String::new();
     match output {
         "json" => JsonPrinter.print(&object, &mut text)?,
@@ -144,11 +166,16 @@ impl Verb for ApiVersions {
 
     async fn run(&self, session: &Session, _: &Flags, args: &[String]) -> Result<()> {
         if !args.is_empty() {
-            return Err(KubectlError::usage(&session.command_path, format!("unexpected arguments: [{}]", args.join(" "))));
+            return Err(KubectlError::usage(
+                &session.command_path,
+                format!("unexpected arguments: [{}]", args.join(" ")),
+            ));
         }
         let mapper = session.mapper().await?;
         let of_group = |group: &crate::kubectl::mapper::Group| {
-            let name = |version: &String| if group.name.is_empty() { version.clone() } else { format!("{}/{version}", group.name) };
+            let name = |version: &String| {
+                if group.name.is_empty() { version.clone() } else { format!("{}/{version}", group.name) }
+            };
             group.versions.iter().map(name).collect::<Vec<_>>()
         };
         let mut versions: Vec<String> = mapper.groups.iter().flat_map(of_group).collect();

@@ -48,7 +48,12 @@ impl Verb for Events {
     fn flags(&self) -> Vec<Flag> {
         let mut flags = print_flags();
         flags.extend([
-            Flag::bool("all-namespaces", false, "List events of all namespaces. A namespace given with --namespace does not count.").short('A'),
+            Flag::bool(
+                "all-namespaces",
+                false,
+                "List events of all namespaces. A namespace given with --namespace does not count.",
+            )
+            .short('A'),
             Flag::int("chunk-size", 500, "How many events a request lists. 0 lists all at once."),
             Flag::string("for", "", "Only events of this object, as TYPE/NAME."),
             Flag::bool("no-headers", false, "Print no headers."),
@@ -67,15 +72,20 @@ impl Verb for Events {
         };
         let mut printer = match flags.string("output") {
             "" => None,
-            output => Some(printer_for(session, flags, &FORMATS).await?.ok_or_else(|| no_printer(output, &FORMATS))?),
+            output => Some(
+                printer_for(session, flags, &FORMATS).await?.ok_or_else(|| no_printer(output, &FORMATS))?,
+            ),
         };
-        let known = |kind: &String| kind.eq_ignore_ascii_case("Normal") || kind.eq_ignore_ascii_case("Warning");
+        let known =
+            |kind: &String| kind.eq_ignore_ascii_case("Normal") || kind.eq_ignore_ascii_case("Warning");
         if !flags.strings("types").iter().all(known) {
             return Err(KubectlError::message("valid --types are Normal or Warning"));
         }
-        let path = if all { "/api/v1/events".to_owned() } else { format!("/api/v1/namespaces/{namespace}/events") };
+        let path =
+            if all { "/api/v1/events".to_owned() } else { format!("/api/v1/namespaces/{namespace}/events") };
         let request = Request::get(path).query("fieldSelector", selector);
-        let mut table = Table { namespaces: all, headers: !flags.bool("no-headers"), writer: TabWriter::for_tables() };
+        let mut table =
+            Table { namespaces: all, headers: !flags.bool("no-headers"), writer: TabWriter::for_tables() };
         if flags.bool("watch") {
             return watch(session, flags, request, printer.as_mut(), &mut table).await;
         }
@@ -185,10 +195,23 @@ impl Table {
         }
         for event in events {
             let text = |value: &Value| escape_terminal(value.as_str().unwrap_or_default());
-            let namespace = if self.namespaces { format!("{}\t", text(&event["metadata"]["namespace"])) } else { String::new() };
-            let object = format!("{}/{}", text(&event["involvedObject"]["kind"]), text(&event["involvedObject"]["name"]));
-            let (kind, reason, message) = (text(&event["type"]), text(&event["reason"]), text(&event["message"]));
-            self.writer.line(&format!("{namespace}{}\t{kind}\t{reason}\t{object}\t{}", interval(event, now), message.trim()));
+            let namespace = if self.namespaces {
+                format!("{}\t", text(&event["metadata"]["namespace"]))
+            } else {
+                String::new()
+            };
+            let object = format!(
+                "{}/{}",
+                text(&event["involvedObject"]["kind"]),
+                text(&event["involvedObject"]["name"])
+            );
+            let (kind, reason, message) =
+                (text(&event["type"]), text(&event["reason"]), text(&event["message"]));
+            self.writer.line(&format!(
+                "{namespace}{}\t{kind}\t{reason}\t{object}\t{}",
+                interval(event, now),
+                message.trim()
+            ));
         }
         self.writer.flush()
     }
@@ -199,10 +222,16 @@ fn interval(event: &Value, now: Timestamp) -> String {
     let first = age::since(time(&event["eventTime"]).or_else(|| time(&event["firstTimestamp"])), now);
     let series = &event["series"];
     if series.is_object() {
-        return format!("{} (x{} over {first})", age::since(time(&series["lastObservedTime"]), now), series["count"]);
+        return format!(
+            "{} (x{} over {first})",
+            age::since(time(&series["lastObservedTime"]), now),
+            series["count"]
+        );
     }
     match event["count"].as_i64() {
-        Some(count) if count > 1 => format!("{} (x{count} over {first})", age::since(time(&event["lastTimestamp"]), now)),
+        Some(count) if count > 1 => {
+            format!("{} (x{count} over {first})", age::since(time(&event["lastTimestamp"]), now))
+        }
         _ => first,
     }
 }

@@ -2,8 +2,8 @@
 
 mod api_resources;
 mod auth;
-mod events;
 mod config;
+mod events;
 mod explain;
 mod get;
 mod options;
@@ -12,16 +12,10 @@ mod version;
 use super::command::{Group, Verb};
 
 const BEGINNER: &[&dyn Verb] = &[];
-const INTERMEDIATE: &[&dyn Verb] = &[
-    &explain::Explain,
-    &get::Get,
-];
+const INTERMEDIATE: &[&dyn Verb] = &[&explain::Explain, &get::Get];
 const DEPLOY: &[&dyn Verb] = &[];
 const CLUSTER: &[&dyn Verb] = &[];
-const TROUBLESHOOTING: &[&dyn Verb] = &[
-    &auth::Auth,
-    &events::Events,
-];
+const TROUBLESHOOTING: &[&dyn Verb] = &[&auth::Auth, &events::Events];
 const ADVANCED: &[&dyn Verb] = &[];
 const SETTINGS: &[&dyn Verb] = &[];
 const OTHER: &[&dyn Verb] = &[

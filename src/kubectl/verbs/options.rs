@@ -27,7 +27,10 @@ impl Verb for Options {
 
     async fn run(&self, session: &Session, _: &Flags, _: &[String]) -> Result<()> {
         let home = session.variable("HOME").unwrap_or_default();
-        let text = format!("The following options can be passed to any command:\n\n{}", options(&global_flags(home)));
+        let text = format!(
+            "The following options can be passed to any command:\n\n{}",
+            options(&global_flags(home))
+        );
         session.out.write(text).await
     }
 }

@@ -119,7 +119,11 @@ impl Verb for Version {
         if !matches!(output, "" | "yaml" | "json") {
             return Err(KubectlError::message("--output must be 'yaml' or 'json'"));
         }
-        let mut versions = Versions { client_version: Info::client(), kustomize_version: version::KUSTOMIZE_VERSION, server_version: None };
+        let mut versions = Versions {
+            client_version: Info::client(),
+            kustomize_version: version::KUSTOMIZE_VERSION,
+            server_version: None,
+        };
         let mut failed = None;
         if !flags.bool("client") {
             let asked = async { session.client().await?.json(Request::get("/version")).await };
@@ -132,7 +136,10 @@ impl Verb for Version {
             "yaml" => yaml::to_string(&serde_json::to_value(&versions).unwrap_or_default()) + "\n",
             "json" => json::pretty_ordered(&versions, "  ") + "\n",
             _ => {
-                let server = versions.server_version.as_ref().map(|server| format!("Server Version: {}\n", server.git_version));
+                let server = versions
+                    .server_version
+                    .as_ref()
+                    .map(|server| format!("Server Version: {}\n", server.git_version));
                 format!(
                     "Client Version: {}\nKustomize Version: {}\n{}",
                     versions.client_version.git_version,

@@ -110,7 +110,8 @@ impl Emitter {
             Value::String(text) => self.string(text, column, key),
             Value::Number(number) if number.is_f64() => {
                 let text = go_number(number);
-                let whole = !text.contains(['.', 'e']) && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok());
+                let whole = !text.contains(['.', 'e'])
+                    && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok());
                 self.put(&if whole { text } else { go_float(number.as_f64().unwrap_or_default()) });
             }
             Value::Object(_) => self.put("{}"),
@@ -277,7 +278,11 @@ fn analyze(text: &str) -> Allowed {
     for (index, letter) in letters.iter().enumerate() {
         let before_blank = blank(letters.get(index + 1));
         indicators |= match (index, letter) {
-            (0, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => true,
+            (
+                0,
+                '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+                | '`',
+            ) => true,
             (0, '?' | '-') => before_blank,
             (_, ':') => before_blank,
             (1.., '#') => after_blank,
@@ -352,7 +357,9 @@ fn natural_order(a: &str, b: &str) -> Ordering {
         let number = |letters: &[char]| {
             let start = if begun { 1_i64 } else { 0 };
             let digits = letters[index..].iter().take_while(|c| c.is_ascii_digit());
-            let value = digits.clone().fold(start, |n, c| n.wrapping_mul(10).wrapping_add(i64::from(u32::from(*c)) - 48));
+            let value = digits
+                .clone()
+                .fold(start, |n, c| n.wrapping_mul(10).wrapping_add(i64::from(u32::from(*c)) - 48));
             (value, digits.count())
         };
         return number(&a).cmp(&number(&b)).then(a[index].cmp(&b[index]));
@@ -371,8 +378,10 @@ mod tests {
 
     #[test]
     fn structures_are_laid_out_as_go_does() {
-        check(&json!({"list": ["a", ["c", ["d"]], {"x": 1, "y": ["z"]}], "e": [], "m": {}, "n": null}),
-            "e: []\nlist:\n- a\n- - c\n  - - d\n- x: 1\n  \"y\":\n  - z\nm: {}\n\"n\": null\n");
+        check(
+            &json!({"list": ["a", ["c", ["d"]], {"x": 1, "y": ["z"]}], "e": [], "m": {}, "n": null}),
+            "e: []\nlist:\n- a\n- - c\n  - - d\n- x: 1\n  \"y\":\n  - z\nm: {}\n\"n\": null\n",
+        );
         check(&json!([{"a": {"b": 1}}]), "- a:\n    b: 1\n");
         check(&json!("x"), "x\n");
     }
@@ -380,9 +389,26 @@ mod tests {
     #[test]
     fn texts_are_quoted_where_they_must_be() {
         let cases = [
-            ("it's: x", "'it''s: x'"), ("a #b", "'a #b'"), ("a\tb", "\"a\\tb\""), ("", "\"\""), ("yes", "\"yes\""), ("=x", "=x"),
-            ("- a", "'- a'"), ("-", "'-'"), ("-a", "-a"), ("a\\b", "a\\b"), (" x", "' x'"), ("😀", "\"\\U0001F600\""), ("é", "é"),
-            ("a:b", "a:b"), ("a: b", "'a: b'"), ("---", "'---'"), ("@x", "'@x'"), ("?x", "?x"), ("<<", "<<"), ("1.2.3", "1.2.3"),
+            ("it's: x", "'it''s: x'"),
+            ("a #b", "'a #b'"),
+            ("a\tb", "\"a\\tb\""),
+            ("", "\"\""),
+            ("yes", "\"yes\""),
+            ("=x", "=x"),
+            ("- a", "'- a'"),
+            ("-", "'-'"),
+            ("-a", "-a"),
+            ("a\\b", "a\\b"),
+            (" x", "' x'"),
+            ("😀", "\"\\U0001F600\""),
+            ("é", "é"),
+            ("a:b", "a:b"),
+            ("a: b", "'a: b'"),
+            ("---", "'---'"),
+            ("@x", "'@x'"),
+            ("?x", "?x"),
+            ("<<", "<<"),
+            ("1.2.3", "1.2.3"),
             ("trailing space \nline", "\"trailing space \\nline\""),
         ];
         for (text, expected) in cases {
@@ -393,22 +419,31 @@ mod tests {
     #[test]
     fn lines_are_blocks() {
         let value = json!({"s": "multi\nline\n", "t": "multi\nline", "u": "multi\n\nline\n\n", "v": " lead\nx", "w": "\n", "z": 1});
-        check(&value, "s: |\n  multi\n  line\nt: |-\n  multi\n  line\nu: |+\n  multi\n\n  line\n\nv: |2-\n   lead\n  x\nw: |2+\n\nz: 1\n");
+        check(
+            &value,
+            "s: |\n  multi\n  line\nt: |-\n  multi\n  line\nu: |+\n  multi\n\n  line\n\nv: |2-\n   lead\n  x\nw: |2+\n\nz: 1\n",
+        );
         check(&json!({"a": ["x\ny\n"]}), "a:\n- |\n  x\n  y\n");
     }
 
     #[test]
     fn long_lines_are_folded() {
         let long = "a very long line that goes on and on and on and on and on and on beyond eighty columns for sure it does";
-        check(&json!({"data": {"ag": long}}),
-            "data:\n  ag: a very long line that goes on and on and on and on and on and on beyond eighty\n    columns for sure it does\n");
+        check(
+            &json!({"data": {"ag": long}}),
+            "data:\n  ag: a very long line that goes on and on and on and on and on and on beyond eighty\n    columns for sure it does\n",
+        );
     }
 
     #[test]
     fn keys_are_in_natural_order_and_numbers_as_go_has_them() {
-        check(&json!({"a10": 1, "a2": 2, "B": 3, "1": 4, "_x": 12, "": 13, "a b": 9, "a.b": 11}),
-            "\"\": 13\n_x: 12\n\"1\": 4\nB: 3\na b: 9\na.b: 11\na2: 2\na10: 1\n");
-        check(&json!({"e": 1e30, "f": 1.5, "g": 1e-7, "h": 12345678901234567890_u64, "i": 1234567.5}),
-            "e: 1e+30\nf: 1.5\ng: 1e-07\nh: 12345678901234567890\ni: 1.2345675e+06\n");
+        check(
+            &json!({"a10": 1, "a2": 2, "B": 3, "1": 4, "_x": 12, "": 13, "a b": 9, "a.b": 11}),
+            "\"\": 13\n_x: 12\n\"1\": 4\nB: 3\na b: 9\na.b: 11\na2: 2\na10: 1\n",
+        );
+        check(
+            &json!({"e": 1e30, "f": 1.5, "g": 1e-7, "h": 12345678901234567890_u64, "i": 1234567.5}),
+            "e: 1e+30\nf: 1.5\ng: 1e-07\nh: 12345678901234567890\ni: 1.2345675e+06\n",
+        );
     }
 }

@@ -14,12 +14,21 @@ const SPECIAL_FLOATS: [&str; 11] =
 /// Whether a word, unquoted, would be read as text.
 pub fn is_text(word: &str) -> bool {
     let special = word == "-.INF" || SPECIAL_FLOATS.contains(&word);
-    !(NULL.contains(&word) || TRUE.contains(&word) || FALSE.contains(&word) || special || is_number(word) || is_base_60(word) || is_date(word))
+    !(NULL.contains(&word)
+        || TRUE.contains(&word)
+        || FALSE.contains(&word)
+        || special
+        || is_number(word)
+        || is_base_60(word)
+        || is_date(word))
 }
 
 /// Whether a word is an integer or a float.
 fn is_number(word: &str) -> bool {
-    let Some(first) = word.bytes().next().filter(|c| c.is_ascii_digit() || matches!(c, b'+' | b'-' | b'.')) else { return false };
+    let Some(first) = word.bytes().next().filter(|c| c.is_ascii_digit() || matches!(c, b'+' | b'-' | b'.'))
+    else {
+        return false;
+    };
     if first == b'.' {
         return word.parse::<f64>().is_ok();
     }
@@ -27,7 +36,9 @@ fn is_number(word: &str) -> bool {
     let unsigned = plain.strip_prefix(['+', '-']).unwrap_or(&plain);
     let digits = |text: &str, radix: u32| !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
     let lower = unsigned.to_ascii_lowercase();
-    let based = [("0x", 16), ("0o", 8), ("0b", 2)].iter().any(|(prefix, radix)| lower.strip_prefix(prefix).is_some_and(|rest| digits(rest, *radix)));
+    let based = [("0x", 16), ("0o", 8), ("0b", 2)]
+        .iter()
+        .any(|(prefix, radix)| lower.strip_prefix(prefix).is_some_and(|rest| digits(rest, *radix)));
     based || is_float(&plain)
 }
 
@@ -37,7 +48,9 @@ fn is_float(text: &str) -> bool {
     let (mantissa, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(m, e)| (m, Some(e)));
     let digits = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
-    let mantissa_fits = digits(whole) && fraction.is_none_or(digits) && !(whole.is_empty() && fraction.is_none_or(str::is_empty));
+    let mantissa_fits = digits(whole)
+        && fraction.is_none_or(digits)
+        && !(whole.is_empty() && fraction.is_none_or(str::is_empty));
     let exponent_fits = exponent.is_none_or(|e| {
         let e = e.strip_prefix(['+', '-']).unwrap_or(e);
         !e.is_empty() && digits(e)
@@ -50,7 +63,9 @@ fn is_base_60(word: &str) -> bool {
     let text = word.strip_prefix(['+', '-']).unwrap_or(word);
     let mut parts = text.split(':');
     let first = parts.next().unwrap_or_default();
-    if !first.starts_with(|c: char| c.is_ascii_digit()) || !first.bytes().all(|c| c.is_ascii_digit() || c == b'_') {
+    if !first.starts_with(|c: char| c.is_ascii_digit())
+        || !first.bytes().all(|c| c.is_ascii_digit() || c == b'_')
+    {
         return false;
     }
     let parts: Vec<&str> = parts.collect();
@@ -61,7 +76,9 @@ fn is_base_60(word: &str) -> bool {
     };
     let Some((last, middle)) = parts.split_last() else { return false };
     let (whole, fraction) = last.split_once('.').unwrap_or((last, ""));
-    middle.iter().all(|part| sixty(part)) && sixty(whole) && fraction.bytes().all(|c| c.is_ascii_digit() || c == b'_')
+    middle.iter().all(|part| sixty(part))
+        && sixty(whole)
+        && fraction.bytes().all(|c| c.is_ascii_digit() || c == b'_')
 }
 
 /// A date, or a date and a time.
@@ -74,7 +91,9 @@ fn is_date(word: &str) -> bool {
     let Some((month, rest)) = rest.split_once('-') else { return false };
     let split = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (day, time) = rest.split_at(split);
-    let within = |text: &str, max: u8| (1..=2).contains(&text.len()) && text.parse::<u8>().is_ok_and(|n| (1..=max).contains(&n));
+    let within = |text: &str, max: u8| {
+        (1..=2).contains(&text.len()) && text.parse::<u8>().is_ok_and(|n| (1..=max).contains(&n))
+    };
     within(month, 12) && within(day, 31) && (time.is_empty() || is_time(time))
 }
 
@@ -86,13 +105,23 @@ fn is_time(text: &str) -> bool {
     let parts: Vec<&str> = clock.split(':').collect();
     let [hour, minute, second] = parts[..] else { return false };
     let (second, fraction) = second.split_once('.').unwrap_or((second, "0"));
-    let within = |text: &str, max: u8| (1..=2).contains(&text.len()) && text.parse::<u8>().is_ok_and(|n| n <= max);
+    let within =
+        |text: &str, max: u8| (1..=2).contains(&text.len()) && text.parse::<u8>().is_ok_and(|n| n <= max);
     let offset = |zone: &str| {
         let bytes = zone.as_bytes();
-        bytes.len() == 6 && matches!(bytes[0], b'+' | b'-') && bytes[3] == b':' && within(&zone[1..3], 24) && within(&zone[4..], 59)
+        bytes.len() == 6
+            && matches!(bytes[0], b'+' | b'-')
+            && bytes[3] == b':'
+            && within(&zone[1..3], 24)
+            && within(&zone[4..], 59)
     };
     let zone_fits = if zoned { zone == "Z" || (zone.is_ascii() && offset(zone)) } else { zone.is_empty() };
-    within(hour, 23) && within(minute, 59) && within(second, 59) && !fraction.is_empty() && fraction.bytes().all(|c| c.is_ascii_digit()) && zone_fits
+    within(hour, 23)
+        && within(minute, 59)
+        && within(second, 59)
+        && !fraction.is_empty()
+        && fraction.bytes().all(|c| c.is_ascii_digit())
+        && zone_fits
 }
 
 #[cfg(test)]
@@ -102,12 +131,57 @@ mod tests {
 
     #[test]
     fn words_that_mean_something_are_known() {
-        for word in ["", "yes", "y", "N", "off", "~", "null", "1", "-1", "0x1F", "0o17", "0b11", "1_000", "1e3", "1.", ".5", "+1", "0.5",
-            ".inf", "12:30", "1:2:3.5", "2020-01-01", "2020-1-1", "2020-01-01T10:00:00Z", "2020-01-01 10:00:00", "012", "190:20:30"]
-        {
+        for word in [
+            "",
+            "yes",
+            "y",
+            "N",
+            "off",
+            "~",
+            "null",
+            "1",
+            "-1",
+            "0x1F",
+            "0o17",
+            "0b11",
+            "1_000",
+            "1e3",
+            "1.",
+            ".5",
+            "+1",
+            "0.5",
+            ".inf",
+            "12:30",
+            "1:2:3.5",
+            "2020-01-01",
+            "2020-1-1",
+            "2020-01-01T10:00:00Z",
+            "2020-01-01 10:00:00",
+            "012",
+            "190:20:30",
+        ] {
             assert!(!is_text(word), "{word}");
         }
-        for word in ["a", "yess", "<<", "=x", "1a", "-", "+", ".", "1.2.3", "0x", "0xg", "12:3x", "2020-13-01", "10.0.0.1", "1e", "nul", "a:b", "1:2:99"] {
+        for word in [
+            "a",
+            "yess",
+            "<<",
+            "=x",
+            "1a",
+            "-",
+            "+",
+            ".",
+            "1.2.3",
+            "0x",
+            "0xg",
+            "12:3x",
+            "2020-13-01",
+            "10.0.0.1",
+            "1e",
+            "nul",
+            "a:b",
+            "1:2:99",
+        ] {
             assert!(is_text(word), "{word}");
         }
     }

@@ -67,7 +67,12 @@ impl JsonPath {
         Ok(text)
     }
 
-    fn results<'a>(&self, data: Option<Cow<'a, Value>>, start: usize, ranges: &mut Ranges) -> Result<Vec<Found<'a>>, String> {
+    fn results<'a>(
+        &self,
+        data: Option<Cow<'a, Value>>,
+        start: usize,
+        ranges: &mut Ranges,
+    ) -> Result<Vec<Found<'a>>, String> {
         let current: Found<'a> = data.into_iter().collect();
         let mut all = vec![];
         let mut index = start;
@@ -104,7 +109,9 @@ impl JsonPath {
     fn walk<'a>(&self, input: Found<'a>, node: &Node, ranges: &mut Ranges) -> Result<Found<'a>, String> {
         let constant = |value: Value| Ok(input.iter().map(|_| Cow::Owned(value.clone())).collect());
         match node {
-            Node::List(nodes) => nodes.iter().try_fold(input, |current, node| self.walk(current, node, ranges)),
+            Node::List(nodes) => {
+                nodes.iter().try_fold(input, |current, node| self.walk(current, node, ranges))
+            }
             Node::Text(text) => Ok(vec![Cow::Owned(Value::String(text.clone()))]),
             Node::Field(name) => self.field(input, name),
             Node::Array(bounds) => array(input, *bounds),
@@ -152,7 +159,13 @@ impl JsonPath {
         Ok(found)
     }
 
-    fn filter<'a>(&self, input: Found<'a>, left: &[Node], right: &[Node], operator: &str) -> Result<Found<'a>, String> {
+    fn filter<'a>(
+        &self,
+        input: Found<'a>,
+        left: &[Node],
+        right: &[Node],
+        operator: &str,
+    ) -> Result<Found<'a>, String> {
         let mut kept = vec![];
         for value in input {
             if !value.is_array() {
@@ -227,7 +240,8 @@ fn array(input: Found<'_>, bounds: [Bound; 3]) -> Result<Found<'_>, String> {
         if value.is_null() {
             continue;
         }
-        let Some(length) = value.as_array().map(|items| i64::try_from(items.len()).unwrap_or(i64::MAX)) else {
+        let Some(length) = value.as_array().map(|items| i64::try_from(items.len()).unwrap_or(i64::MAX))
+        else {
             return Err(format!("{} is not array or slice", gofmt::type_name(&value)));
         };
         let [first, second, step] = bounds;
@@ -279,7 +293,8 @@ fn compare(left: &Value, right: &Value, operator: &str) -> Result<bool, String> 
             (Some(a), Some(b)) => a.cmp(&b),
             _ => a.as_f64().partial_cmp(&b.as_f64()).unwrap_or(Ordering::Equal),
         },
-        (Value::Null | Value::Array(_) | Value::Object(_), _) | (_, Value::Null | Value::Array(_) | Value::Object(_)) => {
+        (Value::Null | Value::Array(_) | Value::Object(_), _)
+        | (_, Value::Null | Value::Array(_) | Value::Object(_)) => {
             return Err(bad_kind());
         }
         _ => return Err(kinds),
@@ -355,23 +370,37 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_in_kubectls_words() {
         let parse = [
-            ("{.items[*].metadata.name", "unclosed action"), ("{.items[x]}", "invalid array index x"), ("{.items[0", "unterminated array"),
-            ("{\"x}", "unterminated quoted string"), ("{.a[?(@.b]}", "unterminated filter"), ("{...x}", "unrecognized"), ("{*}", "unrecognized character in action: U+002A '*'"),
+            ("{.items[*].metadata.name", "unclosed action"),
+            ("{.items[x]}", "invalid array index x"),
+            ("{.items[0", "unterminated array"),
+            ("{\"x}", "unterminated quoted string"),
+            ("{.a[?(@.b]}", "unterminated filter"),
+            ("{...x}", "unrecognized"),
+            ("{*}", "unrecognized character in action: U+002A '*'"),
             ("{....x}", "invalid multiple recursive descent"),
         ];
         for (template, expected) in parse {
             match JsonPath::parse(template) {
-                Err(error) => assert!(error.starts_with(expected) || expected == "unrecognized", "{template}: {error}"),
+                Err(error) => {
+                    assert!(error.starts_with(expected) || expected == "unrecognized", "{template}: {error}")
+                }
                 Ok(_) => assert_eq!(expected, "unrecognized", "{template}"),
             }
         }
         let run = [
-            ("{.nosuch}", "nosuch is not found"), ("{.items[5]}", "array index out of bounds: index 5, length 2"),
-            ("{end}", "not in range, nothing to end"), ("{foo}", "unrecognized identifier foo"),
-            ("{.kind[0]}", "string is not array or slice"), ("{.items[?(@.n==\"x\")]}", "incompatible types for comparison"),
+            ("{.nosuch}", "nosuch is not found"),
+            ("{.items[5]}", "array index out of bounds: index 5, length 2"),
+            ("{end}", "not in range, nothing to end"),
+            ("{foo}", "unrecognized identifier foo"),
+            ("{.kind[0]}", "string is not array or slice"),
+            ("{.items[?(@.n==\"x\")]}", "incompatible types for comparison"),
         ];
         for (template, expected) in run {
-            assert_eq!(JsonPath::parse(template).unwrap().execute(&data()).unwrap_err(), expected, "{template}");
+            assert_eq!(
+                JsonPath::parse(template).unwrap().execute(&data()).unwrap_err(),
+                expected,
+                "{template}"
+            );
         }
     }
 

@@ -12,7 +12,11 @@ pub(super) enum Node {
     /// `[a:b:c]`
     Array([Bound; 3]),
     /// `[?(left operator right)]`
-    Filter { left: Vec<Node>, right: Vec<Node>, operator: String },
+    Filter {
+        left: Vec<Node>,
+        right: Vec<Node>,
+        operator: String,
+    },
     Int(i64),
     Float(f64),
     Bool(bool),
@@ -68,7 +72,9 @@ impl Parser {
     }
 
     fn at(&self, text: &str) -> bool {
-        text.chars().enumerate().all(|(offset, letter)| self.input.get(self.position + offset) == Some(&letter))
+        text.chars()
+            .enumerate()
+            .all(|(offset, letter)| self.input.get(self.position + offset) == Some(&letter))
     }
 
     fn template(mut self) -> Result<Vec<Node>, String> {
@@ -146,7 +152,10 @@ impl Parser {
                     nodes.push(self.identifier());
                 }
                 Some(letter) => {
-                    return Err(format!("unrecognized character in action: U+{:04X} '{letter}'", u32::from(letter)));
+                    return Err(format!(
+                        "unrecognized character in action: U+{:04X} '{letter}'",
+                        u32::from(letter)
+                    ));
                 }
             }
         }
@@ -224,7 +233,10 @@ impl Parser {
             nodes.push(Node::Union(parts.collect::<Result<_, _>>()?));
             return Ok(());
         }
-        let key = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).filter(|key| !key.contains('\''));
+        let key = text
+            .strip_prefix('\'')
+            .and_then(|rest| rest.strip_suffix('\''))
+            .filter(|key| !key.contains('\''));
         if let Some(key) = key {
             nodes.extend(self.inner(&format!(".{key}"))?);
             return Ok(());
@@ -261,10 +273,14 @@ impl Parser {
             Some((&text[..begin], &text[begin..begin + length], &text[begin + length..]))
         });
         match parts {
-            None => Ok(Node::Filter { left: self.inner(text)?, right: vec![], operator: "exists".to_owned() }),
-            Some((left, operator, right)) => {
-                Ok(Node::Filter { left: self.inner(left)?, right: self.inner(right)?, operator: operator.to_owned() })
+            None => {
+                Ok(Node::Filter { left: self.inner(text)?, right: vec![], operator: "exists".to_owned() })
             }
+            Some((left, operator, right)) => Ok(Node::Filter {
+                left: self.inner(left)?,
+                right: self.inner(right)?,
+                operator: operator.to_owned(),
+            }),
         }
     }
 }

@@ -19,7 +19,8 @@ impl JsonPathPrinter {
     /// A printer for a template.
     pub fn new(template: &str, allow_missing_keys: bool, as_json: bool) -> Result<Self> {
         let path = JsonPath::parse(template);
-        let path = path.map_err(|why| KubectlError::message(format!("error parsing jsonpath {template}, {why}")))?;
+        let path =
+            path.map_err(|why| KubectlError::message(format!("error parsing jsonpath {template}, {why}")))?;
         Ok(Self { template: template.to_owned(), path: path.allow_missing_keys(allow_missing_keys), as_json })
     }
 }
@@ -28,7 +29,8 @@ impl ResourcePrinter for JsonPathPrinter {
     fn print(&mut self, object: &Value, out: &mut String) -> Result<()> {
         let text = if self.as_json { self.path.execute_as_json(object) } else { self.path.execute(object) };
         let told = |why: String| {
-            let (template, quoted, shown) = (&self.template, gofmt::quote(&self.template), gofmt::syntax(object));
+            let (template, quoted, shown) =
+                (&self.template, gofmt::quote(&self.template), gofmt::syntax(object));
             KubectlError::message(format!(
                 "error executing jsonpath {quoted}: Error executing template: {why}. Printing more information for debugging the \
                  template:\n\ttemplate was:\n\t\t{template}\n\tobject given to jsonpath engine was:\n\t\t{shown}\n\n\n"

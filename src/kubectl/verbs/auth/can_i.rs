@@ -15,8 +15,22 @@ use crate::kubectl::session::Session;
 pub struct CanI;
 
 const RESOURCE_VERBS: [&str; 16] = [
-    "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "use", "bind", "impersonate", "*", "approve", "sign",
-    "escalate", "attest",
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "use",
+    "bind",
+    "impersonate",
+    "*",
+    "approve",
+    "sign",
+    "escalate",
+    "attest",
 ];
 const URL_VERBS: [&str; 8] = ["get", "put", "post", "head", "options", "delete", "patch", "*"];
 /// Resources that authorization knows and no server serves.
@@ -78,8 +92,18 @@ impl Verb for CanI {
         let status = session.client().await?.json(request).await?["status"].take();
         let allowed = status["allowed"] == true;
         if !flags.bool("quiet") {
-            let why = |field: &str| status[field].as_str().filter(|why| !why.is_empty()).map(|why| format!(" - {why}")).unwrap_or_default();
-            let answer = if allowed { "yes".to_owned() } else { format!("no{}{}", why("reason"), why("evaluationError")) };
+            let why = |field: &str| {
+                status[field]
+                    .as_str()
+                    .filter(|why| !why.is_empty())
+                    .map(|why| format!(" - {why}"))
+                    .unwrap_or_default()
+            };
+            let answer = if allowed {
+                "yes".to_owned()
+            } else {
+                format!("no{}{}", why("reason"), why("evaluationError"))
+            };
             session.out.line(answer).await?;
         }
         if allowed { Ok(()) } else { Err(KubectlError::Exit(1)) }
@@ -110,15 +134,21 @@ async fn attributes(session: &Session, flags: &Flags, verb: &str, what: &str) ->
         match session.mapper().await?.find(word) {
             Ok(mapping) => {
                 if !mapping.namespaced && !all {
-                    let place = if mapping.group.is_empty() { String::new() } else { format!(" in group '{}'", mapping.group) };
-                    warn(session, format!("resource '{}' is not namespace scoped{place}", mapping.resource)).await?;
+                    let place = if mapping.group.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" in group '{}'", mapping.group)
+                    };
+                    warn(session, format!("resource '{}' is not namespace scoped{place}", mapping.resource))
+                        .await?;
                 }
                 (group, resource) = (mapping.group.clone(), mapping.resource.clone());
             }
             Err(_) if UNSERVED.contains(&word) => {}
             Err(_) => {
                 let (plain, of_group) = (plain.to_lowercase(), of_group.to_lowercase());
-                let place = if of_group.is_empty() { String::new() } else { format!(" in group '{of_group}'") };
+                let place =
+                    if of_group.is_empty() { String::new() } else { format!(" in group '{of_group}'") };
                 warn(session, format!("the server doesn't have a resource type '{plain}'{place}")).await?;
             }
         }
@@ -128,7 +158,9 @@ async fn attributes(session: &Session, flags: &Flags, verb: &str, what: &str) ->
     }
     let namespace = if all { String::new() } else { session.namespace()?.0 };
     let mut attributes = json!({"verb": verb, "resource": resource});
-    for (field, value) in [("namespace", namespace.as_str()), ("group", &group), ("subresource", subresource), ("name", name)] {
+    for (field, value) in
+        [("namespace", namespace.as_str()), ("group", &group), ("subresource", subresource), ("name", name)]
+    {
         if !value.is_empty() {
             attributes[field] = json!(value);
         }
@@ -141,7 +173,8 @@ async fn list(session: &Session, flags: &Flags, args: &[String]) -> Result<()> {
         return Err(KubectlError::message("list option must be specified with no arguments"));
     }
     if flags.bool("quiet") || flags.bool("all-namespaces") || !flags.string("subresource").is_empty() {
-        let text = "list option can't be specified with neither quiet, all-namespaces nor subresource options";
+        let text =
+            "list option can't be specified with neither quiet, all-namespaces nor subresource options";
         return Err(KubectlError::message(text));
     }
     let namespace = session.namespace()?.0;

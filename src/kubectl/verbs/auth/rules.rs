@@ -31,8 +31,14 @@ impl Rule {
     /// `deployments.apps/scale`.
     fn resource(&self) -> String {
         let Some(resource) = self.resources.first() else { return String::new() };
-        let (resource, sub) = resource.split_once('/').map_or((resource.as_str(), None), |(r, sub)| (r, Some(sub)));
-        let group = self.groups.first().filter(|group| !group.is_empty()).map(|group| format!(".{group}")).unwrap_or_default();
+        let (resource, sub) =
+            resource.split_once('/').map_or((resource.as_str(), None), |(r, sub)| (r, Some(sub)));
+        let group = self
+            .groups
+            .first()
+            .filter(|group| !group.is_empty())
+            .map(|group| format!(".{group}"))
+            .unwrap_or_default();
         format!("{resource}{group}{}", sub.map(|sub| format!("/{sub}")).unwrap_or_default())
     }
 }
@@ -48,10 +54,14 @@ pub(super) fn table(status: &Value, headers: bool) -> String {
     for rule in status["resourceRules"].as_array().into_iter().flatten() {
         for simple in break_down(rule) {
             let same = |known: &&mut Rule| {
-                known.groups == simple.groups && known.resources == simple.resources && known.names == simple.names
+                known.groups == simple.groups
+                    && known.resources == simple.resources
+                    && known.names == simple.names
             };
             match rules.iter_mut().find(same) {
-                Some(known) => known.verbs.extend(simple.verbs.into_iter().filter(|verb| !known.verbs.contains(verb)).collect::<Vec<_>>()),
+                Some(known) => known.verbs.extend(
+                    simple.verbs.into_iter().filter(|verb| !known.verbs.contains(verb)).collect::<Vec<_>>(),
+                ),
                 None => rules.push(simple),
             }
         }
@@ -59,7 +69,11 @@ pub(super) fn table(status: &Value, headers: bool) -> String {
     for rule in status["nonResourceRules"].as_array().into_iter().flatten() {
         for url in texts(&rule["nonResourceURLs"]) {
             let verbs = texts(&rule["verbs"]).into_iter();
-            kept.extend(verbs.map(|verb| Rule { verbs: vec![verb], urls: vec![url.clone()], ..Rule::default() }));
+            kept.extend(verbs.map(|verb| Rule {
+                verbs: vec![verb],
+                urls: vec![url.clone()],
+                ..Rule::default()
+            }));
         }
     }
     kept.extend(rules);
@@ -70,7 +84,13 @@ pub(super) fn table(status: &Value, headers: bool) -> String {
     }
     for rule in kept {
         let list = |texts: &[String]| format!("[{}]", texts.join(" "));
-        writer.line(&format!("{}\t{}\t{}\t{}", rule.resource(), list(&rule.urls), list(&rule.names), list(&rule.verbs)));
+        writer.line(&format!(
+            "{}\t{}\t{}\t{}",
+            rule.resource(),
+            list(&rule.urls),
+            list(&rule.names),
+            list(&rule.verbs)
+        ));
     }
     writer.flush()
 }
@@ -79,12 +99,14 @@ pub(super) fn table(status: &Value, headers: bool) -> String {
 fn break_down(rule: &Value) -> Vec<Rule> {
     let mut simple = vec![];
     let names = texts(&rule["resourceNames"]);
-    let names: Vec<Vec<String>> = if names.is_empty() { vec![vec![]] } else { names.into_iter().map(|name| vec![name]).collect() };
+    let names: Vec<Vec<String>> =
+        if names.is_empty() { vec![vec![]] } else { names.into_iter().map(|name| vec![name]).collect() };
     for group in texts(&rule["apiGroups"]) {
         for resource in texts(&rule["resources"]) {
             for verb in texts(&rule["verbs"]) {
                 for names in &names {
-                    let (groups, resources, verbs) = (vec![group.clone()], vec![resource.clone()], vec![verb.clone()]);
+                    let (groups, resources, verbs) =
+                        (vec![group.clone()], vec![resource.clone()], vec![verb.clone()]);
                     simple.push(Rule { verbs, groups, resources, names: names.clone(), urls: vec![] });
                 }
             }

@@ -15,7 +15,13 @@ pub(super) fn output(document: &Document, schema: &Value, path: &[&str], recursi
     follow(document, schema, path, recursive, &BTreeSet::new())
 }
 
-fn follow(document: &Document, schema: &Value, path: &[&str], recursive: bool, seen: &BTreeSet<String>) -> String {
+fn follow(
+    document: &Document,
+    schema: &Value,
+    path: &[&str],
+    recursive: bool,
+    seen: &BTreeSet<String>,
+) -> String {
     let name = reference(schema);
     let resolved = document.resolved(schema);
     let Some((first, rest)) = path.split_first() else { return described(document, resolved, recursive) };
@@ -38,7 +44,10 @@ fn follow(document: &Document, schema: &Value, path: &[&str], recursive: bool, s
         }
     }
     let alternatives = resolved["allOf"].as_array().into_iter().flatten();
-    alternatives.map(|schema| follow(document, schema, path, recursive, &seen)).find(|text| !text.is_empty()).unwrap_or_default()
+    alternatives
+        .map(|schema| follow(document, schema, path, recursive, &seen))
+        .find(|text| !text.is_empty())
+        .unwrap_or_default()
 }
 
 fn described(document: &Document, schema: &Value, recursive: bool) -> String {
@@ -91,7 +100,13 @@ fn external_docs(schema: &Value, amount: usize, width: usize) -> String {
 }
 
 /// The fields of a schema, and with `recursive` those below them.
-fn fields(document: &Document, schema: &Value, level: usize, recursive: bool, seen: &BTreeSet<String>) -> String {
+fn fields(
+    document: &Document,
+    schema: &Value,
+    level: usize,
+    recursive: bool,
+    seen: &BTreeSet<String>,
+) -> String {
     let name = reference(schema);
     if !name.is_empty() && seen.contains(name) {
         return String::new();
@@ -101,7 +116,8 @@ fn fields(document: &Document, schema: &Value, level: usize, recursive: bool, se
     let resolved = document.resolved(schema);
     let mut text = String::new();
     for (name, field) in resolved["properties"].as_object().into_iter().flatten() {
-        let required = resolved["required"].as_array().is_some_and(|list| list.iter().any(|item| item == name));
+        let required =
+            resolved["required"].as_array().is_some_and(|list| list.iter().any(|item| item == name));
         text += &detail(document, name, field, required, level * 2, recursive);
         if recursive {
             text += &fields(document, field, level + 1, recursive, &seen);
@@ -118,7 +134,14 @@ fn fields(document: &Document, schema: &Value, level: usize, recursive: bool, se
     text
 }
 
-fn detail(document: &Document, name: &str, field: &Value, required: bool, amount: usize, short: bool) -> String {
+fn detail(
+    document: &Document,
+    name: &str,
+    field: &Value,
+    required: bool,
+    amount: usize,
+    short: bool,
+) -> String {
     let mut text = format!("{}\t<{}>", indent(amount, name), document.type_guess(field));
     if required {
         text += " -required-";
@@ -200,6 +223,9 @@ mod tests {
                     containers\t<[]Container>\n    again\t<Container>\n    name\t<string>\n  policy\t<string>\n  enum: \"\", A, B, C, ....\n";
         assert_eq!(explain(&["spec"], true), spec);
         assert_eq!(explain(&["spec", "containers", "nosuch"], false), "");
-        assert!(explain(&["spec", "containers", "name"], false).starts_with("FIELD: name <string>\n\n\nDESCRIPTION:\n    <empty>\n"));
+        assert!(
+            explain(&["spec", "containers", "name"], false)
+                .starts_with("FIELD: name <string>\n\n\nDESCRIPTION:\n    <empty>\n")
+        );
     }
 }

@@ -11,7 +11,12 @@ use super::schema::{Document, indent, reference, wrap};
 const WIDTH: usize = 80;
 
 /// What is at a path, or the field that is not there.
-pub(super) fn output<'p>(document: &Document, schema: &Value, path: &[&'p str], recursive: bool) -> Result<String, &'p str> {
+pub(super) fn output<'p>(
+    document: &Document,
+    schema: &Value,
+    path: &[&'p str],
+    recursive: bool,
+) -> Result<String, &'p str> {
     let mut current = schema;
     for field in path {
         current = object(document, current)["properties"].get(*field).ok_or(*field)?;
@@ -25,7 +30,9 @@ pub(super) fn output<'p>(document: &Document, schema: &Value, path: &[&'p str], 
     }
     let mut descriptions: Vec<&str> = vec![];
     for schema in [current, target] {
-        if let Some(own) = schema["description"].as_str().filter(|own| !own.is_empty() && !descriptions.contains(own)) {
+        if let Some(own) =
+            schema["description"].as_str().filter(|own| !own.is_empty() && !descriptions.contains(own))
+        {
             descriptions.push(own);
         }
     }
@@ -52,7 +59,10 @@ fn object<'a>(document: &'a Document, schema: &'a Value) -> &'a Value {
     // A schema leads to its object in a few steps; a cycle ends the walk.
     for _ in 0..16 {
         let resolved = document.resolved(current);
-        let next = ["items", "additionalProperties"].iter().map(|below| &resolved[*below]).find(|below| below.is_object());
+        let next = ["items", "additionalProperties"]
+            .iter()
+            .map(|below| &resolved[*below])
+            .find(|below| below.is_object());
         let next = next.or_else(|| resolved["allOf"].get(0).filter(|_| resolved["properties"].is_null()));
         match next {
             Some(next) => current = next,
@@ -70,7 +80,13 @@ fn kind(document: &Document, schema: &Value) -> String {
     if base.starts_with(|c: char| c.is_ascii_uppercase()) { format!("{prefix}Object") } else { guess }
 }
 
-fn list(document: &Document, schema: &Value, amount: usize, recursive: bool, seen: &BTreeSet<String>) -> String {
+fn list(
+    document: &Document,
+    schema: &Value,
+    amount: usize,
+    recursive: bool,
+    seen: &BTreeSet<String>,
+) -> String {
     let mut text = String::new();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let required = schema["required"].as_array().is_some_and(|list| list.iter().any(|item| item == name));

@@ -24,9 +24,15 @@ impl Document {
 
     /// The schema of a kind.
     pub fn of_kind(&self, group: &str, version: &str, kind: &str) -> Option<&Value> {
-        let is_it = |gvk: &Value| gvk["group"].as_str().unwrap_or_default() == group && gvk["version"] == version && gvk["kind"] == kind;
+        let is_it = |gvk: &Value| {
+            gvk["group"].as_str().unwrap_or_default() == group
+                && gvk["version"] == version
+                && gvk["kind"] == kind
+        };
         let schemas = self.0["components"]["schemas"].as_object()?;
-        schemas.values().find(|schema| schema["x-kubernetes-group-version-kind"].as_array().is_some_and(|list| list.iter().any(is_it)))
+        schemas.values().find(|schema| {
+            schema["x-kubernetes-group-version-kind"].as_array().is_some_and(|list| list.iter().any(is_it))
+        })
     }
 
     /// The type of a schema as explain prints it: `string`, `[]Container`, `map[string]string`.

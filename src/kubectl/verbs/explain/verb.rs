@@ -45,7 +45,11 @@ impl Verb for Explain {
 
     fn flags(&self) -> Vec<Flag> {
         vec![
-            Flag::string("api-version", "", "Explain the resource as it is in this API version (group/version)."),
+            Flag::string(
+                "api-version",
+                "",
+                "Explain the resource as it is in this API version (group/version).",
+            ),
             Flag::string("output", "plaintext", "The layout: plaintext or plaintext-openapiv2.").short('o'),
             Flag::bool("recursive", false, "List the fields of fields.").short('R'),
         ]
@@ -67,14 +71,28 @@ impl Verb for Explain {
         let recursive = flags.bool("recursive");
         let schema = document.of_kind(&mapping.group, &mapping.version, &mapping.kind);
         let schema = schema.ok_or_else(|| {
-            let text = format!("error: GVR ({}, Resource={}) not found in OpenAPI schema", mapping.api_version(), mapping.resource);
+            let text = format!(
+                "error: GVR ({}, Resource={}) not found in OpenAPI schema",
+                mapping.api_version(),
+                mapping.resource
+            );
             KubectlError::message(text)
         })?;
         let missing = |field: &str| KubectlError::message(format!("field \"{field}\" does not exist"));
         match output {
             "plaintext" => {
-                let group = if mapping.group.is_empty() { String::new() } else { format!("GROUP:      {}\n", mapping.group) };
-                session.out.write(format!("{group}KIND:       {}\nVERSION:    {}\n\n", mapping.kind, mapping.version)).await?;
+                let group = if mapping.group.is_empty() {
+                    String::new()
+                } else {
+                    format!("GROUP:      {}\n", mapping.group)
+                };
+                session
+                    .out
+                    .write(format!(
+                        "{group}KIND:       {}\nVERSION:    {}\n\n",
+                        mapping.kind, mapping.version
+                    ))
+                    .await?;
                 let text = plaintext::output(&document, schema, &path, recursive);
                 if text.is_empty() {
                     return Err(missing(path.last().unwrap_or(&"")));
@@ -83,7 +101,14 @@ impl Verb for Explain {
             }
             "plaintext-openapiv2" => {
                 let text = plaintext_v2::output(&document, schema, &path, recursive).map_err(missing)?;
-                session.out.write(format!("KIND:     {}\nVERSION:  {}\n\n{text}", mapping.kind, mapping.api_version())).await
+                session
+                    .out
+                    .write(format!(
+                        "KIND:     {}\nVERSION:  {}\n\n{text}",
+                        mapping.kind,
+                        mapping.api_version()
+                    ))
+                    .await
             }
             other => Err(KubectlError::message(format!("unrecognized format: {other}"))),
         }
@@ -107,8 +132,14 @@ fn find(mapper: &Mapper, word: &str, api_version: &str) -> Result<(Arc<Mapping>,
         }
     }
     if !api_version.is_empty() {
-        let of_version = mapper.resources.iter().find(|m| m.api_version() == api_version && m.resource == found.resource);
-        let missing = || KubectlError::message(format!("couldn't find resource for \"{api_version}, Resource={}\"", found.resource));
+        let of_version =
+            mapper.resources.iter().find(|m| m.api_version() == api_version && m.resource == found.resource);
+        let missing = || {
+            KubectlError::message(format!(
+                "couldn't find resource for \"{api_version}, Resource={}\"",
+                found.resource
+            ))
+        };
         found = of_version.cloned().ok_or_else(missing)?;
     }
     Ok((found, path[skipped..].iter().map(|&part| part.to_owned()).collect()))
@@ -118,10 +149,23 @@ fn find(mapper: &Mapper, word: &str, api_version: &str) -> Result<(Arc<Mapping>,
 async fn document(session: &Session, mapping: &Mapping) -> Result<Document> {
     let client = session.client().await?;
     let paths = client.json(Request::get("/openapi/v3")).await;
-    let paths = paths.map_err(|error| KubectlError::message(format!("failed to fetch list of groupVersions: {error}")))?;
-    let path = if mapping.group.is_empty() { format!("api/{}", mapping.version) } else { format!("apis/{}", mapping.api_version()) };
+    let paths = paths
+        .map_err(|error| KubectlError::message(format!("failed to fetch list of groupVersions: {error}")))?;
+    let path = if mapping.group.is_empty() {
+        format!("api/{}", mapping.version)
+    } else {
+        format!("apis/{}", mapping.api_version())
+    };
     let url = paths["paths"][&path]["serverRelativeURL"].as_str().map(str::to_owned);
-    let missing = || KubectlError::message(format!("couldn't find resource for \"{}, Resource={}\"", mapping.api_version(), mapping.resource));
+    let missing = || {
+        KubectlError::message(format!(
+            "couldn't find resource for \"{}, Resource={}\"",
+            mapping.api_version(),
+            mapping.resource
+        ))
+    };
     let document = client.json(Request::get(url.ok_or_else(missing)?)).await;
-    document.map(Document).map_err(|error| KubectlError::message(format!("failed to fetch openapi schema for {path}: {error}")))
+    document
+        .map(Document)
+        .map_err(|error| KubectlError::message(format!("failed to fetch openapi schema for {path}: {error}")))
 }

@@ -50,7 +50,9 @@ async fn tables(options: &Options<'_>, found: Visited) -> Result<()> {
         *text += &group;
     };
     for info in &mut infos {
-        let same = current.as_ref().is_some_and(|(mapping, _)| same_resource(mapping.as_ref(), info.mapping.as_ref()));
+        let same = current
+            .as_ref()
+            .is_some_and(|(mapping, _)| same_resource(mapping.as_ref(), info.mapping.as_ref()));
         if !same {
             end_group(&mut writer, &mut text, &mut separate);
             separate = current.is_some() && !options.flags.bool("no-headers") && !text.is_empty();
@@ -78,7 +80,9 @@ async fn tables(options: &Options<'_>, found: Visited) -> Result<()> {
 }
 
 fn kind(info: &Info) -> Option<(&str, &str, &str)> {
-    info.mapping.as_ref().map(|mapping| (mapping.group.as_str(), mapping.version.as_str(), mapping.kind.as_str()))
+    info.mapping
+        .as_ref()
+        .map(|mapping| (mapping.group.as_str(), mapping.version.as_str(), mapping.kind.as_str()))
 }
 
 fn same_resource(a: Option<&Arc<Mapping>>, b: Option<&Arc<Mapping>>) -> bool {

@@ -11,8 +11,8 @@ use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::mapper::Mapping;
-use crate::kubectl::output::print_flags::{FORMATS, no_printer, print_flags, printer_for};
 use crate::kubectl::output::ResourcePrinter;
+use crate::kubectl::output::print_flags::{FORMATS, no_printer, print_flags, printer_for};
 use crate::kubectl::output::table::{TableOptions, TablePrinter};
 use crate::kubectl::resources::{Builder, FilenameOptions};
 use crate::kubectl::session::Session;
@@ -70,7 +70,11 @@ impl Options<'_> {
 
     /// Adds to a request what tables need.
     pub fn ask_for_tables(&self, request: Request) -> Request {
-        if self.tables() { request.accept(TABLES).query("includeObject", self.include_object()) } else { request }
+        if self.tables() {
+            request.accept(TABLES).query("includeObject", self.include_object())
+        } else {
+            request
+        }
     }
 
     /// A printer of tables for objects of a resource.
@@ -175,7 +179,10 @@ impl Verb for Get {
         };
         let (watch, watch_only) = (flags.bool("watch"), flags.bool("watch-only"));
         if !options.sort_by.is_empty() && watch {
-            session.err.line("warning: --watch requested, --sort-by will be ignored for watch events received").await?;
+            session
+                .err
+                .line("warning: --watch requested, --sort-by will be ignored for watch events received")
+                .await?;
         } else if !options.sort_by.is_empty() && watch_only {
             session.err.line("warning: --watch-only requested, --sort-by will be ignored").await?;
         }
@@ -187,10 +194,14 @@ impl Verb for Get {
             return Err(KubectlError::usage(&session.command_path, text));
         }
         if flags.bool("show-labels") && !output.is_empty() && output != "wide" {
-            return Err(KubectlError::message(format!("--show-labels option cannot be used with {output} printer")));
+            return Err(KubectlError::message(format!(
+                "--show-labels option cannot be used with {output} printer"
+            )));
         }
         if flags.bool("output-watch-events") && !watch && !watch_only {
-            return Err(KubectlError::message("--output-watch-events option can only be used with --watch or --watch-only"));
+            return Err(KubectlError::message(
+                "--output-watch-events option can only be used with --watch or --watch-only",
+            ));
         }
         if watch || watch_only {
             return watch::run(&options, args, watch_only).await;
@@ -204,14 +215,17 @@ async fn get_raw(session: &Session, flags: &Flags, args: &[String], raw: &str) -
         return Err(KubectlError::message("arguments may not be passed when --raw is specified"));
     }
     if flags.bool("watch") || flags.bool("watch-only") || !flags.string("selector").is_empty() {
-        let text = "--raw may not be specified with other flags that filter the server request or alter the output";
+        let text =
+            "--raw may not be specified with other flags that filter the server request or alter the output";
         return Err(KubectlError::message(text));
     }
     if !flags.string("output").is_empty() {
         return Err(KubectlError::message("--raw and --output are mutually exclusive"));
     }
     if !raw.starts_with('/') {
-        return Err(KubectlError::message(format!("--raw must be a valid URL path: parse {raw:?}: invalid URI for request")));
+        return Err(KubectlError::message(format!(
+            "--raw must be a valid URL path: parse {raw:?}: invalid URI for request"
+        )));
     }
     let mut chunks = session.client().await?.stream(Request::get(raw).accept("*/*")).await?;
     while let Some(chunk) = chunks.next().await {
@@ -222,5 +236,6 @@ async fn get_raw(session: &Session, flags: &Flags, args: &[String], raw: &str) -
 
 /// Whether an object is a Table.
 pub(super) fn is_table(object: &Value) -> bool {
-    object["kind"] == "Table" && object["apiVersion"].as_str().is_some_and(|version| version.starts_with("meta.k8s.io/"))
+    object["kind"] == "Table"
+        && object["apiVersion"].as_str().is_some_and(|version| version.starts_with("meta.k8s.io/"))
 }

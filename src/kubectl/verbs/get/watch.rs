@@ -25,17 +25,25 @@ pub(super) async fn run(options: &Options<'_>, args: &[String], only: bool) -> R
     let single = found.single_item_implied;
     KubectlError::aggregate(std::mem::take(&mut found.errors))?;
     let [first, ..] = &found.infos[..] else {
-        return Err(KubectlError::message("watch is only supported on individual resources and resource collections"));
+        return Err(KubectlError::message(
+            "watch is only supported on individual resources and resource collections",
+        ));
     };
     if found.targets_single_items && found.infos.len() != 1 {
         let count = found.infos.len();
-        let text = format!("watch is only supported on individual resources and resource collections - {count} resources were found");
+        let text = format!(
+            "watch is only supported on individual resources and resource collections - {count} resources were found"
+        );
         return Err(KubectlError::message(text));
     }
     let mapping = first.mapping()?.clone();
     let name = if single { first.name.clone() } else { String::new() };
     // A single object is watched from about now, and the event of its being there is passed over.
-    let version = if single { "0".to_owned() } else { found.infos.last().map_or("0", |info| info.resource_version()).to_owned() };
+    let version = if single {
+        "0".to_owned()
+    } else {
+        found.infos.last().map_or("0", |info| info.resource_version()).to_owned()
+    };
     let namespace = first.namespace.clone();
     let mut printer = if options.human {
         let mut table = options.table_printer(Some(&mapping), false);
@@ -57,7 +65,14 @@ pub(super) async fn run(options: &Options<'_>, args: &[String], only: bool) -> R
         .query("watch", "true")
         .query("resourceVersion", version)
         .query("labelSelector", if single { "" } else { options.flags.string("selector") })
-        .query("fieldSelector", if single { format!("metadata.name={name}") } else { options.flags.string("field-selector").to_owned() });
+        .query(
+            "fieldSelector",
+            if single {
+                format!("metadata.name={name}")
+            } else {
+                options.flags.string("field-selector").to_owned()
+            },
+        );
     let mut events = options.session.client().await?.watch(options.ask_for_tables(request)).await?;
     let mut visible = !single;
     while let Some(event) = events.next().await {
