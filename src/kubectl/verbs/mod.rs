@@ -1,7 +1,10 @@
 //! The verbs, one file each, and their table.
 
+mod absent;
 mod api_resources;
 mod auth;
+mod cluster_info;
+mod completion;
 mod config;
 mod events;
 mod explain;
@@ -14,14 +17,17 @@ use super::command::{Group, Verb};
 const BEGINNER: &[&dyn Verb] = &[];
 const INTERMEDIATE: &[&dyn Verb] = &[&explain::Explain, &get::Get];
 const DEPLOY: &[&dyn Verb] = &[];
-const CLUSTER: &[&dyn Verb] = &[];
+const CLUSTER: &[&dyn Verb] = &[&cluster_info::ClusterInfo];
 const TROUBLESHOOTING: &[&dyn Verb] = &[&auth::Auth, &events::Events];
-const ADVANCED: &[&dyn Verb] = &[];
-const SETTINGS: &[&dyn Verb] = &[];
+const ADVANCED: &[&dyn Verb] = &[&absent::KUSTOMIZE];
+const SETTINGS: &[&dyn Verb] = &[&completion::Completion];
 const OTHER: &[&dyn Verb] = &[
     &api_resources::ApiResources,
     &api_resources::ApiVersions,
     &config::Config,
+    &absent::KUBERC,
+    &absent::PLUGIN,
+    &completion::Complete,
     &options::Options,
     &version::Version,
 ];
