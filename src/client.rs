@@ -12,16 +12,10 @@ use axum::body::Body as ServerBody;
 use http::{HeaderValue, Request, Response, header};
 use kube::client::Body as ClientBody;
 use tower::Service;
-use tower::util::BoxCloneSyncService;
 
 use crate::api::auth::UserInfo;
+pub use crate::api::server::{ApiService, CAUSE_HEADER};
 use crate::store::Revision;
-
-/// The API server as its in-process callers see it. The caller's [`UserInfo`] is in the request's extensions.
-pub type ApiService = BoxCloneSyncService<Request<ServerBody>, Response<ServerBody>, std::convert::Infallible>;
-
-/// The header in which a component says which revision made it act. The server believes it of in-process callers only.
-pub const CAUSE_HEADER: &str = "x-k8s-learn-cause";
 
 tokio::task_local! {
     static CAUSE: Revision;
@@ -33,6 +27,11 @@ pub async fn because_of<F: Future>(revision: Option<Revision>, reconcile: F) -> 
         Some(revision) => CAUSE.scope(revision, reconcile).await,
         None => reconcile.await,
     }
+}
+
+/// The revision that the running reconcile answers to, if it said.
+pub fn cause() -> Option<Revision> {
+    CAUSE.try_with(|revision| *revision).ok()
 }
 
 /// A client for the component of that name, acting as `user`.
@@ -68,8 +67,8 @@ impl Service<Request<ClientBody>> for InProcess {
         if let Some(agent) = &self.agent {
             request.headers_mut().insert(header::USER_AGENT, agent.clone());
         }
-        if let Ok(cause) = CAUSE.try_with(|revision| HeaderValue::from(*revision)) {
-            request.headers_mut().insert(CAUSE_HEADER, cause);
+        if let Some(revision) = cause() {
+            request.headers_mut().insert(CAUSE_HEADER, HeaderValue::from(revision));
         }
         let user = self.user.clone();
         let mut service = self.service.clone();

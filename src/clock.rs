@@ -35,7 +35,9 @@ struct Reckoning {
 impl Reckoning {
     fn now(&self) -> Timestamp {
         let elapsed = self.instant.elapsed().mul_f64(self.rate);
-        self.timestamp.saturating_add(SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+        self.timestamp
+            .saturating_add(SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX))
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// How long tokio's clock needs to reach `deadline`; `None` while the clock stands still.
@@ -111,18 +113,23 @@ impl Clock {
 
     /// The time that it will be after `duration`.
     pub fn after(&self, duration: Duration) -> Timestamp {
-        self.now().saturating_add(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+        self.now()
+            .saturating_add(SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX))
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// Moves the clock ahead at once. Sleepers whose time has come wake.
     pub fn jump(&self, duration: Duration) {
         let target = self.after(duration);
-        self.shared.send_modify(|r| *r = Reckoning { timestamp: target, instant: Instant::now(), rate: r.rate });
+        self.shared
+            .send_modify(|r| *r = Reckoning { timestamp: target, instant: Instant::now(), rate: r.rate });
     }
 
     /// Makes the clock run `rate` times as fast as real time; 0.0 stops it.
     pub fn set_rate(&self, rate: f64) {
-        self.shared.send_modify(|r| *r = Reckoning { timestamp: r.now(), instant: Instant::now(), rate: rate.max(0.0) });
+        self.shared.send_modify(|r| {
+            *r = Reckoning { timestamp: r.now(), instant: Instant::now(), rate: rate.max(0.0) }
+        });
     }
 
     /// How many times as fast as real time the clock runs.

@@ -24,8 +24,14 @@ use crate::store::Revision;
 pub type ObjectKey = (String, String);
 
 /// What an informer can hold.
-pub trait Cached: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
-impl<K: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static> Cached for K {}
+pub trait Cached:
+    kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+{
+}
+impl<K: kube::Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static> Cached
+    for K
+{
+}
 
 /// The key of an object.
 pub fn key_of(meta: &ObjectMeta) -> ObjectKey {
@@ -123,7 +129,11 @@ impl Informers {
             synced: watch::Sender::new(false),
             task: Mutex::new(None),
         });
-        let task = tokio::spawn(run(Arc::downgrade(&shared), Api::<K>::all(self.client.clone()), self.clock.clone()));
+        let task = tokio::spawn(run(
+            Arc::downgrade(&shared),
+            Api::<K>::all(self.client.clone()),
+            self.clock.clone(),
+        ));
         *shared.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         Informer { shared }
     }
@@ -151,7 +161,12 @@ impl<K: Cached> Informer<K> {
     pub fn list_namespace(&self, namespace: &str) -> Vec<Arc<K>> {
         let start = (namespace.to_owned(), String::new());
         let state = self.lock();
-        state.objects.range(start..).take_while(|((ns, _), _)| ns == namespace).map(|(_, object)| object.clone()).collect()
+        state
+            .objects
+            .range(start..)
+            .take_while(|((ns, _), _)| ns == namespace)
+            .map(|(_, object)| object.clone())
+            .collect()
     }
 
     /// Everything that is in the cache as `Added`, then what happens, in order and without gaps.
@@ -177,8 +192,10 @@ impl<K: Cached> Shared<K> {
             Event::Set(object) => state.set(Arc::new(object)),
             Event::Gone(object) => state.remove(&key_of(object.meta()), Some(Arc::new(object))),
             Event::Replace(list) => {
-                let fresh: BTreeMap<ObjectKey, K> = list.into_iter().map(|object| (key_of(object.meta()), object)).collect();
-                let gone: Vec<ObjectKey> = state.objects.keys().filter(|key| !fresh.contains_key(*key)).cloned().collect();
+                let fresh: BTreeMap<ObjectKey, K> =
+                    list.into_iter().map(|object| (key_of(object.meta()), object)).collect();
+                let gone: Vec<ObjectKey> =
+                    state.objects.keys().filter(|key| !fresh.contains_key(*key)).cloned().collect();
                 for key in gone {
                     state.remove(&key, None);
                 }
@@ -252,7 +269,10 @@ async fn run<K: Cached>(shared: std::sync::Weak<Shared<K>>, api: Api<K>, clock: 
     }
 }
 
-async fn list<K: Cached>(shared: &std::sync::Weak<Shared<K>>, api: &Api<K>) -> Result<Option<String>, kube::Error> {
+async fn list<K: Cached>(
+    shared: &std::sync::Weak<Shared<K>>,
+    api: &Api<K>,
+) -> Result<Option<String>, kube::Error> {
     let list = api.list(&ListParams::default()).await?;
     if let Some(shared) = shared.upgrade() {
         shared.apply(Event::Replace(list.items));

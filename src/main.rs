@@ -1,1 +1,5 @@
-fn main() {}
+//! The binary: hands the command line to `cli`.
+
+fn main() -> std::process::ExitCode {
+    k8s_learn::cli::main()
+}

@@ -9,13 +9,29 @@ use std::path::{Path, PathBuf};
 
 /// The floor of each room. A room that is not named here fails the test: decide where it belongs.
 const FLOORS: &[(&str, u8)] = &[
-    ("clock", 0), ("seed", 0), ("net", 0), ("meta", 0),
-    ("store", 1), ("bash", 1), ("streams", 1),
+    ("clock", 0),
+    ("seed", 0),
+    ("net", 0),
+    ("meta", 0),
+    ("store", 1),
+    ("bash", 1),
+    ("streams", 1),
     ("api", 2),
-    ("client", 3), ("informer", 3), ("events", 3), ("network", 3), ("runtime", 3), ("controllers", 3), ("scheduler", 3), ("kubelet", 3),
+    ("client", 3),
+    ("informer", 3),
+    ("events", 3),
+    ("network", 3),
+    ("runtime", 3),
+    ("controllers", 3),
+    ("scheduler", 3),
+    ("kubelet", 3),
     ("cluster", 4),
-    ("kubectl", 5), ("shell", 5),
-    ("bench", 6), ("cli", 9), ("lib", 9), ("main", 9),
+    ("kubectl", 5),
+    ("shell", 5),
+    ("bench", 6),
+    ("cli", 9),
+    ("lib", 9),
+    ("main", 9),
 ];
 
 /// Rooms of floor 3 that meet at the API only, and never use each other.
@@ -39,7 +55,10 @@ fn rust_files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn source() -> Vec<(PathBuf, String)> {
-    rust_files(Path::new("src")).into_iter().map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect()
+    rust_files(Path::new("src"))
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(&path).unwrap()))
+        .collect()
 }
 
 /// The room that a file is in: the first part of its path under `src`.
@@ -60,18 +79,27 @@ fn no_file_uses_a_higher_floor() {
         };
         // What a test at the bottom of a file uses does not count: it may look at the whole.
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-        for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+        for (number, line) in
+            code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"))
+        {
             for used in line.split("crate::").skip(1) {
                 let names: Vec<String> = match used.strip_prefix('{') {
                     Some(group) => group.split(',').map(|name| name.trim().to_owned()).collect(),
                     None => vec![used.to_owned()],
                 };
                 for name in names {
-                    let name: String = name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                    let name: String =
+                        name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                     let upward = floors.get(name.as_str()).is_some_and(|other| other > floor);
-                    let stranger = here != name && STRANGERS.contains(&here.as_str()) && STRANGERS.contains(&name.as_str());
+                    let stranger = here != name
+                        && STRANGERS.contains(&here.as_str())
+                        && STRANGERS.contains(&name.as_str());
                     if upward || stranger {
-                        wrong.push(format!("{}:{}: `{here}` must not use `{name}`", path.display(), number + 1));
+                        wrong.push(format!(
+                            "{}:{}: `{here}` must not use `{name}`",
+                            path.display(),
+                            number + 1
+                        ));
                     }
                 }
             }
@@ -82,13 +110,18 @@ fn no_file_uses_a_higher_floor() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let silent: Vec<_> = source().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(path, _)| path).collect();
+    let silent: Vec<_> =
+        source().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(path, _)| path).collect();
     assert!(silent.is_empty(), "files without a `//!` at the top: {silent:?}");
 }
 
 #[test]
 fn no_file_is_larger_than_a_room_needs() {
-    let long: Vec<_> = source().into_iter().map(|(path, text)| (path, text.lines().count())).filter(|(_, n)| *n > MAX_LINES).collect();
+    let long: Vec<_> = source()
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, n)| *n > MAX_LINES)
+        .collect();
     assert!(long.is_empty(), "files over {MAX_LINES} lines, split them by noun: {long:?}");
 }
 
@@ -102,5 +135,8 @@ fn doors_hold_no_logic() {
             wrong.push(path);
         }
     }
-    assert!(wrong.is_empty(), "a mod.rs is a door (docs, mod, pub use, a table), but these have impls: {wrong:?}");
+    assert!(
+        wrong.is_empty(),
+        "a mod.rs is a door (docs, mod, pub use, a table), but these have impls: {wrong:?}"
+    );
 }

@@ -60,7 +60,9 @@ impl Allocations {
         // The lower 256 are kept for those who ask for one, as in Kubernetes.
         let start = 256 + seed.below(size - 256 - 1);
         let candidates = (start..size - 1).chain(1..start);
-        let free = candidates.map(|n| Ipv4Addr::from(u32::from(network) + n as u32)).find(|ip| !taken.ips.contains(ip));
+        let free = candidates
+            .map(|n| Ipv4Addr::from(u32::from(network) + n as u32))
+            .find(|ip| !taken.ips.contains(ip));
         let ip = free.ok_or(AllocationError::Full)?;
         taken.ips.insert(ip);
         Ok(ip)

@@ -127,11 +127,14 @@ impl FieldError {
         Self::new(FieldErrorKind::NotFound, field, Some(value.into()), "")
     }
 
-    /// `<field>: Unsupported value: <value>: supported values: "A", "B"`
+    /// `<field>: Unsupported value: <value>: supported values: "A", "B"`, in the order given.
     pub fn not_supported(field: &FieldPath, value: impl Into<Value>, supported: &[&str]) -> Self {
-        let mut quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
-        quoted.sort();
-        let detail = if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
+        let quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+        let detail = if quoted.is_empty() {
+            String::new()
+        } else {
+            format!("supported values: {}", quoted.join(", "))
+        };
         Self::new(FieldErrorKind::NotSupported, field, Some(value.into()), detail)
     }
 
@@ -149,7 +152,12 @@ impl FieldError {
     /// `<field>: Too many: <actual>: must have at most <max> items`
     pub fn too_many(field: &FieldPath, actual: usize, max: usize) -> Self {
         let items = if max == 1 { "item" } else { "items" };
-        Self::new(FieldErrorKind::TooMany, field, Some(actual.into()), format!("must have at most {max} {items}"))
+        Self::new(
+            FieldErrorKind::TooMany,
+            field,
+            Some(actual.into()),
+            format!("must have at most {max} {items}"),
+        )
     }
 
     /// The message without the field, as a `StatusCause` carries it.
@@ -190,9 +198,12 @@ mod tests {
     fn messages_read_as_kubernetes_writes_them() {
         let field = FieldPath::new("spec").child("containers").index(0).child("image");
         assert_eq!(FieldError::required(&field, "").to_string(), "spec.containers[0].image: Required value");
-        assert_eq!(FieldError::invalid(&field, "A b", "no").to_string(), "spec.containers[0].image: Invalid value: \"A b\": no");
         assert_eq!(
-            FieldError::not_supported(&field, "x", &["B", "A"]).to_string(),
+            FieldError::invalid(&field, "A b", "no").to_string(),
+            "spec.containers[0].image: Invalid value: \"A b\": no"
+        );
+        assert_eq!(
+            FieldError::not_supported(&field, "x", &["A", "B"]).to_string(),
             "spec.containers[0].image: Unsupported value: \"x\": supported values: \"A\", \"B\""
         );
     }

@@ -7,6 +7,7 @@
 use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use super::allocations::Allocations;
 use super::auth::UserInfo;
 use super::field::FieldError;
+use super::schema::{self, TypeInfo};
 use super::status::{ApiError, GroupResource};
 use super::table::{Cell, Column};
 use crate::clock::Clock;
@@ -53,6 +55,46 @@ pub struct Traits {
     pub scale: bool,
 }
 
+/// What the generic machinery may do with a kind's objects; most kinds have [`Rules::USUAL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// A PUT of a name that does not exist creates it.
+    pub create_on_update: bool,
+    /// An update without a resourceVersion is taken as of the newest.
+    pub unconditional_update: bool,
+    /// A deletion is answered with the object, not with a Status.
+    pub returns_deleted: bool,
+    /// The status that a new object brings along is kept (Nodes).
+    pub status_at_create: bool,
+    /// What a deletion without a policy does with dependents.
+    pub dependents: Dependents,
+    /// For how long an object lives (Events).
+    pub ttl_seconds: Option<u64>,
+}
+
+/// What a deletion without a policy does with an object's dependents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependents {
+    /// The garbage collector deletes them.
+    Deleted,
+    /// They stay.
+    Orphaned,
+    /// The kind never has any, whatever the policy.
+    None,
+}
+
+impl Rules {
+    /// What most kinds have.
+    pub const USUAL: Self = Self {
+        create_on_update: false,
+        unconditional_update: true,
+        returns_deleted: false,
+        status_at_create: false,
+        dependents: Dependents::Deleted,
+        ttl_seconds: None,
+    };
+}
+
 /// A resource kind of the API.
 pub trait Kind: Send + Sync + 'static {
     /// The type that `k8s-openapi` has for it.
@@ -66,6 +108,8 @@ pub trait Kind: Send + Sync + 'static {
         &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     /// Which sub-resources and counters it has.
     const TRAITS: Traits = Traits { status: false, generation: false, scale: false };
+    /// What the machinery may do with its objects.
+    const RULES: Rules = Rules::USUAL;
     /// Where objects are stored, if another version of the kind is: kinds with the same one share their objects.
     const STORED_AS: Option<Conversion> = None;
     /// A warning that every request for the kind gets, like `v1 Endpoints is deprecated in v1.33+; use ...`.
@@ -83,10 +127,15 @@ pub trait Kind: Send + Sync + 'static {
         Ok(())
     }
     /// Sets what the server decides at an update (the status is already the old one's).
-    fn prepare_update(_context: &WriteContext<'_>, _new: &mut Self::Object, _old: &Self::Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        _context: &WriteContext<'_>,
+        _new: &mut Self::Object,
+        _old: &Self::Object,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
-    /// Sets what the server decides at an update of the status (all but the status is already the old one's).
+    /// Sets what the server decides at an update of the status (all but the status, the labels, the annotations and the
+    /// finalizers is already the old one's).
     fn prepare_status_update(_context: &WriteContext<'_>, _new: &mut Self::Object, _old: &Self::Object) {}
     /// What is wrong with a new object, besides its metadata.
     fn validate(_object: &Self::Object) -> Vec<FieldError> {
@@ -98,6 +147,15 @@ pub trait Kind: Send + Sync + 'static {
     }
     /// What is wrong with a change of the status.
     fn validate_status_update(_new: &Self::Object, _old: &Self::Object) -> Vec<FieldError> {
+        vec![]
+    }
+    /// What is wrong with a change through a sub-resource that may change what updates may not: `finalize`,
+    /// `ephemeralcontainers`, `resize`. Only what the sub-resource is for differs from the old object.
+    fn validate_subresource_update(
+        _subresource: &str,
+        _new: &Self::Object,
+        _old: &Self::Object,
+    ) -> Vec<FieldError> {
         vec![]
     }
     /// What is wrong with the name; a DNS subdomain unless the kind says otherwise. `prefix` is true for a generateName.
@@ -113,8 +171,13 @@ pub trait Kind: Send + Sync + 'static {
     fn grace_period(_object: &Self::Object, _requested: Option<i64>) -> Option<i64> {
         None
     }
+    /// Changes the object when its deletion begins and it stays for a while (a Namespace becomes `Terminating`).
+    fn begin_deletion(_object: &mut Self::Object) {}
     /// Gives back what `prepare_create` took. Called after the object has left the store.
     fn after_delete(_allocations: &Allocations, _object: &Self::Object) {}
+    /// Gives back what `dropped` took and `kept` does not need. Called after an update was stored with the old object as
+    /// `dropped`, and after one was refused behind `prepare_update` with the new object as `dropped` (not for a dry run).
+    fn after_replace(_allocations: &Allocations, _dropped: &Self::Object, _kept: &Self::Object) {}
     /// Whether deletion must wait although there are no finalizers in the metadata (a Namespace's `spec.finalizers`).
     fn holds_deletion(_object: &Self::Object) -> bool {
         false
@@ -130,6 +193,10 @@ pub trait Kind: Send + Sync + 'static {
     fn selectable_fields(_object: &Self::Object) -> Vec<(&'static str, String)> {
         vec![]
     }
+    /// The objects, if they are not stored but reckoned at each read (ComponentStatus), by name. Such kinds can be read only.
+    fn computed() -> Option<Vec<Self::Object>> {
+        None
+    }
     /// The table's columns.
     fn columns() -> Vec<Column> {
         vec![Column::NAME, Column { name: "Created At", ..Column::AGE }]
@@ -137,7 +204,8 @@ pub trait Kind: Send + Sync + 'static {
     /// One row of the table.
     fn row(object: &Self::Object, _now: Timestamp) -> Vec<Cell> {
         let meta = object.metadata();
-        let created = meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let created =
+            meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         vec![meta.name.clone().into(), created.into()]
     }
 }
@@ -190,12 +258,28 @@ impl dyn Object {
 
 /// The bounds that every `k8s-openapi` object with metadata fulfils.
 pub trait ApiObject:
-    k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    k8s_openapi::Resource
+    + Metadata<Ty = ObjectMeta>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> ApiObject for T where
-    T: k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    T: k8s_openapi::Resource
+        + Metadata<Ty = ObjectMeta>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -239,15 +323,27 @@ pub struct KindInfo {
     pub verbs: Vec<String>,
     /// Sub-resources and counters.
     pub traits: Traits,
+    /// What the machinery may do with its objects.
+    pub rules: Rules,
     /// How objects are stored, if in another version.
     pub stored_as: Option<Conversion>,
     /// A warning for every request.
     pub warning: Option<String>,
     /// The type in `schema`, like `io.k8s.api.apps.v1.Deployment`; `None` for custom resources.
     pub schema_type: Option<String>,
+    /// The schema of a custom resource, if it has one.
+    pub schema: Option<Arc<TypeInfo>>,
 }
 
 impl KindInfo {
+    /// The fields: the table's for a built-in kind, its own for a custom resource.
+    pub fn type_info(&self) -> Option<&TypeInfo> {
+        match &self.schema_type {
+            Some(name) => schema::lookup(name),
+            None => self.schema.as_deref(),
+        }
+    }
+
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -261,7 +357,9 @@ impl KindInfo {
     /// Where its objects are stored: `/registry/deployments/`, or `/registry/<group>/<plural>/` as etcd has it for
     /// groups outside the built-in ones.
     pub fn storage_prefix(&self) -> String {
-        let (group, plural) = self.stored_as.map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
+        let (group, plural) = self
+            .stored_as
+            .map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
         match (group, plural) {
             ("", "services") => "/registry/services/specs/".to_owned(),
             ("", "endpoints") => "/registry/services/endpoints/".to_owned(),
@@ -269,7 +367,9 @@ impl KindInfo {
             ("", "replicationcontrollers") => "/registry/controllers/".to_owned(),
             ("networking.k8s.io", "ingresses") => "/registry/ingress/".to_owned(),
             ("policy", "poddisruptionbudgets") => "/registry/poddisruptionbudgets/".to_owned(),
-            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => format!("/registry/{group}/{plural}/"),
+            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => {
+                format!("/registry/{group}/{plural}/")
+            }
             (group, plural) if self.schema_type.is_none() => format!("/registry/{group}/{plural}/"),
             (_, plural) => format!("/registry/{plural}/"),
         }
@@ -297,7 +397,12 @@ pub trait DynKind: Send + Sync {
     /// See [`Kind::prepare_create`].
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError>;
     /// See [`Kind::prepare_update`].
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError>;
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError>;
     /// See [`Kind::prepare_status_update`].
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object);
     /// See [`Kind::validate`].
@@ -306,14 +411,25 @@ pub trait DynKind: Send + Sync {
     fn validate_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
     /// See [`Kind::validate_status_update`].
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError>;
+    /// See [`Kind::validate_subresource_update`].
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError>;
     /// See [`Kind::validate_name`].
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String>;
     /// See [`Kind::warnings`].
     fn warnings(&self, object: &dyn Object, old: Option<&dyn Object>) -> Vec<String>;
     /// See [`Kind::grace_period`].
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64>;
+    /// See [`Kind::begin_deletion`].
+    fn begin_deletion(&self, object: &mut dyn Object);
     /// See [`Kind::after_delete`].
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object);
+    /// See [`Kind::after_replace`].
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object);
     /// See [`Kind::holds_deletion`].
     fn holds_deletion(&self, object: &dyn Object) -> bool;
     /// See [`Kind::scale`].
@@ -322,12 +438,18 @@ pub trait DynKind: Send + Sync {
     fn set_scale(&self, object: &mut dyn Object, replicas: i32);
     /// See [`Kind::selectable_fields`].
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)>;
+    /// See [`Kind::computed`].
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>>;
     /// See [`Kind::columns`].
     fn columns(&self) -> Vec<Column>;
     /// See [`Kind::row`].
     fn row(&self, object: &dyn Object, now: Timestamp) -> Vec<Cell>;
     /// Adds the kind's OpenAPI schema, with descriptions, to `generator`; `None` for custom resources.
     fn json_schema(&self, generator: &mut SchemaGenerator) -> Option<schemars::Schema>;
+    /// The schema of a custom resource as OpenAPI v3 has it; `None` for built-in kinds.
+    fn open_api(&self) -> Option<Value> {
+        None
+    }
 }
 
 /// A built-in kind in its object-safe form.
@@ -344,7 +466,8 @@ impl<K: Kind> Typed<K> {
     {
         use k8s_openapi::Resource;
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let namespaced = TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
+        let namespaced =
+            TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
         let info = KindInfo {
             group: K::Object::GROUP.to_owned(),
             version: K::Object::VERSION.to_owned(),
@@ -357,9 +480,11 @@ impl<K: Kind> Typed<K> {
             categories: owned(K::CATEGORIES),
             verbs: owned(K::VERBS),
             traits: K::TRAITS,
+            rules: K::RULES,
             stored_as: K::STORED_AS,
             warning: K::WARNING.map(str::to_owned),
             schema_type: Some(K::Object::schema_name().into_owned()),
+            schema: None,
         };
         Box::new(Self { info, kind: PhantomData })
     }
@@ -382,7 +507,9 @@ impl<K: Kind> DynKind for Typed<K> {
     fn decode(&self, value: Value) -> Result<Box<dyn Object>, ApiError> {
         let object: K::Object = serde_json::from_value(value).map_err(|error| {
             let (kind, version) = (&self.info.kind, &self.info.version);
-            ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+            ApiError::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
+            ))
         })?;
         Ok(Box::new(object))
     }
@@ -392,7 +519,12 @@ impl<K: Kind> DynKind for Typed<K> {
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError> {
         K::prepare_create(context, own_mut::<K>(object))
     }
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError> {
         K::prepare_update(context, own_mut::<K>(new), own::<K>(old))
     }
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) {
@@ -407,6 +539,14 @@ impl<K: Kind> DynKind for Typed<K> {
     fn validate_status_update(&self, new: &dyn Object, old: &dyn Object) -> Vec<FieldError> {
         K::validate_status_update(own::<K>(new), own::<K>(old))
     }
+    fn validate_subresource_update(
+        &self,
+        subresource: &str,
+        new: &dyn Object,
+        old: &dyn Object,
+    ) -> Vec<FieldError> {
+        K::validate_subresource_update(subresource, own::<K>(new), own::<K>(old))
+    }
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
         K::validate_name(name, prefix)
     }
@@ -416,8 +556,14 @@ impl<K: Kind> DynKind for Typed<K> {
     fn grace_period(&self, object: &dyn Object, requested: Option<i64>) -> Option<i64> {
         K::grace_period(own::<K>(object), requested)
     }
+    fn begin_deletion(&self, object: &mut dyn Object) {
+        K::begin_deletion(own_mut::<K>(object));
+    }
     fn after_delete(&self, allocations: &Allocations, object: &dyn Object) {
         K::after_delete(allocations, own::<K>(object));
+    }
+    fn after_replace(&self, allocations: &Allocations, dropped: &dyn Object, kept: &dyn Object) {
+        K::after_replace(allocations, own::<K>(dropped), own::<K>(kept));
     }
     fn holds_deletion(&self, object: &dyn Object) -> bool {
         K::holds_deletion(own::<K>(object))
@@ -430,6 +576,9 @@ impl<K: Kind> DynKind for Typed<K> {
     }
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)> {
         K::selectable_fields(own::<K>(object))
+    }
+    fn computed(&self) -> Option<Vec<Box<dyn Object>>> {
+        Some(K::computed()?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
     }
     fn columns(&self) -> Vec<Column> {
         K::columns()

@@ -6,12 +6,33 @@
 //!
 //! It talks to the store below it and to nobody above it: kubelets, pods and Services are reached through `net::Dial`.
 
+pub mod admission;
 pub mod allocations;
 pub mod auth;
+pub mod bootstrap;
+pub mod codec;
+pub mod discovery;
+mod endpoints;
 pub mod field;
+mod handler;
+mod health;
 pub mod kind;
 pub mod kinds;
+pub mod managed_fields;
+mod metrics;
+pub mod negotiate;
+pub mod openapi;
+pub mod options;
+pub mod patch;
 pub mod registry;
+pub mod request;
+pub mod rest;
+mod reviews;
 pub mod schema;
+mod serve;
+pub mod server;
 pub mod status;
+mod subresources;
 pub mod table;
+#[cfg(test)]
+pub mod testing;

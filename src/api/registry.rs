@@ -4,6 +4,7 @@
 //! There is no `match kind` elsewhere.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::kind::DynKind;
@@ -19,6 +20,7 @@ type Key = (String, String, String);
 #[derive(Clone)]
 pub struct Registry {
     rows: Arc<RwLock<BTreeMap<Key, KindRef>>>,
+    revision: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -30,7 +32,7 @@ impl std::fmt::Debug for Registry {
 impl Registry {
     /// A registry with every built-in kind.
     pub fn built_in() -> Self {
-        let registry = Self { rows: Arc::default() };
+        let registry = Self { rows: Arc::default(), revision: Arc::default() };
         for kind in kinds::built_in() {
             registry.add(kind.into());
         }
@@ -42,12 +44,20 @@ impl Registry {
         let info = kind.info();
         let key = (info.group.clone(), info.version.clone(), info.plural.clone());
         self.rows.write().unwrap_or_else(PoisonError::into_inner).insert(key, kind);
+        self.revision.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A number that is another after every change of the rows.
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 
     /// Takes a kind away.
     pub fn remove(&self, group: &str, version: &str, plural: &str) -> Option<KindRef> {
         let key = (group.to_owned(), version.to_owned(), plural.to_owned());
-        self.rows.write().unwrap_or_else(PoisonError::into_inner).remove(&key)
+        let removed = self.rows.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        self.revision.fetch_add(1, Ordering::AcqRel);
+        removed
     }
 
     /// The kind of that group, version and plural.

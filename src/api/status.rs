@@ -55,6 +55,12 @@ impl ApiError {
         }))
     }
 
+    /// The refusal as the JSON that is sent.
+    pub fn to_json(&self) -> bytes::Bytes {
+        let value = serde_json::to_value(&self.0).expect("a Status has string keys only");
+        super::codec::encode_value(&super::codec::Target::named("", "v1", "Status"), &value)
+    }
+
     /// The HTTP status code.
     pub fn code(&self) -> u16 {
         self.0.code.and_then(|code| u16::try_from(code).ok()).unwrap_or(500)
@@ -97,7 +103,11 @@ impl ApiError {
 
     /// 404: there is no object of that name.
     pub fn not_found(resource: &GroupResource, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{resource} {name:?} not found")).about(&resource.group, &resource.resource, name)
+        Self::new(404, "NotFound", format!("{resource} {name:?} not found")).about(
+            &resource.group,
+            &resource.resource,
+            name,
+        )
     }
 
     /// 404: there is no such path.
@@ -107,8 +117,11 @@ impl ApiError {
 
     /// 409: there is an object of that name already.
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
-        Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists"))
-            .about(&resource.group, &resource.resource, name)
+        Self::new(409, "AlreadyExists", format!("{resource} {name:?} already exists")).about(
+            &resource.group,
+            &resource.resource,
+            name,
+        )
     }
 
     /// 409: the object has changed since it was read, or something else is in the way.
@@ -125,8 +138,8 @@ impl ApiError {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let mut error =
-            Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {list}")).about(group, kind, name);
+        let mut error = Self::new(422, "Invalid", format!("{qualified} {name:?} is invalid: {list}"))
+            .about(group, kind, name);
         for e in errors {
             error = error.cause(e.kind.reason(), &e.body(), Some(&e.field.to_string()));
         }
@@ -155,8 +168,12 @@ impl ApiError {
 
     /// 405: the resource does not have that verb.
     pub fn method_not_supported(resource: &GroupResource, verb: &str) -> Self {
-        Self::new(405, "MethodNotAllowed", format!("{verb} is not supported on resources of kind \"{resource}\""))
-            .about(&resource.group, &resource.resource, "")
+        Self::new(
+            405,
+            "MethodNotAllowed",
+            format!("{verb} is not supported on resources of kind \"{resource}\""),
+        )
+        .about(&resource.group, &resource.resource, "")
     }
 
     /// 410: the revision asked for is no longer kept.

@@ -21,7 +21,13 @@ pub struct Column {
 
 impl Column {
     /// The `Name` column that every table begins with.
-    pub const NAME: Self = Self { name: "Name", r#type: "string", format: "name", description: "Name of the object", priority: 0 };
+    pub const NAME: Self = Self {
+        name: "Name",
+        r#type: "string",
+        format: "name",
+        description: "Name of the object",
+        priority: 0,
+    };
     /// The `Age` column.
     pub const AGE: Self = Self::string("Age", "Time since the object was created");
 

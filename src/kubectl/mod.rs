@@ -7,6 +7,8 @@
 pub mod client;
 pub mod command;
 pub mod connect;
+pub mod describe;
+pub mod editor;
 pub mod error;
 pub mod factory;
 pub mod flags;
@@ -14,13 +16,17 @@ pub mod kubeconfig;
 pub mod mapper;
 pub mod network;
 pub mod output;
+pub mod pods;
 pub mod program;
+pub mod remote;
 pub mod resources;
 pub mod session;
 pub mod verbs;
 pub mod version;
+mod writer;
 pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
+pub use editor::{EditRequest, Editor, NoEditor};
 pub use network::Network;
 pub use program::Kubectl;

@@ -8,15 +8,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
 use super::command::{self, Verb};
+use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
 use super::mapper::Mapper;
 use super::network::Network;
-use crate::bash::{Files, FilesError};
+use super::writer::SharedWriter;
+use crate::bash::{Files, FilesError, Terminal};
 use crate::clock::Clock;
 use crate::seed::Seed;
 
@@ -29,8 +31,8 @@ pub struct Session {
     stdin: Mutex<Option<Box<dyn AsyncRead + Send + Unpin>>>,
     /// Whether standard input is a terminal.
     pub stdin_is_terminal: bool,
-    /// Columns and rows, if standard output is a terminal.
-    pub terminal: Option<watch::Receiver<(u16, u16)>>,
+    /// The terminal, if standard output is one.
+    pub terminal: Option<Terminal>,
     /// The exported variables.
     pub env: BTreeMap<String, String>,
     /// The working directory, absolute.
@@ -39,6 +41,8 @@ pub struct Session {
     pub files: Arc<dyn Files>,
     /// The network of the place that kubectl runs in.
     pub network: Arc<dyn Network>,
+    /// The editor of the place that kubectl runs in.
+    pub editor: Arc<dyn Editor>,
     /// The cluster's time.
     pub clock: Clock,
     /// The cluster's chance.
@@ -60,6 +64,7 @@ pub struct SessionParts {
     pub cwd: String,
     pub files: Arc<dyn Files>,
     pub network: Arc<dyn Network>,
+    pub editor: Arc<dyn Editor>,
     pub clock: Clock,
     pub seed: Seed,
     pub command_path: String,
@@ -81,6 +86,7 @@ impl Session {
             cwd: parts.cwd,
             files: parts.files,
             network: parts.network,
+            editor: parts.editor,
             clock: parts.clock,
             seed: parts.seed,
             command_path: parts.command_path,
@@ -208,6 +214,11 @@ impl Output {
             stream.flush().await
         };
         written.await.map_err(|_| KubectlError::Exit(1))
+    }
+
+    /// The stream itself, for those who hand bytes on as they come. Whole writes of others may come in between.
+    pub fn writer(&self) -> Box<dyn AsyncWrite + Send + Unpin> {
+        Box::new(SharedWriter::new(self.stream.clone()))
     }
 
     /// Writes a line.

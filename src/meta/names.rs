@@ -55,7 +55,11 @@ pub fn path_segment(name: &str) -> Vec<String> {
     if name == "." || name == ".." {
         return vec![format!("may not be '{name}'")];
     }
-    ["/", "%"].iter().filter(|bad| name.contains(**bad)).map(|bad| format!("may not contain '{bad}'")).collect()
+    ["/", "%"]
+        .iter()
+        .filter(|bad| name.contains(**bad))
+        .map(|bad| format!("may not contain '{bad}'"))
+        .collect()
 }
 
 /// What is wrong with a qualified name: the key of a label, annotation, taint or resource.
@@ -65,7 +69,7 @@ pub fn qualified_name(value: &str) -> Vec<String> {
         [prefix, name] => (Some(prefix), name),
         _ => {
             return vec![format!(
-                "a qualified name {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+                "a valid label key {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
                 qualified_words()
             )];
         }
@@ -73,7 +77,9 @@ pub fn qualified_name(value: &str) -> Vec<String> {
     let mut errors = vec![];
     match prefix {
         Some("") => errors.push("prefix part must be non-empty".to_owned()),
-        Some(prefix) => errors.extend(dns1123_subdomain(prefix, false).into_iter().map(|e| format!("prefix part {e}"))),
+        Some(prefix) => {
+            errors.extend(dns1123_subdomain(prefix, false).into_iter().map(|e| format!("prefix part {e}")))
+        }
         None => {}
     }
     if name.is_empty() {
@@ -163,7 +169,11 @@ pub fn port_name(name: &str) -> Vec<String> {
 
 /// What is wrong with the number of a port.
 pub fn port_number(port: i64) -> Vec<String> {
-    if (1..=65_535).contains(&port) { vec![] } else { vec!["must be between 1 and 65535, inclusive".to_owned()] }
+    if (1..=65_535).contains(&port) {
+        vec![]
+    } else {
+        vec!["must be between 1 and 65535, inclusive".to_owned()]
+    }
 }
 
 fn is_dns1123_label(text: &str) -> bool {

@@ -195,7 +195,10 @@ fn scaled(whole: &str, fraction: &str, base: u32, exponent: i32) -> i128 {
     let mantissa = mantissa.checked_shl(shift as u32).filter(|m| m >> shift == mantissa && *m >= 0);
     let Some(mantissa) = mantissa else { return MAX };
     if decimal_exponent >= 0 {
-        return 10_i128.checked_pow(decimal_exponent as u32).and_then(|p| mantissa.checked_mul(p)).map_or(MAX, |n| n.min(MAX));
+        return 10_i128
+            .checked_pow(decimal_exponent as u32)
+            .and_then(|p| mantissa.checked_mul(p))
+            .map_or(MAX, |n| n.min(MAX));
     }
     let Some(divisor) = 10_i128.checked_pow(decimal_exponent.unsigned_abs()) else { return 1 };
     let up = mantissa % divisor != 0 || dropped;
@@ -217,7 +220,8 @@ impl fmt::Display for Quantity {
             };
         }
         let fits = |exponent: i32| self.nanos % 10_i128.pow((exponent + 9) as u32) == 0;
-        let (suffix, exponent) = DECIMAL.iter().rev().find(|(_, exponent)| fits(*exponent)).unwrap_or(&DECIMAL[0]);
+        let (suffix, exponent) =
+            DECIMAL.iter().rev().find(|(_, exponent)| fits(*exponent)).unwrap_or(&DECIMAL[0]);
         let mantissa = self.nanos / 10_i128.pow((exponent + 9) as u32);
         match (self.format, exponent) {
             (Format::DecimalExponent, 0) => write!(f, "{mantissa}"),
@@ -235,7 +239,9 @@ impl From<Quantity> for k8s_openapi::apimachinery::pkg::api::resource::Quantity 
 
 impl TryFrom<&k8s_openapi::apimachinery::pkg::api::resource::Quantity> for Quantity {
     type Error = QuantityError;
-    fn try_from(quantity: &k8s_openapi::apimachinery::pkg::api::resource::Quantity) -> Result<Self, QuantityError> {
+    fn try_from(
+        quantity: &k8s_openapi::apimachinery::pkg::api::resource::Quantity,
+    ) -> Result<Self, QuantityError> {
         quantity.0.parse()
     }
 }
@@ -248,9 +254,23 @@ mod tests {
     #[test]
     fn quantities_are_written_in_their_canonical_form() {
         let cases = [
-            ("0.5", "500m"), ("1000m", "1"), ("1024", "1024"), ("1024Ki", "1Mi"), ("1.5Gi", "1536Mi"), ("0.1Ki", "102400m"),
-            ("1e3", "1e3"), ("1000", "1k"), ("2500", "2500"), ("100m", "100m"), ("0", "0"), ("0Gi", "0"), ("-5", "-5"),
-            ("12E", "9223372036854775807"), ("1.0000000001", "1000000001n"), ("128Mi", "128Mi"), ("100e-3", "100e-3"),
+            ("0.5", "500m"),
+            ("1000m", "1"),
+            ("1024", "1024"),
+            ("1024Ki", "1Mi"),
+            ("1.5Gi", "1536Mi"),
+            ("0.1Ki", "102400m"),
+            ("1e3", "1e3"),
+            ("1000", "1k"),
+            ("2500", "2500"),
+            ("100m", "100m"),
+            ("0", "0"),
+            ("0Gi", "0"),
+            ("-5", "-5"),
+            ("12E", "9223372036854775807"),
+            ("1.0000000001", "1000000001n"),
+            ("128Mi", "128Mi"),
+            ("100e-3", "100e-3"),
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse::<Quantity>().unwrap().to_string(), expected, "{text}");

@@ -83,12 +83,16 @@ impl Selector {
             "Lt" => Operator::LessThan,
             other => return Err(format!("{other:?} is not a valid label selector operator")),
         };
-        Ok(Self { requirements: vec![Requirement { key: key.to_owned(), operator, values: values.to_vec() }], nothing: false })
+        Ok(Self {
+            requirements: vec![Requirement { key: key.to_owned(), operator, values: values.to_vec() }],
+            nothing: false,
+        })
     }
 
     /// Reads the string form: `a=b,c!=d,e in (f, g),h notin (i),j,!k,l>1`. Errors in Kubernetes' words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let requirements = Parser::new(text).requirements().map_err(|e| format!("unable to parse requirement: {e}"))?;
+        let requirements =
+            Parser::new(text).requirements().map_err(|e| format!("unable to parse requirement: {e}"))?;
         Ok(Self::sorted(requirements))
     }
 
@@ -190,7 +194,9 @@ impl Parser {
         loop {
             rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
             let Some(first) = rest.chars().next() else { break };
-            let symbol = ["==", "!=", "=", "!", ",", "(", ")", ">", "<"].into_iter().find(|symbol| rest.starts_with(symbol));
+            let symbol = ["==", "!=", "=", "!", ",", "(", ")", ">", "<"]
+                .into_iter()
+                .find(|symbol| rest.starts_with(symbol));
             let length = match symbol {
                 Some(symbol) => {
                     tokens.push(Token::Symbol(symbol));
@@ -224,15 +230,24 @@ impl Parser {
             match self.peek() {
                 Token::End => return Ok(requirements),
                 Token::Word(_) | Token::Symbol("!") => requirements.push(self.requirement()?),
-                other => return Err(format!("found '{}', expected: !, identifier, or 'end of string'", other.literal())),
+                other => {
+                    return Err(format!(
+                        "found '{}', expected: !, identifier, or 'end of string'",
+                        other.literal()
+                    ));
+                }
             }
             match self.next() {
                 Token::End => return Ok(requirements),
                 Token::Symbol(",") => match self.peek() {
                     Token::Word(_) | Token::Symbol("!") => {}
-                    other => return Err(format!("found '{}', expected: identifier after ','", other.literal())),
+                    other => {
+                        return Err(format!("found '{}', expected: identifier after ','", other.literal()));
+                    }
                 },
-                other => return Err(format!("found '{}', expected: ',' or 'end of string'", other.literal())),
+                other => {
+                    return Err(format!("found '{}', expected: ',' or 'end of string'", other.literal()));
+                }
             }
         }
     }
@@ -262,8 +277,12 @@ impl Parser {
             Operator::In | Operator::NotIn => self.value_set()?,
             _ => vec![self.exact_value()?],
         };
-        if matches!(operator, Operator::GreaterThan | Operator::LessThan) && values[0].parse::<i64>().is_err() {
-            return Err(format!("values[0]: Invalid value: {:?}: for 'Gt', 'Lt' operators, the value must be an integer", values[0]));
+        if matches!(operator, Operator::GreaterThan | Operator::LessThan) && values[0].parse::<i64>().is_err()
+        {
+            return Err(format!(
+                "values[0]: Invalid value: {:?}: for 'Gt', 'Lt' operators, the value must be an integer",
+                values[0]
+            ));
         }
         for (index, value) in values.iter().enumerate() {
             if let Some(error) = super::names::label_value(value).first() {
@@ -300,7 +319,9 @@ impl Parser {
                     values.push(word);
                 }
                 Token::Symbol("," | ")") => values.push(String::new()),
-                other => return Err(format!("found '{}', expected: ',', ')' or identifier", other.literal())),
+                other => {
+                    return Err(format!("found '{}', expected: ',', ')' or identifier", other.literal()));
+                }
             }
             match self.next() {
                 Token::Symbol(")") => break,
@@ -378,7 +399,9 @@ fn unescape(value: &str) -> Result<String, String> {
         match c {
             '\\' => match chars.next() {
                 Some(next @ ('\\' | ',' | '=')) => out.push(next),
-                Some(next) => return Err(format!("invalid field selector: invalid escape sequence: \\{next}")),
+                Some(next) => {
+                    return Err(format!("invalid field selector: invalid escape sequence: \\{next}"));
+                }
                 None => return Err("invalid field selector: invalid escape sequence: \\".to_owned()),
             },
             ',' | '=' => return Err(format!("invalid field selector: unescaped character in value: {c}")),
@@ -400,7 +423,15 @@ mod tests {
     #[test]
     fn the_string_form_selects() {
         let have = labels(&[("app", "web"), ("tier", "front"), ("n", "5")]);
-        for yes in ["", "app=web", "app==web,tier!=back", "app in (web, db)", "tier notin (back)", "app,!gone", "n>4,n<6"] {
+        for yes in [
+            "",
+            "app=web",
+            "app==web,tier!=back",
+            "app in (web, db)",
+            "tier notin (back)",
+            "app,!gone",
+            "n>4,n<6",
+        ] {
             assert!(Selector::parse(yes).unwrap().matches(&have), "{yes}");
         }
         for no in ["app=db", "!app", "gone", "app notin (web)", "n>5"] {

@@ -99,7 +99,8 @@ impl Fabric {
         if state.hosts.get(&ip).is_some_and(|host| host.strong_count() > 0) {
             return Err(JoinError::Taken);
         }
-        let namespace = Arc::new(Namespace { ip, node: node.to_owned(), is_node, listeners: Mutex::default() });
+        let namespace =
+            Arc::new(Namespace { ip, node: node.to_owned(), is_node, listeners: Mutex::default() });
         state.hosts.insert(ip, Arc::downgrade(&namespace));
         Ok(NetHost { namespace, fabric: self.clone() })
     }
@@ -108,7 +109,8 @@ impl Fabric {
     pub fn free_ip(&self, network: Ipv4Addr, bits: u8) -> Option<Ipv4Addr> {
         let size = 1_u32 << (32 - u32::from(bits.min(30)));
         let state = self.lock();
-        let taken = |ip: &Ipv4Addr| state.hosts.get(&IpAddr::V4(*ip)).is_some_and(|host| host.strong_count() > 0);
+        let taken =
+            |ip: &Ipv4Addr| state.hosts.get(&IpAddr::V4(*ip)).is_some_and(|host| host.strong_count() > 0);
         (2..size - 1).map(|n| Ipv4Addr::from(u32::from(network) + n)).find(|ip| !taken(ip))
     }
 
@@ -155,7 +157,8 @@ impl Namespace {
     /// The listener on that very address, or on the unspecified one.
     fn listener(&self, address: SocketAddr) -> Option<mpsc::Sender<(BoxIo, SocketAddr)>> {
         let listeners = self.listeners();
-        let any = [IpAddr::from([0, 0, 0, 0]), IpAddr::from([0; 16])].map(|ip| SocketAddr::new(ip, address.port()));
+        let any =
+            [IpAddr::from([0, 0, 0, 0]), IpAddr::from([0; 16])].map(|ip| SocketAddr::new(ip, address.port()));
         std::iter::once(address).chain(any).find_map(|address| listeners.get(&address).cloned())
     }
 }
@@ -204,7 +207,8 @@ impl NetHost {
         let host = self.destination(target.ip()).ok_or_else(unreachable)?;
         let listener = host.listener(target).ok_or_else(refused)?;
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
-        let source = SocketAddr::new(self.ip(), FIRST_EPHEMERAL_PORT + self.fabric.shared.seed.below(28_000) as u16);
+        let source =
+            SocketAddr::new(self.ip(), FIRST_EPHEMERAL_PORT + self.fabric.shared.seed.below(28_000) as u16);
         listener.try_send((Box::new(far), source)).map_err(|_| refused())?;
         Ok(Box::new(near))
     }
@@ -222,7 +226,8 @@ impl NetHost {
             address.set_port(port.ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))?);
         }
         let clash = |taken: &SocketAddr| {
-            let same = taken.ip() == address.ip() || taken.ip().is_unspecified() || address.ip().is_unspecified();
+            let same =
+                taken.ip() == address.ip() || taken.ip().is_unspecified() || address.ip().is_unspecified();
             taken.port() == address.port() && same
         };
         if listeners.keys().any(clash) {
@@ -263,7 +268,9 @@ impl Listener for FabricListener {
     }
 
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>> {
-        Box::pin(async move { self.receiver.recv().await.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) })
+        Box::pin(async move {
+            self.receiver.recv().await.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))
+        })
     }
 }
 

@@ -4,8 +4,14 @@
 //! pod, a probe, a Service and `kubectl port-forward` move real bytes, and two clusters in one process never meet.
 //! Components in this room keep it up to date from the API, as kube-proxy and the cluster's DNS do on a real node.
 
+mod dns;
 mod fabric;
+mod node_ports;
+mod proxy;
 mod rules;
 
+pub use dns::{CLUSTER_DOMAIN, ClusterDns};
 pub use fabric::{Fabric, JoinError, NetHost, Resolve};
+pub use node_ports::HostNodePorts;
+pub use proxy::KubeProxy;
 pub use rules::{Backend, ServicePort, ServiceRules};

@@ -59,7 +59,10 @@ impl State {
         };
         // An interval that ends before it starts holds nothing; BTreeMap would panic.
         let empty = matches!(&range.end, Some(end) if !end.is_empty() && *end <= range.start);
-        let bounds = (Bound::Included(range.start.as_str()), if empty { Bound::Included(range.start.as_str()) } else { end });
+        let bounds = (
+            Bound::Included(range.start.as_str()),
+            if empty { Bound::Included(range.start.as_str()) } else { end },
+        );
         self.keys.range::<str, _>(bounds).filter(move |_| !empty)
     }
 
@@ -94,7 +97,9 @@ impl State {
 
     fn holds(&self, compare: &Compare) -> bool {
         match compare {
-            Compare::ModRevision(key, revision) => self.newest(key).map_or(0, |kv| kv.mod_revision) == *revision,
+            Compare::ModRevision(key, revision) => {
+                self.newest(key).map_or(0, |kv| kv.mod_revision) == *revision
+            }
             Compare::Exists(key) => self.newest(key).is_some(),
         }
     }
@@ -173,12 +178,21 @@ impl Store {
         let succeeded = txn.compares.iter().all(|compare| state.holds(compare));
         let ops = if succeeded { txn.success } else { txn.failure };
         let revision = state.revision + 1;
-        let mut response =
-            TxnResponse { succeeded, revision: state.revision, puts: vec![], deleted: vec![], ranges: vec![] };
+        let mut response = TxnResponse {
+            succeeded,
+            revision: state.revision,
+            puts: vec![],
+            deleted: vec![],
+            ranges: vec![],
+        };
         for op in &ops {
             match op {
-                Op::Range(request) => state.readable(if request.revision == 0 { state.revision } else { request.revision })?,
-                Op::Put { lease, .. } if *lease != 0 && !state.leases.exists(*lease) => return Err(StoreError::LeaseNotFound),
+                Op::Range(request) => {
+                    state.readable(if request.revision == 0 { state.revision } else { request.revision })?
+                }
+                Op::Put { lease, .. } if *lease != 0 && !state.leases.exists(*lease) => {
+                    return Err(StoreError::LeaseNotFound);
+                }
                 Op::Put { .. } | Op::Delete(_) | Op::Bury { .. } => {}
             }
         }
@@ -199,8 +213,11 @@ impl Store {
             }
         }
         if !events.is_empty() {
-            response.deleted =
-                events.iter().filter(|e| e.kind == EventKind::Delete).filter_map(|e| e.prev.clone()).collect();
+            response.deleted = events
+                .iter()
+                .filter(|e| e.kind == EventKind::Delete)
+                .filter_map(|e| e.prev.clone())
+                .collect();
             response.revision = revision;
             state.commit(Record { revision, time: self.shared.clock.now(), author, events });
         }
@@ -295,7 +312,14 @@ mod tests {
     use bytes::Bytes;
 
     fn put(key: &str, value: &str) -> Txn {
-        Txn { success: vec![Op::Put { key: key.into(), value: Payload::Plain(Bytes::from(value.to_owned())), lease: 0 }], ..Txn::default() }
+        Txn {
+            success: vec![Op::Put {
+                key: key.into(),
+                value: Payload::Plain(Bytes::from(value.to_owned())),
+                lease: 0,
+            }],
+            ..Txn::default()
+        }
     }
 
     fn store() -> Store {
@@ -319,7 +343,9 @@ mod tests {
         assert_eq!(first, 2, "the first write makes revision 2, as in etcd");
         let second = write(&store, "/a", "2");
         write(&store, "/b", "3");
-        let gone = store.txn(Txn { success: vec![Op::Delete(KeyRange::key("/a"))], ..Txn::default() }, Author::default()).unwrap();
+        let gone = store
+            .txn(Txn { success: vec![Op::Delete(KeyRange::key("/a"))], ..Txn::default() }, Author::default())
+            .unwrap();
         assert_eq!(gone.deleted[0].version, 2);
         assert_eq!(read(&store, "/", first).unwrap(), ["/a=1"]);
         assert_eq!(read(&store, "/", second).unwrap(), ["/a=2"]);
@@ -362,7 +388,8 @@ mod tests {
         for key in ["/a", "/b", "/c"] {
             write(&store, key, "x");
         }
-        let answer = store.range(&RangeRequest { limit: 2, ..RangeRequest::new(KeyRange::prefix("/")) }).unwrap();
+        let answer =
+            store.range(&RangeRequest { limit: 2, ..RangeRequest::new(KeyRange::prefix("/")) }).unwrap();
         assert_eq!((answer.kvs.len(), answer.count, answer.more), (2, 3, true));
     }
 

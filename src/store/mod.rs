@@ -14,7 +14,7 @@ mod watch;
 
 pub use history::Store;
 pub use types::{
-    Author, Compare, Event, EventKind, KeyRange, KeyValue, Op, Payload, RangeRequest, RangeResponse, Record, Revision,
-    StoreError, Txn, TxnResponse,
+    Author, Compare, Event, EventKind, KeyRange, KeyValue, Op, Payload, RangeRequest, RangeResponse, Record,
+    Revision, StoreError, Txn, TxnResponse,
 };
 pub use watch::{Watch, WatchMessage, WatchRequest};

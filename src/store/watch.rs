@@ -96,7 +96,8 @@ struct Watcher {
 impl Watcher {
     /// Whether the watcher is still there and keeps up.
     fn offer(&self, record: &Arc<Record>) -> bool {
-        let matches = |(index, event): (usize, &Event)| self.range.contains(&event.kv.key).then_some(index as u32);
+        let matches =
+            |(index, event): (usize, &Event)| self.range.contains(&event.kv.key).then_some(index as u32);
         let matching: Vec<u32> = record.events.iter().enumerate().filter_map(matches).collect();
         if matching.is_empty() {
             return !self.sender.is_closed();

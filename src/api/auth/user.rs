@@ -19,7 +19,8 @@ pub struct UserInfo {
 impl UserInfo {
     /// A user of these groups, and of `system:authenticated`.
     pub fn new(name: &str, groups: &[&str]) -> Self {
-        let groups = groups.iter().chain(&["system:authenticated"]).map(|group| (*group).to_owned()).collect();
+        let groups =
+            groups.iter().chain(&["system:authenticated"]).map(|group| (*group).to_owned()).collect();
         Self { name: name.to_owned(), groups, ..Self::default() }
     }
 

@@ -24,14 +24,26 @@ impl Kind for ConfigMapKind {
         let (data, binary) = (FieldPath::new("data"), FieldPath::new("binaryData"));
         let mut size = 0;
         for (key, value) in object.data.iter().flatten() {
-            errors.extend(names::config_map_key(key).into_iter().map(|e| FieldError::invalid(&data.key(key), key.as_str(), e)));
+            errors.extend(
+                names::config_map_key(key)
+                    .into_iter()
+                    .map(|e| FieldError::invalid(&data.key(key), key.as_str(), e)),
+            );
             if object.binary_data.as_ref().is_some_and(|binary| binary.contains_key(key)) {
-                errors.push(FieldError::invalid(&data.key(key), key.as_str(), "duplicate of key present in binaryData"));
+                errors.push(FieldError::invalid(
+                    &data.key(key),
+                    key.as_str(),
+                    "duplicate of key present in binaryData",
+                ));
             }
             size += value.len();
         }
         for (key, value) in object.binary_data.iter().flatten() {
-            errors.extend(names::config_map_key(key).into_iter().map(|e| FieldError::invalid(&binary.key(key), key.as_str(), e)));
+            errors.extend(
+                names::config_map_key(key)
+                    .into_iter()
+                    .map(|e| FieldError::invalid(&binary.key(key), key.as_str(), e)),
+            );
             size += value.0.len();
         }
         if size > MAX_DATA_BYTES {
@@ -63,7 +75,8 @@ impl Kind for ConfigMapKind {
     }
 
     fn row(object: &ConfigMap, now: Timestamp) -> Vec<Cell> {
-        let keys = object.data.as_ref().map_or(0, |d| d.len()) + object.binary_data.as_ref().map_or(0, |d| d.len());
+        let keys =
+            object.data.as_ref().map_or(0, |d| d.len()) + object.binary_data.as_ref().map_or(0, |d| d.len());
         let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
         vec![object.metadata.name.clone().into(), keys.into(), age::since(created, now).into()]
     }

@@ -1,0 +1,115 @@
+//! What every cluster has before anybody asks: the system namespaces, the system priority classes, and the Service
+//! `kubernetes` with the API server behind it. Made through the same pipeline as everything else.
+// Models pkg/controlplane/controller/{systemnamespaces,kubernetesservice} and pkg/registry/scheduling/rest.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::auth::UserInfo;
+use super::options::WriteOptions;
+use super::rest::Call;
+use super::server::ApiServer;
+use super::status::ApiError;
+use crate::store::Author;
+
+/// The IP that the Service `kubernetes` has: the first of the Services' network.
+pub const KUBERNETES_SERVICE_IP: &str = "10.96.0.1";
+/// The name under which the API server writes.
+const AGENT: &str = "kube-apiserver";
+
+const NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "default"];
+
+const PRIORITY_CLASSES: [(&str, i64, &str); 2] = [
+    (
+        "system-node-critical",
+        2_000_001_000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+];
+
+impl ApiServer {
+    /// Makes what is missing. `endpoint` is where the API server can be reached from within the cluster; without it the
+    /// Service `kubernetes` has nothing behind it.
+    pub fn bootstrap(&self, endpoint: Option<SocketAddr>) -> Result<(), ApiError> {
+        for name in NAMESPACES {
+            self.make("", "v1", "namespaces", "", json!({"metadata": {"name": name}}))?;
+        }
+        for (name, value, description) in PRIORITY_CLASSES {
+            let class = json!({"metadata": {"name": name}, "value": value, "description": description});
+            self.make("scheduling.k8s.io", "v1", "priorityclasses", "", class)?;
+        }
+        self.make("", "v1", "services", "default", service(endpoint.map_or(443, |address| address.port())))?;
+        if let Some(address) = endpoint {
+            self.make("", "v1", "endpoints", "default", endpoints(address))?;
+            self.make("discovery.k8s.io", "v1", "endpointslices", "default", endpoint_slice(address))?;
+        }
+        Ok(())
+    }
+
+    /// Creates an object unless it is there. Kinds that are not served are passed over.
+    fn make(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+        namespace: &str,
+        value: Value,
+    ) -> Result<(), ApiError> {
+        let Some(kind) = self.rest().registry().resource(group, version, plural) else { return Ok(()) };
+        let call = Call {
+            kind,
+            namespace: namespace.to_owned(),
+            name: String::new(),
+            subresource: String::new(),
+            user: UserInfo::new("system:apiserver", &["system:masters"]),
+            agent: AGENT.to_owned(),
+            author: Author {
+                component: AGENT.into(),
+                request: format!("bootstrap {plural}").into(),
+                cause: None,
+            },
+        };
+        match self.rest().create_value(&call, &WriteOptions::default(), value) {
+            Err(error) if error.reason() == "AlreadyExists" => Ok(()),
+            outcome => outcome.map(drop),
+        }
+    }
+}
+
+fn service(target_port: u16) -> Value {
+    json!({
+        "metadata": {"name": "kubernetes", "labels": {"component": "apiserver", "provider": "kubernetes"}},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": KUBERNETES_SERVICE_IP,
+            "ipFamilyPolicy": "SingleStack",
+            "sessionAffinity": "None",
+            "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": target_port}],
+        },
+    })
+}
+
+fn endpoints(address: SocketAddr) -> Value {
+    json!({
+        "metadata": {"name": "kubernetes", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [{
+            "addresses": [{"ip": address.ip().to_string()}],
+            "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}],
+        }],
+    })
+}
+
+fn endpoint_slice(address: SocketAddr) -> Value {
+    json!({
+        "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": if address.is_ipv4() { "IPv4" } else { "IPv6" },
+        "endpoints": [{"addresses": [address.ip().to_string()], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}],
+    })
+}

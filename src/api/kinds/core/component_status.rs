@@ -1,0 +1,59 @@
+//! ComponentStatus: how the control plane's parts are. Never stored; an old kind that only says `ok` here.
+// Models pkg/registry/core/componentstatus.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ComponentCondition, ComponentStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::api::kind::Kind;
+use crate::api::kinds::cells;
+use crate::api::kinds::unset::text;
+use crate::api::table::{Cell, Column};
+
+/// The parts. They live in this process: while it answers, they run.
+const COMPONENTS: [&str; 3] = ["scheduler", "controller-manager", "etcd-0"];
+
+/// `v1` ComponentStatus.
+pub struct ComponentStatusKind;
+
+impl Kind for ComponentStatusKind {
+    type Object = ComponentStatus;
+    const SHORT_NAMES: &'static [&'static str] = &["cs"];
+    const VERBS: &'static [&'static str] = &["get", "list"];
+    const WARNING: Option<&'static str> = Some("v1 ComponentStatus is deprecated in v1.19+");
+
+    fn computed() -> Option<Vec<ComponentStatus>> {
+        let healthy = || ComponentCondition {
+            type_: "Healthy".to_owned(),
+            status: "True".to_owned(),
+            message: Some("ok".to_owned()),
+            error: None,
+        };
+        let component = |name: &&str| ComponentStatus {
+            metadata: ObjectMeta { name: Some((*name).to_owned()), ..ObjectMeta::default() },
+            conditions: Some(vec![healthy()]),
+        };
+        Some(COMPONENTS.iter().map(component).collect())
+    }
+
+    fn columns() -> Vec<Column> {
+        vec![
+            Column::NAME,
+            Column::string("Status", "Whether the component is healthy"),
+            Column::string("Message", "What the component said"),
+            Column::string("Error", "What went wrong when it was asked"),
+        ]
+    }
+
+    fn row(object: &ComponentStatus, _now: Timestamp) -> Vec<Cell> {
+        let condition = object.conditions.iter().flatten().find(|condition| condition.type_ == "Healthy");
+        let status = match condition.map(|condition| condition.status == "True") {
+            Some(true) => "Healthy",
+            Some(false) => "Unhealthy",
+            None => "Unknown",
+        };
+        let message = condition.map(|condition| text(&condition.message)).unwrap_or_default();
+        let error = condition.map(|condition| text(&condition.error)).unwrap_or_default();
+        vec![cells::name(&object.metadata), status.into(), message.into(), error.into()]
+    }
+}

@@ -1,0 +1,183 @@
+//! The command line: what `k8s-learn` can be asked, and which runtime each answer needs.
+//!
+//! Called `kubectl` (by a link of that name) the binary is kubectl and nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::{bench, kubectl, shell, up};
+use crate::cluster::{ClusterConfig, Component};
+use crate::runtime::sim::Pace;
+
+
+#[derive(Parser)]
+#[command(name = "k8s-learn", version, about = "Learn Kubernetes on a whole cluster that lives in this one program")]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Open the sandbox shell on a fresh cluster, or run commands in it
+    Shell(ShellArgs),
+    /// Serve a fresh cluster's API to other programs, until Ctrl-C
+    Up(UpArgs),
+    /// Be kubectl, for whatever cluster the kubeconfig names
+    #[command(disable_help_flag = true)]
+    Kubectl {
+        /// kubectl's own command line
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Measure how fast the cluster is on this machine
+    Bench,
+}
+
+/// How the cluster is made.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ClusterArgs {
+    /// How many nodes it has
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(super) nodes: u8,
+    /// Draw names, UIDs and addresses from this seed: the same seed, the same names
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Whether image pulls and starts take believable time
+    #[arg(long, value_enum)]
+    pub(super) pace: Option<PaceArg>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PaceArg {
+    /// As long as on a real machine, on the cluster's clock
+    Real,
+    /// As fast as it can
+    Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TimeArg {
+    /// The machine's time
+    Real,
+    /// A paused clock that moves by itself when nothing else can
+    Virtual,
+}
+
+#[derive(Args)]
+pub(super) struct ShellArgs {
+    /// Run these commands and end with the status of the last
+    #[arg(short = 'c', value_name = "COMMANDS")]
+    pub(super) commands: Option<String>,
+    /// A file of commands to run; `-` reads them from standard input
+    #[arg(conflicts_with = "commands")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+    /// The cluster's time
+    #[arg(long, value_enum, default_value = "real")]
+    pub(super) time: TimeArg,
+}
+
+#[derive(Args)]
+pub(super) struct UpArgs {
+    /// Where the API is served
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    pub(super) listen: SocketAddr,
+    /// Where the kubeconfig is written; by default a new file in the temporary directory
+    #[arg(long, value_name = "FILE")]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// Accept this bearer token too, as the cluster's administrator
+    #[arg(long)]
+    pub(super) token: Option<String>,
+    /// Leave these out
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "COMPONENTS")]
+    pub(super) without: Vec<ComponentArg>,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ComponentArg {
+    Scheduler,
+    Controllers,
+    Kubelet,
+}
+
+impl ClusterArgs {
+    pub(super) fn config(&self, default_pace: Pace) -> ClusterConfig {
+        let pace = match self.pace {
+            None => default_pace,
+            Some(PaceArg::Real) => Pace::Real,
+            Some(PaceArg::Instant) => Pace::Instant,
+        };
+        ClusterConfig { nodes: usize::from(self.nodes), seed: self.seed, pace, ..ClusterConfig::default() }
+    }
+}
+
+impl From<ComponentArg> for Component {
+    fn from(component: ComponentArg) -> Self {
+        match component {
+            ComponentArg::Scheduler => Self::Scheduler,
+            ComponentArg::Controllers => Self::Controllers,
+            ComponentArg::Kubelet => Self::Kubelet,
+        }
+    }
+}
+
+/// Runs the program and says how it ended.
+pub fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let called = arguments.first().map(PathBuf::from).and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("K8S_LEARN_LOG").unwrap_or_else(|_| "off".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    if called.as_deref() == Some("kubectl") {
+        return ended(kubectl::run(arguments));
+    }
+    // kubectl's own flags are none of clap's business.
+    if arguments.get(1).is_some_and(|word| word == "kubectl") {
+        let own = std::iter::once("kubectl".to_owned()).chain(arguments.into_iter().skip(2)).collect();
+        return ended(kubectl::run(own));
+    }
+    let outcome = match CommandLine::parse().command {
+        None => shell::interactive(),
+        Some(Command::Shell(args)) => shell::run(args),
+        Some(Command::Up(args)) => up::run(args).map(|()| 0),
+        Some(Command::Kubectl { arguments }) => {
+            kubectl::run(std::iter::once("kubectl".to_owned()).chain(arguments).collect())
+        }
+        Some(Command::Bench) => bench::run().map(|()| 0),
+    };
+    ended(outcome)
+}
+
+fn ended(outcome: anyhow::Result<i32>) -> ExitCode {
+    match outcome {
+        // An exit status has eight bits.
+        Ok(code) => ExitCode::from((code & 0xff) as u8),
+        Err(error) => {
+            eprintln!("k8s-learn: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// A runtime for live clusters: as many threads as there are cores.
+pub(super) fn live_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime does not start")
+}
+
+/// A runtime whose clock moves by itself when every task waits.
+pub(super) fn virtual_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .context("the async runtime does not start")
+}
