@@ -20,7 +20,7 @@ use crate::bash::{
 use crate::client;
 use crate::cluster::{Cluster, ClusterError};
 use crate::kubectl::Kubectl;
-use crate::runtime::sim::programs::{Curl, Nslookup, Ping, Wget};
+use crate::runtime::sim::programs::Curl;
 
 /// The learner's home.
 pub const HOME: &str = "/home/learner";
@@ -192,9 +192,6 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("kubectl", kubectl.clone());
     add("k", kubectl);
     add("curl", Arc::new(Curl::new(host.clone())));
-    add("wget", Arc::new(Wget::new(host.clone())));
-    add("ping", Arc::new(Ping::new(host.clone())));
-    add("nslookup", Arc::new(Nslookup::new(host.clone())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
     add("minikube", Arc::new(Minikube::new(reader)));
