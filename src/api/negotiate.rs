@@ -143,9 +143,10 @@ pub fn input(headers: &HeaderMap) -> Result<MediaType, ApiError> {
     match text.split(';').next().unwrap_or_default().trim().to_lowercase().as_str() {
         "" | "application/json" => Ok(MediaType::Json),
         "application/yaml" => Ok(MediaType::Yaml),
+        "application/vnd.kubernetes.protobuf" => Ok(MediaType::Protobuf),
         _ => Err(ApiError::unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: application/json, \
-             application/yaml",
+             application/yaml, application/vnd.kubernetes.protobuf",
         )),
     }
 }

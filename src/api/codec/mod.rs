@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 mod node;
+mod protobuf;
 mod scalar;
 mod target;
 mod unstructured;

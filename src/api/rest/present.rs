@@ -203,7 +203,7 @@ fn column_definitions(kind: &dyn DynKind) -> String {
 pub fn written(code: u16, json: &[u8], output: &Output) -> Response<Body> {
     let (media, body) = match output.media {
         MediaType::Json if output.pretty => ("application/json", codec::pretty(json)),
-        MediaType::Json => ("application/json", [json, b"\n"].concat().into()),
+        MediaType::Json | MediaType::Protobuf => ("application/json", [json, b"\n"].concat().into()),
         MediaType::Yaml => {
             let value: Value = serde_json::from_slice(json).unwrap_or_default();
             ("application/yaml", serde_saphyr::to_string(&value).unwrap_or_default().into())
