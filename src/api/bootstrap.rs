@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::auth::UserInfo;
-use super::request::WriteOptions;
+use super::options::WriteOptions;
 use super::rest::Call;
 use super::server::ApiServer;
 use super::status::ApiError;
@@ -53,7 +53,14 @@ impl ApiServer {
     }
 
     /// Creates an object unless it is there. Kinds that are not served are passed over.
-    fn make(&self, group: &str, version: &str, plural: &str, namespace: &str, value: Value) -> Result<(), ApiError> {
+    fn make(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+        namespace: &str,
+        value: Value,
+    ) -> Result<(), ApiError> {
         let Some(kind) = self.rest().registry().resource(group, version, plural) else { return Ok(()) };
         let call = Call {
             kind,
@@ -62,7 +69,11 @@ impl ApiServer {
             subresource: String::new(),
             user: UserInfo::new("system:apiserver", &["system:masters"]),
             agent: AGENT.to_owned(),
-            author: Author { component: AGENT.into(), request: format!("bootstrap {plural}").into(), cause: None },
+            author: Author {
+                component: AGENT.into(),
+                request: format!("bootstrap {plural}").into(),
+                cause: None,
+            },
         };
         match self.rest().create_value(&call, &WriteOptions::default(), value) {
             Err(error) if error.reason() == "AlreadyExists" => Ok(()),

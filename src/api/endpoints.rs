@@ -41,13 +41,21 @@ const OTHER_PATHS: &[&str] = &[
 pub(super) fn answer(server: &ApiServer, incoming: &Incoming) -> Result<Response<Body>, ApiError> {
     let path = incoming.info.path.trim_end_matches('/');
     if ![Method::GET, Method::HEAD].contains(&incoming.method) {
-        return Ok(if path.is_empty() || path.starts_with("/api") { method_not_allowed() } else { no_such_path() });
+        return Ok(if path.is_empty() || path.starts_with("/api") {
+            method_not_allowed()
+        } else {
+            no_such_path()
+        });
     }
     let pretty = Output { pretty: true, ..Output::JSON };
     match path {
         "" => Ok(written(200, paths(server).as_bytes(), &pretty)),
         "/version" => Ok(written(200, VERSION.as_bytes(), &pretty)),
-        "/metrics" => Ok(text(200, "text/plain; version=0.0.4; charset=utf-8", server.shared.metrics.text(server.rest()))),
+        "/metrics" => Ok(text(
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            server.shared.metrics.text(server.rest()),
+        )),
         "/openid/v1/jwks" => Ok(openid(server.authenticator().jwks(), "application/jwk-set+json")),
         "/.well-known/openid-configuration" => Ok(openid(configuration(), "application/json")),
         path if health::is_health(path) => Ok(health::answer(path, &incoming.query)),

@@ -130,7 +130,11 @@ impl FieldError {
     /// `<field>: Unsupported value: <value>: supported values: "A", "B"`, in the order given.
     pub fn not_supported(field: &FieldPath, value: impl Into<Value>, supported: &[&str]) -> Self {
         let quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
-        let detail = if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
+        let detail = if quoted.is_empty() {
+            String::new()
+        } else {
+            format!("supported values: {}", quoted.join(", "))
+        };
         Self::new(FieldErrorKind::NotSupported, field, Some(value.into()), detail)
     }
 

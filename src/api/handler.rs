@@ -7,14 +7,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 
 use super::auth::{UserInfo, impersonated};
-use super::codec;
-use super::negotiate::{self, Output};
+use super::codec::{self, MediaType};
+use super::negotiate::{self, Input, Output};
+use super::options::{DeleteOptions, ListOptions, WriteOptions};
 use super::registry::KindRef;
-use super::request::{DeleteOptions, ListOptions, Query, RequestInfo, WriteOptions};
+use super::request::{Query, RequestInfo};
 use super::rest::{Call, PatchType, Presenter, Reply, refused};
 use super::server::{ApiServer, CAUSE_HEADER};
 use super::status::ApiError;
-use super::{endpoints, subresources};
+use super::{endpoints, reviews, subresources};
 use crate::store::Author;
 
 /// How large a body may be.
@@ -63,7 +64,8 @@ async fn answer(
         None => server.authenticator().authenticate(&request)?,
     };
     let user = impersonated(request.headers())?.unwrap_or(user);
-    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent =
+        request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let agent: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
     let cause = request.headers().get(CAUSE_HEADER).filter(|_| trusted);
     let author = Author {
@@ -71,16 +73,22 @@ async fn answer(
         request: format!("{} {}", request.method(), info.path).into(),
         cause: cause.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok()),
     };
+    server.authorizers().check(&user, &info)?;
     let headers = request.headers().clone();
     let incoming = Incoming { method: request.method().clone(), info, query, headers, user, author, agent };
     if !incoming.info.is_resource {
         return endpoints::answer(server, &incoming);
     }
     let info = &incoming.info;
-    if info.group.is_empty() && info.resource == "bindings" && info.verb == "create" && info.parts.len() == 1 {
-        if let Some(pods) = server.rest().registry().resource("", "v1", "pods") {
-            return subresources::bind(server, &incoming, pods, request).await;
+    let legacy_binding = info.group.is_empty() && info.resource == "bindings" && info.parts.len() == 1;
+    if legacy_binding && let Some(pods) = server.rest().registry().resource("", "v1", "pods") {
+        if info.verb != "create" || info.namespace.is_empty() {
+            return Ok(endpoints::method_not_allowed());
         }
+        return subresources::bind(server, &incoming, pods, request).await;
+    }
+    if let Some(kind) = reviews::kind_of(info) {
+        return reviews::answer(server, &incoming, kind, request).await;
     }
     let Some(kind) = server.rest().registry().resource(&info.group, &info.version, &info.resource) else {
         return Ok(endpoints::no_such_path());
@@ -157,15 +165,14 @@ async fn write(
     let (rest, query) = (server.rest(), &incoming.query);
     match verb {
         "create" => {
-            let media = negotiate::input(&incoming.headers)?;
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(query, "CreateOptions", false)?;
             rest.create(call, &options, &body, media)
         }
         "update" => {
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(query, "UpdateOptions", false)?;
-            rest.update(call, &options, &body, negotiate::input(&incoming.headers)?)
+            rest.update(call, &options, &body, media)
         }
         "patch" => {
             let (patch_type, options, body) = read_patch(incoming, call, request).await?;
@@ -195,12 +202,14 @@ pub(super) async fn read_patch(
 }
 
 /// The options of a deletion: the body, or the query if there is none.
-pub(super) async fn delete_options(incoming: &Incoming, request: Request<Body>) -> Result<DeleteOptions, ApiError> {
-    let body = read(request).await?;
+pub(super) async fn delete_options(
+    incoming: &Incoming,
+    request: Request<Body>,
+) -> Result<DeleteOptions, ApiError> {
+    let (body, media) = read_object(incoming, request).await?;
     if body.is_empty() {
         return DeleteOptions::from_query(&incoming.query);
     }
-    let media = negotiate::input(&incoming.headers)?;
     DeleteOptions::from_body(codec::parse(&body, media).map_err(ApiError::bad_request)?)
 }
 
@@ -212,5 +221,23 @@ pub(super) async fn read(request: Request<Body>) -> Result<Bytes, ApiError> {
             Err(ApiError::too_large(format!("Request entity too large: limit is {MAX_BODY_BYTES}")))
         }
         Err(error) => Err(ApiError::bad_request(error.to_string())),
+    }
+}
+
+/// The whole body in a form that the codec reads.
+pub(super) async fn read_object(
+    incoming: &Incoming,
+    request: Request<Body>,
+) -> Result<(Bytes, MediaType), ApiError> {
+    let input = negotiate::input(&incoming.headers)?;
+    let body = read(request).await?;
+    match input {
+        Input::Text(media) => Ok((body, media)),
+        Input::Protobuf if body.is_empty() => Ok((body, MediaType::Json)),
+        Input::Protobuf => {
+            let json =
+                codec::protobuf_to_json(&body).map_err(|error| ApiError::bad_request(error.to_string()))?;
+            Ok((json, MediaType::Json))
+        }
     }
 }

@@ -54,10 +54,17 @@ const ENDPOINTS: [(&str, &[&str], &[&str]); 3] = [
 
 /// Whether a path asks for health.
 pub(super) fn is_health(path: &str) -> bool {
-    ENDPOINTS.iter().any(|(name, ..)| path.strip_prefix('/').and_then(|path| path.strip_prefix(name)).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    ENDPOINTS.iter().any(|(name, ..)| {
+        path.strip_prefix('/')
+            .and_then(|path| path.strip_prefix(name))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
-fn parts(before: &'static [&'static str], after: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+fn parts(
+    before: &'static [&'static str],
+    after: &'static [&'static str],
+) -> impl Iterator<Item = &'static str> {
     before.iter().chain(STARTED).chain(after).copied()
 }
 
@@ -77,18 +84,32 @@ pub(super) fn answer(path: &str, query: &Query) -> Response<Body> {
         return no_such_path();
     };
     if !part.is_empty() {
-        return if parts(before, after).any(|known| known == part) { well("ok".to_owned()) } else { no_such_path() };
+        return if parts(before, after).any(|known| known == part) {
+            well("ok".to_owned())
+        } else {
+            no_such_path()
+        };
     }
     let excluded: Vec<&str> = query.all("exclude").collect();
     let mut lines = String::new();
     for part in parts(before, after) {
-        let line = if excluded.contains(&part) { format!("[+]{part} excluded: ok\n") } else { format!("[+]{part} ok\n") };
+        let line = if excluded.contains(&part) {
+            format!("[+]{part} excluded: ok\n")
+        } else {
+            format!("[+]{part} ok\n")
+        };
         lines.push_str(&line);
     }
-    let unknown: Vec<String> =
-        excluded.iter().filter(|name| !parts(before, after).any(|part| part == **name)).map(|name| format!("{name:?}")).collect();
+    let unknown: Vec<String> = excluded
+        .iter()
+        .filter(|name| !parts(before, after).any(|part| part == **name))
+        .map(|name| format!("{name:?}"))
+        .collect();
     if !unknown.is_empty() {
-        lines.push_str(&format!("warn: some health checks cannot be excluded: no matches for {}\n", unknown.join(",")));
+        lines.push_str(&format!(
+            "warn: some health checks cannot be excluded: no matches for {}\n",
+            unknown.join(",")
+        ));
     }
     if query.get("verbose").is_none() {
         return well("ok".to_owned());
@@ -110,7 +131,10 @@ mod tests {
     fn parts_can_be_asked_for_and_others_are_not_found() {
         assert!(is_health("/readyz") && is_health("/livez/ping") && !is_health("/readyzz"));
         let code = |path: &str| answer(path, &Query::default()).status().as_u16();
-        assert_eq!([code("/readyz"), code("/readyz/ping"), code("/readyz/etcd"), code("/healthz/etcd")], [200, 200, 404, 200]);
+        assert_eq!(
+            [code("/readyz"), code("/readyz/ping"), code("/readyz/etcd"), code("/healthz/etcd")],
+            [200, 200, 404, 200]
+        );
         assert!(paths().any(|path| path == "/livez/poststarthook/rbac/bootstrap-roles"));
     }
 }

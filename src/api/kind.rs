@@ -127,7 +127,11 @@ pub trait Kind: Send + Sync + 'static {
         Ok(())
     }
     /// Sets what the server decides at an update (the status is already the old one's).
-    fn prepare_update(_context: &WriteContext<'_>, _new: &mut Self::Object, _old: &Self::Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        _context: &WriteContext<'_>,
+        _new: &mut Self::Object,
+        _old: &Self::Object,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
     /// Sets what the server decides at an update of the status (all but the status, the labels, the annotations and the
@@ -200,7 +204,8 @@ pub trait Kind: Send + Sync + 'static {
     /// One row of the table.
     fn row(object: &Self::Object, _now: Timestamp) -> Vec<Cell> {
         let meta = object.metadata();
-        let created = meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let created =
+            meta.creation_timestamp.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         vec![meta.name.clone().into(), created.into()]
     }
 }
@@ -253,12 +258,28 @@ impl dyn Object {
 
 /// The bounds that every `k8s-openapi` object with metadata fulfils.
 pub trait ApiObject:
-    k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    k8s_openapi::Resource
+    + Metadata<Ty = ObjectMeta>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> ApiObject for T where
-    T: k8s_openapi::Resource + Metadata<Ty = ObjectMeta> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    T: k8s_openapi::Resource
+        + Metadata<Ty = ObjectMeta>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -336,7 +357,9 @@ impl KindInfo {
     /// Where its objects are stored: `/registry/deployments/`, or `/registry/<group>/<plural>/` as etcd has it for
     /// groups outside the built-in ones.
     pub fn storage_prefix(&self) -> String {
-        let (group, plural) = self.stored_as.map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
+        let (group, plural) = self
+            .stored_as
+            .map_or((self.group.as_str(), self.plural.as_str()), |c| (c.storage.0, c.storage.2));
         match (group, plural) {
             ("", "services") => "/registry/services/specs/".to_owned(),
             ("", "endpoints") => "/registry/services/endpoints/".to_owned(),
@@ -344,7 +367,9 @@ impl KindInfo {
             ("", "replicationcontrollers") => "/registry/controllers/".to_owned(),
             ("networking.k8s.io", "ingresses") => "/registry/ingress/".to_owned(),
             ("policy", "poddisruptionbudgets") => "/registry/poddisruptionbudgets/".to_owned(),
-            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => format!("/registry/{group}/{plural}/"),
+            ("apiregistration.k8s.io" | "apiextensions.k8s.io", plural) => {
+                format!("/registry/{group}/{plural}/")
+            }
             (group, plural) if self.schema_type.is_none() => format!("/registry/{group}/{plural}/"),
             (_, plural) => format!("/registry/{plural}/"),
         }
@@ -372,7 +397,12 @@ pub trait DynKind: Send + Sync {
     /// See [`Kind::prepare_create`].
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError>;
     /// See [`Kind::prepare_update`].
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError>;
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError>;
     /// See [`Kind::prepare_status_update`].
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object);
     /// See [`Kind::validate`].
@@ -436,7 +466,8 @@ impl<K: Kind> Typed<K> {
     {
         use k8s_openapi::Resource;
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let namespaced = TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
+        let namespaced =
+            TypeId::of::<<K::Object as Resource>::Scope>() != TypeId::of::<ClusterResourceScope>();
         let info = KindInfo {
             group: K::Object::GROUP.to_owned(),
             version: K::Object::VERSION.to_owned(),
@@ -476,7 +507,9 @@ impl<K: Kind> DynKind for Typed<K> {
     fn decode(&self, value: Value) -> Result<Box<dyn Object>, ApiError> {
         let object: K::Object = serde_json::from_value(value).map_err(|error| {
             let (kind, version) = (&self.info.kind, &self.info.version);
-            ApiError::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {error}"))
+            ApiError::bad_request(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
+            ))
         })?;
         Ok(Box::new(object))
     }
@@ -486,7 +519,12 @@ impl<K: Kind> DynKind for Typed<K> {
     fn prepare_create(&self, context: &WriteContext<'_>, object: &mut dyn Object) -> Result<(), ApiError> {
         K::prepare_create(context, own_mut::<K>(object))
     }
-    fn prepare_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) -> Result<(), ApiError> {
+    fn prepare_update(
+        &self,
+        context: &WriteContext<'_>,
+        new: &mut dyn Object,
+        old: &dyn Object,
+    ) -> Result<(), ApiError> {
         K::prepare_update(context, own_mut::<K>(new), own::<K>(old))
     }
     fn prepare_status_update(&self, context: &WriteContext<'_>, new: &mut dyn Object, old: &dyn Object) {

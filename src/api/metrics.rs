@@ -63,7 +63,10 @@ impl fmt::Debug for Metrics {
 }
 
 fn duration_histogram() -> Histogram {
-    Histogram::new([0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0])
+    Histogram::new([
+        0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0,
+        15.0, 20.0, 30.0, 45.0, 60.0,
+    ])
 }
 
 impl Default for Metrics {
@@ -74,9 +77,17 @@ impl Default for Metrics {
         let (objects, revision) = (Family::default(), Gauge::default());
         // The encoder puts `_total` behind the names of counters.
         registry.register("apiserver_request", "Requests, by verb, resource and HTTP code", requests.clone());
-        registry.register("apiserver_request_duration_seconds", "How long requests took, in seconds", durations.clone());
+        registry.register(
+            "apiserver_request_duration_seconds",
+            "How long requests took, in seconds",
+            durations.clone(),
+        );
         registry.register("apiserver_resource_objects", "Stored objects, by resource", objects.clone());
-        registry.register("etcd_debugging_mvcc_current_revision", "The store's newest revision", revision.clone());
+        registry.register(
+            "etcd_debugging_mvcc_current_revision",
+            "The store's newest revision",
+            revision.clone(),
+        );
         Self { registry, requests, durations, objects, revision }
     }
 }

@@ -58,7 +58,9 @@ impl Output {
         clauses.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         let chosen = clauses.iter().find_map(|clause| Some((clause, clause.media()?)));
         let (clause, media) = chosen.ok_or_else(|| {
-            ApiError::not_acceptable("only the following media types are accepted: application/json, application/yaml")
+            ApiError::not_acceptable(
+                "only the following media types are accepted: application/json, application/yaml",
+            )
         })?;
         let conversion = match clause.kind.as_str() {
             "Table" => Conversion::Table(include(query)?),
@@ -103,7 +105,8 @@ impl Clause {
 
     /// The media type that satisfies the choice, if one does.
     fn media(&self) -> Option<MediaType> {
-        let known = ["Table", "PartialObjectMetadata", "PartialObjectMetadataList"].contains(&self.kind.as_str());
+        let known =
+            ["Table", "PartialObjectMetadata", "PartialObjectMetadataList"].contains(&self.kind.as_str());
         let convertible = known && self.group == "meta.k8s.io" && self.version == "v1";
         if self.unknown_stream || !(self.kind.is_empty() || convertible) {
             return None;
@@ -137,13 +140,22 @@ pub fn is_pretty(headers: &HeaderMap, query: &Query) -> bool {
     ["curl", "Wget", "Mozilla/5.0"].iter().any(|prefix| agent.starts_with(prefix))
 }
 
+/// How a body is written, as a client says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A form that the codec reads.
+    Text(MediaType),
+    /// Kubernetes' protobuf, which is made JSON first.
+    Protobuf,
+}
+
 /// How a body is written; 415 if the server does not read that.
-pub fn input(headers: &HeaderMap) -> Result<MediaType, ApiError> {
+pub fn input(headers: &HeaderMap) -> Result<Input, ApiError> {
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match text.split(';').next().unwrap_or_default().trim().to_lowercase().as_str() {
-        "" | "application/json" => Ok(MediaType::Json),
-        "application/yaml" => Ok(MediaType::Yaml),
-        "application/vnd.kubernetes.protobuf" => Ok(MediaType::Protobuf),
+        "" | "application/json" => Ok(Input::Text(MediaType::Json)),
+        "application/yaml" => Ok(Input::Text(MediaType::Yaml)),
+        "application/vnd.kubernetes.protobuf" => Ok(Input::Protobuf),
         _ => Err(ApiError::unsupported_media_type(
             "the body of the request was in an unknown format - accepted media types include: application/json, \
              application/yaml, application/vnd.kubernetes.protobuf",
@@ -166,7 +178,10 @@ mod tests {
         let cases = [
             ("", Conversion::None),
             ("*/*", Conversion::None),
-            ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", table),
+            (
+                "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json",
+                table,
+            ),
             ("application/vnd.kubernetes.protobuf,application/json", Conversion::None),
             ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Conversion::None),
             ("application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", Conversion::Metadata),

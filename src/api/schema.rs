@@ -17,8 +17,6 @@ pub struct TypeInfo {
     pub fields: Vec<FieldInfo>,
     /// Whether the type as a whole is replaced, never merged, by apply.
     pub atomic: bool,
-    /// Structs that JSON has inline and protobuf has not: their field numbers and types.
-    pub inline: Vec<(u32, TypeRef)>,
     /// Whether fields that are not listed are kept (`x-kubernetes-preserve-unknown-fields`).
     pub preserve_unknown: bool,
     by_name: HashMap<Cow<'static, str>, usize>,
@@ -41,8 +39,6 @@ pub struct FieldInfo {
     pub map_atomic: bool,
     /// How a strategic merge patch treats the field.
     pub patch: PatchStrategy,
-    /// The field's number in protobuf; 0 if it has none.
-    pub number: u32,
     /// The default that the schema states, as JSON.
     pub default: Option<&'static str>,
     /// Go's name for what is innermost in the field, where it has one of its own, like `v1.PullPolicy`.
@@ -211,7 +207,6 @@ impl Shape {
 
 static TABLE: &str = include_str!("../../fixtures/schema/types.tsv");
 static DEFAULTS: &str = include_str!("../../fixtures/schema/defaults.tsv");
-static PROTOBUF: &str = include_str!("../../fixtures/schema/protobuf.tsv");
 static GO_NAMES: &str = include_str!("../../fixtures/schema/go-names.tsv");
 
 struct Types {
@@ -246,29 +241,8 @@ static TYPES: LazyLock<Types> = LazyLock::new(|| {
             ..field_of(&columns, &by_name)
         });
     }
-    add_numbers(&mut types, &by_name);
     Types { types, by_name }
 });
-
-/// Reads the table of protobuf's field numbers.
-fn add_numbers(types: &mut [TypeInfo], by_name: &HashMap<&'static str, usize>) {
-    for row in PROTOBUF.lines().filter(|line| !line.starts_with('#')) {
-        let columns: Vec<&str> = row.split('\t').collect();
-        let [name, field, number, ref inline @ ..] = columns[..] else { continue };
-        let (Some(info), Ok(number)) = (by_name.get(name).map(|index| &mut types[*index]), number.parse())
-        else {
-            continue;
-        };
-        match inline {
-            [inner] => info.inline.extend(by_name.get(inner).map(|index| (number, TypeRef::Table(*index)))),
-            _ => {
-                if let Some(index) = info.by_name.get(field) {
-                    info.fields[*index].number = number;
-                }
-            }
-        }
-    }
-}
 
 /// A table of three columns: type, field, and what is said of it.
 fn by_field(table: &'static str) -> HashMap<(&'static str, &'static str), &'static str> {
@@ -297,7 +271,6 @@ fn field_of(columns: &[&'static str], by_name: &HashMap<&'static str, usize>) ->
             retain_keys: strategy.split(',').any(|s| s == "retainKeys"),
             merge_key: (!merge_key.is_empty()).then_some(merge_key),
         },
-        number: 0,
         default: None,
         go_name: None,
     }

@@ -13,7 +13,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::admission::Chain;
 use super::allocations::Allocations;
-use super::auth::{Authenticator, UserInfo};
+use super::auth::{Authenticator, Authorizers, UserInfo};
 use super::handler;
 use super::metrics::Metrics;
 use super::openapi::OpenApi;
@@ -73,6 +73,7 @@ pub struct ApiServer {
 pub(super) struct Shared {
     pub(super) rest: Rest,
     pub(super) authenticator: Authenticator,
+    authorizers: Authorizers,
     pub(super) metrics: Metrics,
     pub(super) address: String,
     pub(super) open_api: OpenApi,
@@ -94,7 +95,16 @@ impl ApiServer {
         let authenticator = Authenticator::new(&store, &clock, &seed, tokens);
         let open_api = OpenApi::new(registry.clone());
         let rest = Rest::new(store, registry, clock, seed, allocations, Chain::built_in());
-        let shared = Shared { rest, authenticator, metrics: Metrics::default(), address, open_api, dialer: RwLock::default(), streams: CancellationToken::new().drop_guard() };
+        let shared = Shared {
+            rest,
+            authenticator,
+            authorizers: Authorizers::built_in(),
+            metrics: Metrics::default(),
+            address,
+            open_api,
+            dialer: RwLock::default(),
+            streams: CancellationToken::new().drop_guard(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -106,6 +116,11 @@ impl ApiServer {
     /// Who may say who they are.
     pub fn authenticator(&self) -> &Authenticator {
         &self.shared.authenticator
+    }
+
+    /// Says what users may.
+    pub fn authorizers(&self) -> &Authorizers {
+        &self.shared.authorizers
     }
 
     /// Sets how kubelets, pods and Services are reached. Without it they are not.

@@ -23,7 +23,6 @@ pub fn any_json() -> impl Strategy<Value = Value> {
 /// An API server in process, and a client that sends it plain requests.
 pub(crate) struct Door {
     pub(crate) server: super::server::ApiServer,
-    pub(crate) clock: crate::clock::Clock,
 }
 
 /// An answer of a [`Door`].
@@ -50,10 +49,10 @@ impl Door {
     pub(crate) fn open() -> Self {
         let clock = crate::clock::Clock::virtual_time();
         let store = crate::store::Store::new(clock.clone());
-        let config = super::server::Config::new(store, clock.clone(), crate::seed::Seed::new(1));
+        let config = super::server::Config::new(store, clock, crate::seed::Seed::new(1));
         let server = super::server::ApiServer::new(config);
         server.bootstrap(Some(([192, 168, 49, 2], 8443).into())).unwrap();
-        Self { server, clock }
+        Self { server }
     }
 
     /// Sends `GET /path` or the like, with these headers, and gives the response back with its body unread.

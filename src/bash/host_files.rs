@@ -103,7 +103,11 @@ impl Files for HostFiles {
     async fn remove(&self, path: &str) -> Result<(), FilesError> {
         let host = self.writable(path)?;
         let directory = tokio::fs::symlink_metadata(&host).await?.is_dir();
-        let removed = if directory { tokio::fs::remove_dir_all(host).await } else { tokio::fs::remove_file(host).await };
+        let removed = if directory {
+            tokio::fs::remove_dir_all(host).await
+        } else {
+            tokio::fs::remove_file(host).await
+        };
         Ok(removed?)
     }
 

@@ -221,7 +221,8 @@ impl MemoryFiles {
 
     fn find(&self, path: &str, last_link: bool) -> Result<Arc<Node>, FilesError> {
         let state = self.lock();
-        let path = if last_link { follow_last(&state.root, path)? } else { follow(&state.root, path, false)? };
+        let path =
+            if last_link { follow_last(&state.root, path)? } else { follow(&state.root, path, false)? };
         walk(&state.root, &path)
     }
 
@@ -255,7 +256,8 @@ fn walk(root: &Arc<Node>, path: &str) -> Result<Arc<Node>, FilesError> {
 /// The path without links but in its last part. Parts that do not exist stay as they are.
 fn follow(root: &Arc<Node>, path: &str, keep_last: bool) -> Result<String, FilesError> {
     let mut links = 0;
-    let mut todo: Vec<String> = path.split('/').filter(|part| !part.is_empty()).rev().map(str::to_owned).collect();
+    let mut todo: Vec<String> =
+        path.split('/').filter(|part| !part.is_empty()).rev().map(str::to_owned).collect();
     let mut done = String::new();
     while let Some(part) = todo.pop() {
         if part == ".." {
@@ -422,13 +424,20 @@ impl Files for MemoryFiles {
 
 impl MemoryFiles {
     /// Changes one entry of a directory whose path has no links; the entry itself may be one.
-    fn change_entry(&self, above: &str, name: &str, edit: impl FnOnce(&mut Option<Arc<Node>>)) -> Result<(), FilesError> {
+    fn change_entry(
+        &self,
+        above: &str,
+        name: &str,
+        edit: impl FnOnce(&mut Option<Arc<Node>>),
+    ) -> Result<(), FilesError> {
         let now = self.now();
         self.change(above, false, |slot| {
             let node = slot.as_mut().ok_or(FilesError::NotFound)?;
             let parent = Arc::make_mut(node);
             parent.modified_seconds = now;
-            let Content::Directory(entries) = &mut parent.content else { return Err(FilesError::NotDirectory) };
+            let Content::Directory(entries) = &mut parent.content else {
+                return Err(FilesError::NotDirectory);
+            };
             let mut entry = entries.remove(name);
             edit(&mut entry);
             if let Some(entry) = entry {

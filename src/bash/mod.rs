@@ -6,6 +6,7 @@
 
 mod files;
 mod host_files;
+mod kit;
 mod memory_files;
 mod mount_files;
 mod process;
@@ -16,10 +17,11 @@ mod terminal;
 
 pub use files::{Files, FilesError, Metadata, resolve, split};
 pub use host_files::HostFiles;
+pub use kit::scan::{Completeness, completeness};
 pub use memory_files::MemoryFiles;
 pub use mount_files::{MountFiles, MountPoint};
 pub use process::{Process, ProcessInfo, Processes, Signals, signal};
 pub use program::{Dialect, Program, ProgramContext, Stdio, System, User};
-pub use shell::{Bash, BashConfig, Programs};
+pub use shell::{Bash, BashConfig, Interrupt, Programs};
 pub use streams::{SharedReader, SharedWriter, pipe};
 pub use terminal::{RawMode, Terminal, TerminalMode};

@@ -177,7 +177,8 @@ mod tests {
             inner: inner.into(),
             read_only,
         };
-        let files = MountFiles::new(root, false, vec![mount("/data", "/", false), mount("/logs", "logs", true)]);
+        let files =
+            MountFiles::new(root, false, vec![mount("/data", "/", false), mount("/logs", "logs", true)]);
         assert_eq!(files.list("/").await.unwrap(), ["data", "logs"]);
         assert_eq!(files.list("/data").await.unwrap(), ["logs"]);
         assert_eq!(&files.read("/logs/a").await.unwrap()[..], b"log");

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::files::{Files, resolve};
 use super::process::{Processes, Signals};
-use crate::clock::Clock;
 use super::terminal::Terminal;
+use crate::clock::Clock;
 
 /// The streams of a command.
 pub struct Stdio {

@@ -1,13 +1,33 @@
 //! The shell: scripts in, bytes and exit codes out.
+//!
+//! The language is bashkit's. What it lacks is added around it: background jobs that outlive their line, standard input
+//! that is read as it comes, the cluster's clock, and bytes that reach the streams as they are written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use bashkit::hooks::HookAction;
+use bashkit::{ExecOptions, ExecutionExtensions, ExecutionLimits, MemoryLimits, SessionLimits, ShellState};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::files::Files;
+use super::kit::jobs::{Job, Jobs};
+use super::kit::{Adapter, KitFiles, LIVE_STDIN, Streams, own, scan};
 use super::program::{Program, Stdio, System};
+use super::streams::{SharedReader, SharedWriter};
 
 /// Programs by the name that calls them.
 pub type Programs = Arc<BTreeMap<String, Arc<dyn Program>>>;
+
+/// The most that is read of a standard input that a command wants whole.
+const MAX_WHOLE_STDIN_BYTES: u64 = 64 << 20;
+/// Bytes that a script's pipes and variables may hold at the same time.
+const MAX_LIVE_BYTES: u64 = 256 << 20;
+/// The longest script.
+const MAX_SCRIPT_BYTES: usize = 4 << 20;
+/// No code has been given to `exit` yet.
+const NO_EXIT: i32 = i32::MIN;
 
 /// What a shell is made of.
 #[derive(Clone)]
@@ -27,18 +47,339 @@ pub struct BashConfig {
 /// A shell with its state: variables, functions, working directory, jobs.
 pub struct Bash {
     config: BashConfig,
+    kit: bashkit::Bash,
+    jobs: Jobs,
+    exited: Arc<AtomicI32>,
+    last_code: i32,
+}
+
+/// Stops what a shell runs in the foreground, as Ctrl-C does.
+#[derive(Clone)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Stops it; the shell goes on with code 130.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Bash {
     /// A fresh shell.
     pub fn new(config: BashConfig) -> Self {
-        Self { config }
+        Self::with_jobs(config, Jobs::default())
+    }
+
+    fn with_jobs(config: BashConfig, jobs: Jobs) -> Self {
+        let exited = Arc::new(AtomicI32::new(NO_EXIT));
+        let kit = build(&config, &jobs, exited.clone());
+        Self { config, kit, jobs, exited, last_code: 0 }
     }
 
     /// Runs a script to its end and returns the exit code. Bytes reach the streams as they are written. Dropping the
     /// future kills what runs, except background jobs, which live as long as the shell.
-    pub async fn execute(&mut self, _script: &str, _stdio: Stdio) -> i32 {
-        let _ = &self.config;
-        unreachable!("the adaptor lands next")
+    pub async fn execute(&mut self, script: &str, stdio: Stdio) -> i32 {
+        self.execute_with(script, "bash", &[], stdio).await
+    }
+
+    /// [`Bash::execute`] with `$0` and the positional parameters.
+    pub async fn execute_with(
+        &mut self,
+        script: &str,
+        arg0: &str,
+        positional: &[String],
+        stdio: Stdio,
+    ) -> i32 {
+        let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal } = stdio;
+        let streams = Streams { stdin: SharedReader::new(stdin), stdin_is_terminal, terminal };
+        let (stdout, stderr) = (SharedWriter::new(stdout), SharedWriter::new(stderr));
+        for part in scan::parts(script) {
+            if self.exited().is_some() {
+                break;
+            }
+            match part {
+                scan::Part::Foreground(text) => {
+                    self.last_code = run(
+                        &mut self.kit,
+                        &text,
+                        arg0,
+                        positional,
+                        &streams,
+                        (stdout.clone(), stderr.clone()),
+                    )
+                    .await;
+                }
+                scan::Part::Background(text) => {
+                    self.start_job(text, arg0, positional, (stdout.clone(), stderr.clone()));
+                    self.last_code = 0;
+                }
+            }
+        }
+        self.exited().unwrap_or(self.last_code)
+    }
+
+    /// The code that `exit` was given, once it was.
+    pub fn exited(&self) -> Option<i32> {
+        Some(self.exited.load(Ordering::Relaxed)).filter(|code| *code != NO_EXIT)
+    }
+
+    /// Stops the foreground from elsewhere.
+    pub fn interrupter(&self) -> Interrupt {
+        Interrupt(self.kit.cancellation_token())
+    }
+
+    /// The working directory.
+    pub fn cwd(&self) -> String {
+        self.kit.shell_state_view().cwd.to_string_lossy().into_owned()
+    }
+
+    /// A variable, exported or not.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let state = self.kit.shell_state_view();
+        state.variables.get(name).or_else(|| state.env.get(name)).cloned()
+    }
+
+    /// What is said of background jobs before the next prompt: those that are new, and those that have ended.
+    pub fn job_notices(&self) -> Vec<String> {
+        self.jobs.notices()
+    }
+
+    /// The file system.
+    pub fn files(&self) -> Arc<dyn Files> {
+        self.config.files.clone()
+    }
+
+    fn start_job(
+        &mut self,
+        text: String,
+        arg0: &str,
+        positional: &[String],
+        output: (SharedWriter, SharedWriter),
+    ) {
+        let mut state: ShellState = self.kit.shell_state();
+        let mut shell = Self::with_jobs(self.config.clone(), self.jobs.clone());
+        shell.kit.restore_shell_state(&state);
+        let (arg0, positional) = (arg0.to_owned(), positional.to_vec());
+        let system = &self.config.system;
+        let process = system.processes.start(0, &system.user.name, vec![text.clone()], system.clock.now());
+        let pid = process.pid;
+        let command = text.clone();
+        let signals = process.signals.clone();
+        let running = async move {
+            let streams = Streams { stdin: SharedReader::empty(), stdin_is_terminal: false, terminal: None };
+            tokio::select! { biased;
+                number = signals.fatal() => 128 + number,
+                code = run(&mut shell.kit, &text, &arg0, &positional, &streams, output) => code,
+            }
+        };
+        self.jobs.start(Job::new(process, command), running);
+        state.last_bg_pid = Some(pid.to_string());
+        self.kit.restore_shell_state(&state);
+    }
+}
+
+/// Runs a script in the foreground of `kit`.
+async fn run(
+    kit: &mut bashkit::Bash,
+    script: &str,
+    arg0: &str,
+    positional: &[String],
+    streams: &Streams,
+    (mut stdout, mut stderr): (SharedWriter, SharedWriter),
+) -> i32 {
+    let cancelled = kit.cancellation_token();
+    cancelled.store(false, Ordering::Relaxed);
+    let mut options = ExecOptions::new().arg0(arg0).positional(positional.to_vec());
+    let mut extensions = ExecutionExtensions::new();
+    extensions.insert(streams.clone());
+    options = options.extensions(extensions);
+    options = if own::wants_whole_stdin(script) {
+        let mut whole = vec![];
+        // A stream that breaks is one that ends.
+        let _ = streams.stdin.clone().take(MAX_WHOLE_STDIN_BYTES).read_to_end(&mut whole).await;
+        options.stdin(String::from_utf8_lossy(&whole).into_owned())
+    } else {
+        options.stdin(String::from_utf8_lossy(LIVE_STDIN).into_owned())
+    };
+    let mut complaints = stderr.clone();
+    let outcome = kit.execute(script).stdout(&mut stdout).stderr(&mut stderr).options(options).await;
+    match outcome {
+        Ok(result) => result.exit_code,
+        Err(bashkit::Error::Cancelled) => 130,
+        // Nobody reads what is written: the end that SIGPIPE brings.
+        Err(bashkit::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => 141,
+        Err(_) if cancelled.load(Ordering::Relaxed) => 130,
+        Err(error) => {
+            let text = format!("{arg0}: {}\n", own::worded(&error.to_string()));
+            // A complaint that nobody reads is lost.
+            let _ = complaints.write_all(text.as_bytes()).await;
+            let _ = complaints.flush().await;
+            2
+        }
+    }
+}
+
+fn build(config: &BashConfig, jobs: &Jobs, exited: Arc<AtomicI32>) -> bashkit::Bash {
+    let limits = ExecutionLimits::cli()
+        .max_work_units(u64::MAX)
+        .max_aggregate_input_bytes(u64::MAX)
+        .max_live_intermediate_bytes(MAX_LIVE_BYTES)
+        .max_stdout_bytes(usize::MAX / 4)
+        .max_stderr_bytes(usize::MAX / 4)
+        .max_input_bytes(MAX_SCRIPT_BYTES);
+    let user = &config.system.user.name;
+    let mut builder = bashkit::Bash::builder()
+        .fs(Arc::new(KitFiles(config.files.clone())))
+        .cwd(&config.cwd)
+        .username(if user.is_empty() { "root" } else { user })
+        .hostname(&config.system.hostname)
+        .limits(limits)
+        .session_limits(SessionLimits::unlimited())
+        .memory_limits(MemoryLimits::unlimited())
+        .on_exit(Box::new(move |event| {
+            exited.store(event.code, Ordering::Relaxed);
+            HookAction::Continue(event)
+        }))
+        .builtin("read", Box::new(own::Read));
+    for (name, value) in &config.env {
+        builder = builder.env(name, value);
+    }
+    let own = own::programs(jobs);
+    let programs = own.iter().chain(config.programs.iter());
+    for (name, program) in programs {
+        let adapter =
+            Adapter { program: program.clone(), files: config.files.clone(), system: config.system.clone() };
+        builder = builder.command(name, adapter);
+    }
+    builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::memory_files::MemoryFiles;
+    use super::super::program::ProgramContext;
+    use super::*;
+    use crate::clock::Clock;
+
+    struct Upper;
+
+    #[async_trait::async_trait]
+    impl Program for Upper {
+        async fn run(&self, context: ProgramContext) -> i32 {
+            let mut stdio = context.stdio;
+            let mut text = String::new();
+            stdio.stdin.read_to_string(&mut text).await.unwrap();
+            stdio.out(text.to_uppercase()).await;
+            context.args.len() as i32
+        }
+    }
+
+    fn bash(clock: &Clock) -> Bash {
+        let program: Arc<dyn Program> = Arc::new(Upper);
+        Bash::new(BashConfig {
+            files: Arc::new(MemoryFiles::new(clock.clone())),
+            system: System::new("box", clock.clone()),
+            env: [("HOME", "/"), ("PATH", "/bin")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+            cwd: "/".to_owned(),
+            programs: Arc::new([("upper".to_owned(), program)].into()),
+        })
+    }
+
+    async fn output(bash: &mut Bash, script: &str, stdin: &'static str) -> (String, i32) {
+        let (writer, kept) = SharedWriter::capture();
+        let stdio = Stdio {
+            stdin: Box::new(std::io::Cursor::new(stdin)),
+            stdout: Box::new(writer.clone()),
+            stderr: Box::new(writer),
+            ..Stdio::null()
+        };
+        let code = bash.execute(script, stdio).await;
+        let text = String::from_utf8(kept.lock().unwrap().clone()).unwrap();
+        (text, code)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn scripts_run_and_state_is_kept() {
+        let clock = Clock::virtual_time();
+        let mut bash = bash(&clock);
+        for (script, expected, code) in [
+            ("x=1; echo a$x >f; cat f", "a1\n", 0),
+            ("export Y=2; echo $x$Y", "12\n", 0),
+            ("for i in 1 2; do echo $i; done | wc -l", "2\n", 0),
+            ("nosuch", "bash: nosuch: command not found\n", 127),
+            ("cd /tmp 2>/dev/null || mkdir /tmp && cd /tmp; pwd", "/tmp\n", 0),
+            ("echo hi | upper", "HI\n", 1),
+            ("upper a b < f2", "bash: f2: No such file or directory\n", 1),
+            ("(exit 7)", "", 7),
+            ("cat <<E | upper\nx\nE", "X\n", 1),
+            ("v=$(echo in | upper); echo $v", "IN\n", 0),
+        ] {
+            assert_eq!(output(&mut bash, script, "").await, (expected.to_owned(), code), "{script}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn standard_input_is_read_as_it_comes() {
+        let clock = Clock::virtual_time();
+        let mut bash = bash(&clock);
+        for (script, expected) in [
+            ("upper", "ONE\nTWO\n"),
+            ("cat", "one\ntwo\n"),
+            ("read a; read b; echo $b $a", "two one\n"),
+            ("read a; upper", "TWO\n"),
+            ("while read l; do echo \"<$l>\"; done", "<one>\n<two>\n"),
+            ("wc -l", "2\n"),
+            ("true; upper", "ONE\nTWO\n"),
+            ("echo x | upper; cat", "X\none\ntwo\n"),
+            ("true | upper", ""),
+        ] {
+            assert_eq!(output(&mut bash, script, "one\ntwo\n").await.0, expected, "{script}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sleeping_takes_the_clusters_time() {
+        let clock = Clock::virtual_time();
+        let before = clock.now();
+        let mut bash = bash(&clock);
+        assert_eq!(output(&mut bash, "sleep 300; date -u +%M", "").await, ("05\n".to_owned(), 0));
+        assert_eq!(clock.now().duration_since(before).as_secs(), 300);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn background_jobs_outlive_their_line() {
+        let clock = Clock::virtual_time();
+        let mut bash = bash(&clock);
+        assert_eq!(output(&mut bash, "(sleep 5; echo late > /out) & echo $!", "").await.1, 0);
+        assert!(bash.files().read("/out").await.is_err());
+        assert_eq!(output(&mut bash, "wait; cat /out", "").await.0, "late\n");
+        output(&mut bash, "sleep 1000 &", "").await;
+        assert_eq!(output(&mut bash, "kill %2; wait %2; echo $?", "").await.0, "143\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn exit_is_told() {
+        let clock = Clock::virtual_time();
+        let mut bash = bash(&clock);
+        assert_eq!(output(&mut bash, "exit 3; echo no", "").await, (String::new(), 3));
+        assert_eq!(bash.exited(), Some(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupt_stops_the_foreground() {
+        let clock = Clock::virtual_time();
+        let mut bash = bash(&clock);
+        let interrupt = bash.interrupter();
+        let other = clock.clone();
+        tokio::spawn(async move {
+            other.sleep(Duration::from_secs(2)).await;
+            interrupt.interrupt();
+        });
+        let before = clock.now();
+        assert_eq!(output(&mut bash, "while true; do sleep 60; done", "").await.1, 130);
+        assert!(clock.now().duration_since(before).as_secs() < 10);
+        assert_eq!(output(&mut bash, "echo on", "").await, ("on\n".to_owned(), 0));
     }
 }

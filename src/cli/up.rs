@@ -25,10 +25,10 @@ async fn serve(args: UpArgs) -> anyhow::Result<()> {
     config.token = args.token;
     config.serve_names = vec![address.ip().to_string(), "localhost".to_owned()];
     let cluster = Cluster::start(config).await.context("the cluster does not start")?;
-    let server = cluster.serve(listener);
+    let server = cluster.serve(listener)?;
     let _node_ports = cluster.open_node_ports(address.ip());
     let url = format!("https://{address}");
-    let path = write_kubeconfig(args.kubeconfig, &cluster.kubeconfig(&url))?;
+    let path = write_kubeconfig(args.kubeconfig, &cluster.kubeconfig(&url)?)?;
     let ready = tokio::select! { biased;
         _ = interrupt.recv() => false,
         _ = terminate.recv() => false,

@@ -206,7 +206,7 @@ fn invalid(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::field::{FieldError, FieldPath as Path};
+    use crate::api::field::{FieldError, FieldPath};
     use crate::api::status::{ApiError, GroupResource};
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn causes_are_listed() {
-        let path = Path::new("spec").child("x");
+        let path = FieldPath::new("spec").child("x");
         let one = vec![FieldError::required(&path, "")];
         let two = vec![FieldError::required(&path, ""), FieldError::required(&path.child("y"), "")];
         let report = |errors: &[FieldError]| {

@@ -8,6 +8,7 @@ pub mod client;
 pub mod command;
 pub mod connect;
 pub mod describe;
+pub mod editor;
 pub mod error;
 pub mod factory;
 pub mod flags;
@@ -26,5 +27,6 @@ mod writer;
 pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
+pub use editor::{EditRequest, Editor, NoEditor};
 pub use network::Network;
 pub use program::Kubectl;

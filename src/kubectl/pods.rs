@@ -32,17 +32,25 @@ pub enum Preference {
 
 /// Reads a pod from its JSON.
 pub fn pod_of(value: &Value) -> Result<Pod> {
-    serde_json::from_value(value.clone()).map_err(|error| KubectlError::message(format!("unable to decode the pod: {error}")))
+    serde_json::from_value(value.clone())
+        .map_err(|error| KubectlError::message(format!("unable to decode the pod: {error}")))
 }
 
 /// The pod that an object stands for: itself, or the best of those that it selects. Waits up to `timeout` for one to
 /// appear. The number is how many there are.
-pub async fn pod_for(session: &Session, object: &Value, timeout: Duration, preference: Preference) -> Result<(Pod, usize)> {
+pub async fn pod_for(
+    session: &Session,
+    object: &Value,
+    timeout: Duration,
+    preference: Preference,
+) -> Result<(Pod, usize)> {
     if kind_of(object) == "Pod" {
         return Ok((pod_of(object)?, 1));
     }
-    let purpose = if preference == Preference::Active { "cannot attach to" } else { "cannot get the logs from" };
-    let selector = selector_of(object).map_err(|why| KubectlError::message(format!("{purpose} {}: {why}", go_type(object))))?;
+    let purpose =
+        if preference == Preference::Active { "cannot attach to" } else { "cannot get the logs from" };
+    let selector = selector_of(object)
+        .map_err(|why| KubectlError::message(format!("{purpose} {}: {why}", go_type(object))))?;
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
     let pods = pods_of(session, namespace, &selector, timeout, preference).await?;
     let count = pods.len();
@@ -61,7 +69,8 @@ pub async fn pods_of(
     let client = session.client().await?;
     let path = format!("/api/v1/namespaces/{namespace}/pods");
     let list = client.json(Request::get(&path).query("labelSelector", selector.to_string())).await?;
-    let mut pods: Vec<Pod> = list["items"].as_array().into_iter().flatten().map(pod_of).collect::<Result<_>>()?;
+    let mut pods: Vec<Pod> =
+        list["items"].as_array().into_iter().flatten().map(pod_of).collect::<Result<_>>()?;
     if pods.is_empty() {
         let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default();
         let watch = Request::get(&path)
@@ -90,9 +99,10 @@ pub fn selector_of(object: &Value) -> Result<Selector, String> {
     let selector = &object["spec"]["selector"];
     match kind_of(object) {
         "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => {
-            let selector: LabelSelector =
-                serde_json::from_value(selector.clone()).map_err(|error| format!("invalid label selector: {error}"))?;
-            Selector::from_label_selector(&selector).map_err(|error| format!("invalid label selector: {error}"))
+            let selector: LabelSelector = serde_json::from_value(selector.clone())
+                .map_err(|error| format!("invalid label selector: {error}"))?;
+            Selector::from_label_selector(&selector)
+                .map_err(|error| format!("invalid label selector: {error}"))
         }
         "ReplicationController" => Ok(Selector::from_labels(&labels(selector))),
         "Service" if labels(selector).is_empty() => {
@@ -132,7 +142,8 @@ fn order(a: &Pod, b: &Pod, preference: Preference) -> Ordering {
         Preference::Active => max_restarts(a).cmp(&max_restarts(b)),
         Preference::Logging => max_restarts(b).cmp(&max_restarts(a)),
     };
-    let deletion = if preference == Preference::Active { deleting(a).cmp(&deleting(b)) } else { Ordering::Equal };
+    let deletion =
+        if preference == Preference::Active { deleting(a).cmp(&deleting(b)) } else { Ordering::Equal };
     node(a)
         .cmp(&node(b))
         .then(phase(a).cmp(&phase(b)))
@@ -145,7 +156,8 @@ fn order(a: &Pod, b: &Pod, preference: Preference) -> Ordering {
 
 fn ready_since(pod: &Pod) -> Option<Timestamp> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True")?;
+    let ready =
+        conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True")?;
     Some(ready.last_transition_time.as_ref().map_or(Timestamp::MIN, |time| time.0))
 }
 
@@ -185,7 +197,11 @@ impl From<&EphemeralContainer> for Named {
 /// Every container: those of the pod, then ephemeral ones, then init containers.
 pub fn containers(pod: &Pod) -> Vec<Named> {
     let Some(spec) = &pod.spec else { return vec![] };
-    let init = spec.init_containers.iter().flatten().map(|container| Named { place: Place::Init, ..container.into() });
+    let init = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .map(|container| Named { place: Place::Init, ..container.into() });
     let ephemeral = spec.ephemeral_containers.iter().flatten().map(Named::from);
     spec.containers.iter().map(Named::from).chain(ephemeral).chain(init).collect()
 }
@@ -205,7 +221,10 @@ pub fn named(pod: &Pod, name: &str) -> Result<Named> {
     let found = containers(pod).into_iter().find(|container| container.name == name);
     found.ok_or_else(|| {
         let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
-        KubectlError::message(format!("container {name} is not valid for pod {pod_name} out of: {}", all_names(pod)))
+        KubectlError::message(format!(
+            "container {name} is not valid for pod {pod_name} out of: {}",
+            all_names(pod)
+        ))
     })
 }
 
@@ -220,7 +239,8 @@ pub async fn named_or_default(session: &Session, pod: &Pod, name: &str, quiet: b
     let all = containers(pod);
     let Some(first) = all.first().filter(|container| container.place == Place::Container) else {
         let meta = &pod.metadata;
-        let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+        let (namespace, name) =
+            (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
         return Err(KubectlError::message(format!("pod {namespace}/{name} does not have any containers")));
     };
     if !quiet && all.len() > 1 {
@@ -235,9 +255,11 @@ mod tests {
     use serde_json::json;
 
     fn pod(name: &str, phase: &str, ready_since: Option<&str>, restarts: i32) -> Pod {
-        let ready = ready_since.map(|time| json!({"type": "Ready", "status": "True", "lastTransitionTime": time}));
+        let ready =
+            ready_since.map(|time| json!({"type": "Ready", "status": "True", "lastTransitionTime": time}));
         let conditions: Vec<Value> = ready.into_iter().collect();
-        let container = json!({"name": "c", "image": "i", "imageID": "", "ready": true, "restartCount": restarts});
+        let container =
+            json!({"name": "c", "image": "i", "imageID": "", "ready": true, "restartCount": restarts});
         serde_json::from_value(json!({
             "metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z"},
             "spec": {"nodeName": "n", "containers": [{"name": "c"}, {"name": "d"}], "initContainers": [{"name": "i"}]},
@@ -269,7 +291,10 @@ mod tests {
     #[test]
     fn selectors_come_from_what_selects_pods() {
         let service = json!({"kind": "Service", "apiVersion": "v1", "metadata": {"name": "s"}, "spec": {}});
-        assert_eq!(selector_of(&service).unwrap_err(), "invalid service 's': Service is defined without a selector");
+        assert_eq!(
+            selector_of(&service).unwrap_err(),
+            "invalid service 's': Service is defined without a selector"
+        );
         let node = json!({"kind": "Node", "apiVersion": "v1"});
         assert_eq!(selector_of(&node).unwrap_err(), "selector for *v1.Node not implemented");
     }

@@ -63,13 +63,21 @@ impl Drop for TerminalSession {
 }
 
 /// Takes the terminal if both `stdin` and `tty` were asked for. Without one it says so (unless `quiet`) and goes on without.
-pub async fn take_terminal(session: &Session, stdin: bool, tty: bool, quiet: bool) -> Result<Option<TerminalSession>> {
+pub async fn take_terminal(
+    session: &Session,
+    stdin: bool,
+    tty: bool,
+    quiet: bool,
+) -> Result<Option<TerminalSession>> {
     if !stdin || !tty {
         return Ok(None);
     }
     let Some(terminal) = session.terminal.as_ref().filter(|_| session.stdin_is_terminal) else {
         if !quiet {
-            session.err.line("Unable to use a TTY - input is not a terminal or the right kind of file").await?;
+            session
+                .err
+                .line("Unable to use a TTY - input is not a terminal or the right kind of file")
+                .await?;
         }
         return Ok(None);
     };
@@ -96,18 +104,29 @@ pub async fn run(session: &Session, target: &Target, ends: Ends) -> Result<()> {
     let response = client.raw(request.map(|()| kube::client::Body::empty())).await?;
     let connection = client::upgraded(response).await.map_err(broken)?;
     let Ends { stdin, stdout, stderr, resize, .. } = ends;
-    match client::command(connection, ClientStreams { stdin, stdout, stderr, resize }).await.map_err(broken)? {
+    match client::command(connection, ClientStreams { stdin, stdout, stderr, resize })
+        .await
+        .map_err(broken)?
+    {
         Outcome::Success => Ok(()),
-        Outcome::ExitCode(code) => Err(KubectlError::PlainExit(format!("command terminated with exit code {code}"), code)),
+        Outcome::ExitCode(code) => {
+            Err(KubectlError::PlainExit(format!("command terminated with exit code {code}"), code))
+        }
         Outcome::Error(text) => Err(KubectlError::message(text)),
     }
 }
 
 fn path(target: &Target, ends: &Ends) -> String {
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let mut query: Vec<String> = target.command.iter().map(|word| format!("command={}", encode(word))).collect();
+    let mut query: Vec<String> =
+        target.command.iter().map(|word| format!("command={}", encode(word))).collect();
     query.push(format!("container={}", encode(&target.container)));
-    let asked = [("stderr", ends.stderr.is_some()), ("stdin", ends.stdin.is_some()), ("stdout", ends.stdout.is_some()), ("tty", ends.tty)];
+    let asked = [
+        ("stderr", ends.stderr.is_some()),
+        ("stdin", ends.stdin.is_some()),
+        ("stdout", ends.stdout.is_some()),
+        ("tty", ends.tty),
+    ];
     query.extend(asked.iter().filter(|(_, wanted)| *wanted).map(|(name, _)| format!("{name}=true")));
     let Target { subresource, namespace, pod, .. } = target;
     format!("/api/v1/namespaces/{namespace}/pods/{pod}/{subresource}?{}", query.join("&"))
@@ -125,10 +144,13 @@ pub fn broken(error: StreamError) -> KubectlError {
 fn refused(code: u16, message: &str) -> KubectlError {
     match serde_json::from_str::<k8s_openapi::apimachinery::pkg::apis::meta::v1::Status>(message) {
         // client-go's fallback from WebSocket to SPDY drops the Status and keeps its message.
-        Ok(status) if status.message.is_some() => {
-            KubectlError::message(format!("unable to upgrade connection: {}", status.message.unwrap_or_default()))
+        Ok(status) if status.message.is_some() => KubectlError::message(format!(
+            "unable to upgrade connection: {}",
+            status.message.unwrap_or_default()
+        )),
+        _ if message.is_empty() => {
+            KubectlError::message(format!("unable to upgrade connection: code {code}"))
         }
-        _ if message.is_empty() => KubectlError::message(format!("unable to upgrade connection: code {code}")),
         _ => KubectlError::message(format!("unable to upgrade connection: {message}")),
     }
 }

@@ -45,7 +45,11 @@ impl SharedWriter {
 }
 
 impl AsyncWrite for SharedWriter {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.with(context, |stream, context| stream.poll_write(context, bytes))
     }
 

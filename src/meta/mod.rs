@@ -4,6 +4,8 @@
 
 pub mod age;
 pub mod names;
+pub mod node_affinity;
 pub mod owner;
 pub mod quantity;
 pub mod selector;
+pub mod taint;

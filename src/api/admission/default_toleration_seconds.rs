@@ -19,12 +19,18 @@ impl Plugin for DefaultTolerationSeconds {
         "DefaultTolerationSeconds"
     }
 
-    fn admit(&self, request: &mut AdmissionRequest<'_>, _context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn admit(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        _context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         let relevant = matches!(request.operation, Operation::Create | Operation::Update);
         if !relevant || !request.is("", "pods", "") {
             return Ok(());
         }
-        let Some(spec) = request.object_as_mut::<Pod>().and_then(|pod| pod.spec.as_mut()) else { return Ok(()) };
+        let Some(spec) = request.object_as_mut::<Pod>().and_then(|pod| pod.spec.as_mut()) else {
+            return Ok(());
+        };
         let present = spec.tolerations.clone().unwrap_or_default();
         for taint in TAINTS {
             if !present.iter().any(|toleration| covers(toleration, taint)) {

@@ -17,7 +17,11 @@ impl Plugin for NamespaceLifecycle {
         "NamespaceLifecycle"
     }
 
-    fn admit(&self, request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn admit(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         if request.kind.group.is_empty() && request.kind.plural == "namespaces" {
             let refused = request.operation == Operation::Delete && IMMORTAL.contains(&request.name);
             let why = "this namespace may not be deleted";
@@ -39,9 +43,14 @@ impl Plugin for NamespaceLifecycle {
         let phase = namespace.status.as_ref().and_then(|status| status.phase.as_deref());
         if request.operation == Operation::Create && phase == Some("Terminating") {
             let name = request.namespace;
-            let why = format!("unable to create new content in namespace {name} because it is being terminated");
+            let why =
+                format!("unable to create new content in namespace {name} because it is being terminated");
             let message = format!("namespace {name} is being terminated");
-            return Err(request.forbidden(&why).cause("NamespaceTerminating", &message, Some("metadata.namespace")));
+            return Err(request.forbidden(&why).cause(
+                "NamespaceTerminating",
+                &message,
+                Some("metadata.namespace"),
+            ));
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use super::{AdmissionContext, AdmissionRequest, Operation, Plugin};
 use crate::api::status::ApiError;
 
 /// The classes that every cluster has, with their values; they hold even before their objects exist.
-const SYSTEM_CLASSES: [(&str, i32); 2] = [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+const SYSTEM_CLASSES: [(&str, i32); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 /// The priority of a pod without a class, if no class is the default.
 const DEFAULT_PRIORITY: i32 = 0;
 /// Whether a pod may push others out, unless its class says otherwise.
@@ -22,7 +23,11 @@ impl Plugin for Priority {
         "Priority"
     }
 
-    fn admit(&self, request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn admit(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         if !request.is("", "pods", "") {
             return Ok(());
         }
@@ -36,18 +41,28 @@ impl Plugin for Priority {
         }
     }
 
-    fn validate(&self, request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn validate(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         let relevant = matches!(request.operation, Operation::Create | Operation::Update);
         if !relevant || !request.is("scheduling.k8s.io", "priorityclasses", "") {
             return Ok(());
         }
-        let Some(class) = request.object_as::<PriorityClass>().filter(|class| class.global_default == Some(true)) else {
+        let Some(class) =
+            request.object_as::<PriorityClass>().filter(|class| class.global_default == Some(true))
+        else {
             return Ok(());
         };
         let other = default_class(context).and_then(|class| class.metadata.name);
         match other {
-            Some(other) if request.operation == Operation::Create || class.metadata.name.as_ref() != Some(&other) => {
-                Err(request.forbidden(&format!("PriorityClass {other} is already marked as default. Only one default can exist")))
+            Some(other)
+                if request.operation == Operation::Create || class.metadata.name.as_ref() != Some(&other) =>
+            {
+                Err(request.forbidden(&format!(
+                    "PriorityClass {other} is already marked as default. Only one default can exist"
+                )))
             }
             _ => Ok(()),
         }
@@ -69,8 +84,12 @@ fn admit_new(request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>)
         Some(name) => match context.read::<PriorityClass>("", &name) {
             Some(class) => from_class(Some(class), DEFAULT_PRIORITY),
             None => match SYSTEM_CLASSES.iter().find(|(class, _)| *class == name) {
-                Some((name, value)) => Resolved { name: Some((*name).to_owned()), ..from_class(None, *value) },
-                None => return Err(request.forbidden(&format!("no PriorityClass with name {name} was found"))),
+                Some((name, value)) => {
+                    Resolved { name: Some((*name).to_owned()), ..from_class(None, *value) }
+                }
+                None => {
+                    return Err(request.forbidden(&format!("no PriorityClass with name {name} was found")));
+                }
             },
         },
     };
@@ -88,7 +107,8 @@ fn admit_new(request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>)
             resolved.policy
         )));
     }
-    let spec = request.object_as_mut::<Pod>().and_then(|pod| pod.spec.as_mut()).expect("the pod had a spec above");
+    let spec =
+        request.object_as_mut::<Pod>().and_then(|pod| pod.spec.as_mut()).expect("the pod had a spec above");
     spec.priority_class_name = resolved.name;
     spec.priority = Some(resolved.priority);
     spec.preemption_policy = Some(resolved.policy);
@@ -113,7 +133,9 @@ fn default_class(context: &AdmissionContext<'_>) -> Option<PriorityClass> {
 /// An update that leaves the priority out means the one it has.
 fn keep_old(request: &mut AdmissionRequest<'_>) {
     let old = request.old_as::<Pod>().and_then(|pod| pod.spec.as_ref());
-    let Some((priority, policy)) = old.map(|spec| (spec.priority, spec.preemption_policy.clone())) else { return };
+    let Some((priority, policy)) = old.map(|spec| (spec.priority, spec.preemption_policy.clone())) else {
+        return;
+    };
     if let Some(spec) = request.object_as_mut::<Pod>().and_then(|pod| pod.spec.as_mut()) {
         spec.priority = spec.priority.or(priority);
         spec.preemption_policy = spec.preemption_policy.take().or(policy);

@@ -2,8 +2,9 @@
 // Models plugin/pkg/admission/serviceaccount.
 
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, Container, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod, PodSpec,
-    ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+    ConfigMapProjection, Container, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath,
+    ObjectFieldSelector, Pod, PodSpec, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection,
+    Volume, VolumeMount, VolumeProjection,
 };
 
 use super::{AdmissionContext, AdmissionRequest, Operation, Plugin};
@@ -27,7 +28,11 @@ impl Plugin for ServiceAccountPlugin {
         "ServiceAccount"
     }
 
-    fn admit(&self, request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn admit(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         let namespace = request.namespace.to_owned();
         if request.operation != Operation::Create || !request.is("", "pods", "") {
             return Ok(());
@@ -37,12 +42,17 @@ impl Plugin for ServiceAccountPlugin {
             return self.validate(request, context);
         }
         let spec = pod.spec.get_or_insert_default();
-        let name = spec.service_account_name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned());
+        let name = spec
+            .service_account_name
+            .clone()
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "default".to_owned());
         spec.service_account_name = Some(name.clone());
         // The old name of the field always says the same.
         spec.service_account = Some(name.clone());
         let account = look_up(request, context, &namespace, &name)?;
-        let spec = request.object_as_mut::<Pod>().and_then(|pod| pod.spec.as_mut()).expect("the spec was set above");
+        let spec =
+            request.object_as_mut::<Pod>().and_then(|pod| pod.spec.as_mut()).expect("the spec was set above");
         if spec.automount_service_account_token.or(account.automount_service_account_token).unwrap_or(true) {
             mount_token(spec, context.seed);
         }
@@ -52,9 +62,14 @@ impl Plugin for ServiceAccountPlugin {
         Ok(())
     }
 
-    fn validate(&self, request: &mut AdmissionRequest<'_>, context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn validate(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         let created = request.operation == Operation::Create && request.is("", "pods", "");
-        let debugged = request.operation == Operation::Update && request.is("", "pods", "ephemeralcontainers");
+        let debugged =
+            request.operation == Operation::Update && request.is("", "pods", "ephemeralcontainers");
         let Some(pod) = request.object_as::<Pod>().filter(|_| created || debugged) else { return Ok(()) };
         let Some(spec) = &pod.spec else { return Ok(()) };
         if created && is_mirror(pod) {
@@ -65,11 +80,14 @@ impl Plugin for ServiceAccountPlugin {
         }
         let Some(name) = spec.service_account_name.as_ref().filter(|name| !name.is_empty()) else {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
-            return Err(request.forbidden(&format!("no service account specified for pod {}/{name}", request.namespace)));
+            return Err(request
+                .forbidden(&format!("no service account specified for pod {}/{name}", request.namespace)));
         };
         let account = look_up(request, context, request.namespace, name)?;
-        let enforced = account.metadata.annotations.as_ref().and_then(|annotations| annotations.get(ENFORCE_ANNOTATION));
-        if !enforced.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True")) {
+        let enforced =
+            account.metadata.annotations.as_ref().and_then(|annotations| annotations.get(ENFORCE_ANNOTATION));
+        if !enforced.is_some_and(|value| matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"))
+        {
             return Ok(());
         }
         match secret_refusal(spec, &account, debugged) {
@@ -104,9 +122,14 @@ fn mirror_refusal(spec: &PodSpec) -> Option<&'static str> {
     let containers = spec.init_containers.iter().flatten().chain(&spec.containers);
     let in_containers = containers.flat_map(secrets_of).next().is_some();
     let volumes = || spec.volumes.iter().flatten();
-    let projections = || volumes().filter_map(|volume| volume.projected.as_ref()).flat_map(|p| p.sources.iter().flatten());
-    let in_volumes = volumes().any(|volume| volume.secret.is_some()) || projections().any(|source| source.secret.is_some());
-    if in_containers || in_volumes || spec.image_pull_secrets.as_ref().is_some_and(|secrets| !secrets.is_empty()) {
+    let projections =
+        || volumes().filter_map(|volume| volume.projected.as_ref()).flat_map(|p| p.sources.iter().flatten());
+    let in_volumes = volumes().any(|volume| volume.secret.is_some())
+        || projections().any(|source| source.secret.is_some());
+    if in_containers
+        || in_volumes
+        || spec.image_pull_secrets.as_ref().is_some_and(|secrets| !secrets.is_empty())
+    {
         return Some("a mirror pod may not reference secrets");
     }
     let token = projections().any(|source| source.service_account_token.is_some());
@@ -120,20 +143,28 @@ fn secrets_of(container: &Container) -> Vec<(String, String)> {
         Some((format!("envVar {}", env.name), name))
     });
     let whole = container.env_from.iter().flatten();
-    let whole = whole.filter_map(|source| Some(("envFrom".to_owned(), source.secret_ref.as_ref()?.name.clone())));
+    let whole =
+        whole.filter_map(|source| Some(("envFrom".to_owned(), source.secret_ref.as_ref()?.name.clone())));
     single.chain(whole).collect()
 }
 
 /// What a pod names that its service account, which limits secrets, does not list.
 fn secret_refusal(spec: &PodSpec, account: &ServiceAccount, debugged: bool) -> Option<String> {
     let owner = account.metadata.name.as_deref().unwrap_or_default();
-    let mountable: Vec<&str> = account.secrets.iter().flatten().filter_map(|secret| secret.name.as_deref()).collect();
+    let mountable: Vec<&str> =
+        account.secrets.iter().flatten().filter_map(|secret| secret.name.as_deref()).collect();
     let ending = format!("is not allowed because service account {owner} does not reference that");
     let check = |prefix: &str, container: &Container| {
-        secrets_of(container).into_iter().find(|(_, secret)| !mountable.contains(&secret.as_str())).map(|(place, secret)| {
-            let place = if place == "envFrom" { "with envFrom".to_owned() } else { format!("with {place}") };
-            format!("{prefix} {} {place} referencing secret.secretName=\"{secret}\" {ending} secret", container.name)
-        })
+        secrets_of(container).into_iter().find(|(_, secret)| !mountable.contains(&secret.as_str())).map(
+            |(place, secret)| {
+                let place =
+                    if place == "envFrom" { "with envFrom".to_owned() } else { format!("with {place}") };
+                format!(
+                    "{prefix} {} {place} referencing secret.secretName=\"{secret}\" {ending} secret",
+                    container.name
+                )
+            },
+        )
     };
     if debugged {
         let ephemeral = spec.ephemeral_containers.iter().flatten().map(|container| Container {
@@ -144,7 +175,8 @@ fn secret_refusal(spec: &PodSpec, account: &ServiceAccount, debugged: bool) -> O
         });
         return ephemeral.into_iter().find_map(|container| check("ephemeral container", &container));
     }
-    let volumes = spec.volumes.iter().flatten().filter_map(|volume| volume.secret.as_ref()?.secret_name.as_deref());
+    let volumes =
+        spec.volumes.iter().flatten().filter_map(|volume| volume.secret.as_ref()?.secret_name.as_deref());
     let volume = volumes.into_iter().find(|name| !mountable.contains(name));
     if let Some(name) = volume {
         return Some(format!("volume with secret.secretName=\"{name}\" {ending} secret"));
@@ -156,10 +188,12 @@ fn secret_refusal(spec: &PodSpec, account: &ServiceAccount, debugged: bool) -> O
     if let Some(why) = spec.containers.iter().find_map(|container| check("container", container)) {
         return Some(why);
     }
-    let allowed: Vec<&str> = account.image_pull_secrets.iter().flatten().map(|secret| secret.name.as_str()).collect();
+    let allowed: Vec<&str> =
+        account.image_pull_secrets.iter().flatten().map(|secret| secret.name.as_str()).collect();
     let mut pull = spec.image_pull_secrets.iter().flatten().enumerate();
-    pull.find(|(_, secret)| !allowed.contains(&secret.name.as_str()))
-        .map(|(index, secret)| format!("imagePullSecrets[{index}].name=\"{}\" {ending} imagePullSecret", secret.name))
+    pull.find(|(_, secret)| !allowed.contains(&secret.name.as_str())).map(|(index, secret)| {
+        format!("imagePullSecrets[{index}].name=\"{}\" {ending} imagePullSecret", secret.name)
+    })
 }
 
 /// Mounts the token into every container that has nothing at its place, and adds the volume if one needs it.

@@ -16,7 +16,11 @@ impl Plugin for TaintNodesByCondition {
         "TaintNodesByCondition"
     }
 
-    fn admit(&self, request: &mut AdmissionRequest<'_>, _context: &AdmissionContext<'_>) -> Result<(), ApiError> {
+    fn admit(
+        &self,
+        request: &mut AdmissionRequest<'_>,
+        _context: &AdmissionContext<'_>,
+    ) -> Result<(), ApiError> {
         if request.operation != Operation::Create || !request.is("", "nodes", "") {
             return Ok(());
         }

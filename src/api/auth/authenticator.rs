@@ -63,5 +63,9 @@ impl Authenticator {
 }
 
 fn anonymous() -> UserInfo {
-    UserInfo { name: "system:anonymous".to_owned(), groups: vec!["system:unauthenticated".to_owned()], ..UserInfo::default() }
+    UserInfo {
+        name: "system:anonymous".to_owned(),
+        groups: vec!["system:unauthenticated".to_owned()],
+        ..UserInfo::default()
+    }
 }

@@ -14,9 +14,12 @@ const EXTRA: &str = "impersonate-extra-";
 
 /// The user that the headers name; `None` if they name nobody. Whether the caller may is authorization's to say.
 pub fn impersonated(headers: &HeaderMap) -> Result<Option<UserInfo>, ApiError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let all = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned);
-    let mut user = UserInfo { name: text(USER), uid: text(UID), groups: all(GROUP).collect(), ..UserInfo::default() };
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let all =
+        |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned);
+    let mut user =
+        UserInfo { name: text(USER), uid: text(UID), groups: all(GROUP).collect(), ..UserInfo::default() };
     for name in headers.keys() {
         if let Some(key) = name.as_str().strip_prefix(EXTRA) {
             let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
@@ -37,9 +40,11 @@ fn add_system_groups(user: &mut UserInfo) {
         && let Some((namespace, _)) =
             user.name.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'))
     {
-        user.groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        user.groups =
+            vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
     }
-    let everybody = if user.name == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
+    let everybody =
+        if user.name == "system:anonymous" { "system:unauthenticated" } else { "system:authenticated" };
     let settled = ["system:authenticated", "system:unauthenticated"];
     if !user.groups.iter().any(|group| settled.contains(&group.as_str())) {
         user.groups.push(everybody.to_owned());

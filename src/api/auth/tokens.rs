@@ -119,7 +119,10 @@ impl TokenSigner {
         let wanted = |audience: &String| {
             if audiences.is_empty() { audience == AUDIENCE } else { audiences.contains(audience) }
         };
-        let valid = payload.iss == ISSUER && payload.nbf <= now && now < payload.exp && payload.aud.iter().any(wanted);
+        let valid = payload.iss == ISSUER
+            && payload.nbf <= now
+            && now < payload.exp
+            && payload.aud.iter().any(wanted);
         (valid && is_alive(store, &payload.kubernetes)).then(|| user(payload))
     }
 
@@ -200,7 +203,10 @@ mod tests {
         let mut broken = token.clone();
         broken.replace_range(broken.len() - 3.., "AAA");
         assert!(signer.verify(&store, &broken, &[]).is_none(), "another signature");
-        assert!(TokenSigner::new(clock.clone(), &Seed::new(2)).verify(&store, &token, &[]).is_none(), "another key");
+        assert!(
+            TokenSigner::new(clock.clone(), &Seed::new(2)).verify(&store, &token, &[]).is_none(),
+            "another key"
+        );
         put(&store, "/registry/serviceaccounts/default/barista", "u2");
         assert!(signer.verify(&store, &token, &[]).is_none(), "the account was made anew");
         put(&store, "/registry/serviceaccounts/default/barista", "u1");

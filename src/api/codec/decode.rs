@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::node::{self, Node};
 use super::target::{Target, join};
 use super::walk::{Walk, word};
-use super::{protobuf, yaml};
+use super::yaml;
 use crate::api::kind::KindInfo;
 use crate::api::schema;
 use crate::api::status::ApiError;
@@ -19,8 +19,6 @@ pub enum MediaType {
     Json,
     /// `application/yaml`
     Yaml,
-    /// `application/vnd.kubernetes.protobuf`, in which client-go writes bodies. The server reads it and never answers in it.
-    Protobuf,
 }
 
 /// What becomes of unknown and repeated fields (`?fieldValidation=`).
@@ -59,7 +57,6 @@ pub fn parse(body: &[u8], media: MediaType) -> Result<Value, String> {
     match media {
         MediaType::Json => node::read(body).map(|node| node.to_value()),
         MediaType::Yaml => yaml::read(body).map(|node| node.to_value()),
-        MediaType::Protobuf => protobuf::read(body, None).map(|node| node.to_value()),
     }
 }
 
@@ -75,9 +72,6 @@ pub fn decode_as(
             unrecognized(target, body, &format!("couldn't get version/kind; json parse error: {error}"))
         })?,
         MediaType::Yaml => yaml::read(body).map_err(|error| unrecognized(target, body, &error))?,
-        MediaType::Protobuf => {
-            protobuf::read(body, target.schema).map_err(|error| unrecognized(target, body, &error))?
-        }
     };
     let identity = Identity::of(&node, target).map_err(|error| unrecognized(target, body, &error))?;
     identity.check(target)?;

@@ -17,5 +17,6 @@ pub use decode::{
     Decoded, FieldValidation, MediaType, decode, decode_as, decode_loosely, parse, repeated_fields,
 };
 pub use encode::{encode, encode_plain, encode_type, encode_value, list_item, pretty, to_canonical_value};
+pub use protobuf::{ProtobufError, to_json as protobuf_to_json};
 pub use target::Target;
 pub use unstructured::from_unstructured;

@@ -50,20 +50,6 @@ impl Node<'_> {
     }
 }
 
-/// The same node, without the text that it was read from.
-pub(super) fn owned(node: Node<'_>) -> Node<'static> {
-    match node {
-        Node::Null => Node::Null,
-        Node::Bool(flag) => Node::Bool(flag),
-        Node::Number(literal) => Node::Number(literal.into_owned().into()),
-        Node::String(text) => Node::String(text.into_owned().into()),
-        Node::Array(items) => Node::Array(items.into_iter().map(owned).collect()),
-        Node::Object(entries) => Node::Object(
-            entries.into_iter().map(|(key, node)| (key.into_owned().into(), owned(node))).collect(),
-        ),
-    }
-}
-
 /// A number: whole if it was written so and fits, else a float, as `UnmarshalCaseSensitivePreserveInts` has it.
 pub(super) fn number(literal: &str) -> Value {
     if let Ok(whole) = literal.parse::<i64>() {

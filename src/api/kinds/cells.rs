@@ -30,19 +30,22 @@ pub(crate) fn since(then: Option<&Time>, now: Timestamp) -> String {
 pub(crate) fn containers(spec: Option<&PodSpec>) -> (Cell, Cell) {
     let containers = spec.map_or(&[][..], |spec| &spec.containers[..]);
     let names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
-    let images: Vec<&str> = containers.iter().map(|container| container.image.as_deref().unwrap_or_default()).collect();
+    let images: Vec<&str> =
+        containers.iter().map(|container| container.image.as_deref().unwrap_or_default()).collect();
     (names.join(",").into(), images.join(",").into())
 }
 
 /// Labels as `a=b,c=d`; `<none>` if there are none.
 pub(crate) fn labels(labels: Option<&BTreeMap<String, String>>) -> Cell {
-    let pairs: Vec<String> = labels.into_iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs: Vec<String> =
+        labels.into_iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
     or_none(pairs.join(",")).into()
 }
 
 /// A selector in its string form; `<error>` if it cannot be read.
 pub(crate) fn selector(selector: &LabelSelector) -> String {
-    Selector::from_label_selector(selector).map_or_else(|_| "<error>".to_owned(), |selector| selector.to_string())
+    Selector::from_label_selector(selector)
+        .map_or_else(|_| "<error>".to_owned(), |selector| selector.to_string())
 }
 
 /// The text, or `<none>` if it is empty.

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
-use crate::api::field::{FieldError, FieldErrorKind, FieldPath};
+use crate::api::field::{FieldError, FieldPath};
 use crate::meta::names;
 
 /// The most that all annotations of an object may hold, in bytes.
@@ -21,19 +21,21 @@ pub(crate) fn each(messages: Vec<String>, field: &FieldPath, value: &str) -> Vec
     messages.into_iter().map(|message| FieldError::invalid(field, value, message)).collect()
 }
 
-/// `Invalid` with a value that is shown as it is given, for values whose parts have Go's order and names.
-pub(crate) fn invalid_shown(field: &FieldPath, shown: &str, detail: &str) -> FieldError {
-    let detail = if detail.is_empty() { shown.to_owned() } else { format!("{shown}: {detail}") };
-    FieldError { kind: FieldErrorKind::Invalid, field: field.clone(), value: None, detail }
-}
-
 /// Numbers that count or wait must not be negative.
 pub(crate) fn nonnegative(value: i64, field: &FieldPath) -> Vec<FieldError> {
-    if value < 0 { vec![FieldError::invalid(field, value, "must be greater than or equal to 0")] } else { vec![] }
+    if value < 0 {
+        vec![FieldError::invalid(field, value, "must be greater than or equal to 0")]
+    } else {
+        vec![]
+    }
 }
 
 /// Fields that never change.
-pub(crate) fn immutable<T: PartialEq + serde::Serialize>(new: &T, old: &T, field: &FieldPath) -> Vec<FieldError> {
+pub(crate) fn immutable<T: PartialEq + serde::Serialize>(
+    new: &T,
+    old: &T,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     if new == old {
         return vec![];
     }
@@ -67,7 +69,10 @@ pub(crate) fn labels(labels: Option<&BTreeMap<String, String>>, field: &FieldPat
 }
 
 /// The annotations of an object or a template.
-pub(crate) fn annotations(annotations: Option<&BTreeMap<String, String>>, field: &FieldPath) -> Vec<FieldError> {
+pub(crate) fn annotations(
+    annotations: Option<&BTreeMap<String, String>>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let (mut errors, mut size) = (vec![], 0);
     for (key, value) in annotations.into_iter().flatten() {
         errors.extend(each(names::qualified_name(&key.to_lowercase()), field, key));
@@ -103,7 +108,11 @@ pub(crate) fn label_selector(selector: &LabelSelector, field: &FieldPath) -> Vec
                 errors.push(FieldError::forbidden(&field.child("values"), why));
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            other => errors.push(FieldError::invalid(&field.child("operator"), other, "not a valid selector operator")),
+            other => errors.push(FieldError::invalid(
+                &field.child("operator"),
+                other,
+                "not a valid selector operator",
+            )),
         }
         errors.extend(qualified_name(&requirement.key, &field.child("key")));
         for (index, value) in values.iter().enumerate() {
@@ -115,12 +124,16 @@ pub(crate) fn label_selector(selector: &LabelSelector, field: &FieldPath) -> Vec
 
 /// Whether a selector has no requirement at all.
 pub(crate) fn is_empty_selector(selector: &LabelSelector) -> bool {
-    selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty) && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
+    selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty)
+        && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// The number of a port.
 pub(crate) fn port_number(port: i32, field: &FieldPath) -> Vec<FieldError> {
-    names::port_number(port.into()).into_iter().map(|message| FieldError::invalid(field, port, message)).collect()
+    names::port_number(port.into())
+        .into_iter()
+        .map(|message| FieldError::invalid(field, port, message))
+        .collect()
 }
 
 /// A port, by number or by name.
@@ -166,7 +179,11 @@ pub(crate) fn percent(text: &str) -> Option<i64> {
 pub(crate) fn ip(value: &str, field: &FieldPath) -> Vec<FieldError> {
     match parse_ip(value) {
         Some(_) => vec![],
-        None => vec![FieldError::invalid(field, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")],
+        None => vec![FieldError::invalid(
+            field,
+            value,
+            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+        )],
     }
 }
 
@@ -176,7 +193,8 @@ pub(crate) fn parse_ip(value: &str) -> Option<IpAddr> {
         return Some(ip);
     }
     let parts: Vec<&str> = value.split('.').collect();
-    let numeric = parts.len() == 4 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let numeric = parts.len() == 4
+        && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     let octets: Option<Vec<u8>> = parts.iter().map(|part| part.parse().ok()).collect();
     let octets: [u8; 4] = octets.filter(|_| numeric)?.try_into().ok()?;
     Some(IpAddr::from(octets))
@@ -239,7 +257,13 @@ pub(crate) fn replica_status(counts: &ReplicaCounts, field: &FieldPath) -> Vec<F
 }
 
 /// The number in `name`, which must not be greater than another one.
-pub(crate) fn at_most(name: &str, part: i32, whole: i32, whole_name: &str, field: &FieldPath) -> Option<FieldError> {
+pub(crate) fn at_most(
+    name: &str,
+    part: i32,
+    whole: i32,
+    whole_name: &str,
+    field: &FieldPath,
+) -> Option<FieldError> {
     let why = format!("cannot be greater than {whole_name}");
     (part > whole).then(|| FieldError::invalid(&field.child(name), part, why))
 }
@@ -253,6 +277,10 @@ pub(crate) fn cidr(value: &str, field: &FieldPath) -> Vec<FieldError> {
     });
     match parsed {
         Some(_) => vec![],
-        None => vec![FieldError::invalid(field, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")],
+        None => vec![FieldError::invalid(
+            field,
+            value,
+            "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)",
+        )],
     }
 }

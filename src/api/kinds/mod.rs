@@ -5,8 +5,12 @@ mod cells;
 mod checks;
 pub mod coordination;
 pub mod core;
+mod diff;
 pub mod discovery;
 pub mod events;
+mod internal;
+#[cfg(test)]
+mod samples;
 mod unset;
 
 use super::kind::{DynKind, Typed};

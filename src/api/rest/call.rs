@@ -133,9 +133,18 @@ impl Reply {
 
 impl Rest {
     /// The machinery over a store.
-    pub fn new(store: Store, registry: Registry, clock: Clock, seed: Seed, allocations: Arc<Allocations>, admission: Chain) -> Self {
+    pub fn new(
+        store: Store,
+        registry: Registry,
+        clock: Clock,
+        seed: Seed,
+        allocations: Arc<Allocations>,
+        admission: Chain,
+    ) -> Self {
         let (facts, leases) = (FactsCache::default(), EventLeases::default());
-        Self { shared: Arc::new(Shared { store, registry, clock, seed, allocations, admission, facts, leases }) }
+        Self {
+            shared: Arc::new(Shared { store, registry, clock, seed, allocations, admission, facts, leases }),
+        }
     }
 
     /// The store.
@@ -195,7 +204,10 @@ impl Rest {
     /// A stored object as the kind serves it, as a JSON value.
     pub fn value(&self, kind: &dyn DynKind, kv: &KeyValue) -> Result<Value, ApiError> {
         let stored: Value = serde_json::from_slice(&kv.value).map_err(ApiError::internal)?;
-        Ok(kind.info().stored_as.map_or_else(|| stored.clone(), |conversion| (conversion.from_storage)(stored.clone())))
+        Ok(kind
+            .info()
+            .stored_as
+            .map_or_else(|| stored.clone(), |conversion| (conversion.from_storage)(stored.clone())))
     }
 
     /// A stored object, decoded.
@@ -208,7 +220,10 @@ impl Rest {
         let Some(conversion) = info.stored_as else { return Ok(codec::encode(info, value)) };
         let (group, version, plural) = conversion.storage;
         let storage = self.shared.registry.resource(group, version, plural).ok_or_else(|| {
-            ApiError::internal(format!("{plural}.{version}.{group}, which {} is stored as, is not served", info.plural))
+            ApiError::internal(format!(
+                "{plural}.{version}.{group}, which {} is stored as, is not served",
+                info.plural
+            ))
         })?;
         Ok(codec::encode(storage.info(), &(conversion.to_storage)(value.clone())))
     }
@@ -222,7 +237,9 @@ impl Rest {
 /// The store's refusals, for a client.
 pub(super) fn store_error(error: &StoreError) -> ApiError {
     match error {
-        StoreError::Compacted { .. } => ApiError::expired("The resourceVersion for the provided list is too old."),
+        StoreError::Compacted { .. } => {
+            ApiError::expired("The resourceVersion for the provided list is too old.")
+        }
         other => ApiError::internal(other),
     }
 }

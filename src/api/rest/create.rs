@@ -12,7 +12,7 @@ use crate::api::admission::{AdmissionRequest, Operation};
 use crate::api::codec::{self, MediaType, Target};
 use crate::api::kind::Object;
 use crate::api::managed_fields::{self, By};
-use crate::api::request::WriteOptions;
+use crate::api::options::WriteOptions;
 use crate::api::status::ApiError;
 use crate::store::{Compare, Op, Txn};
 
@@ -23,7 +23,13 @@ const MAX_GENERATED_PREFIX_BYTES: usize = 58;
 
 impl Rest {
     /// Creates an object from a body.
-    pub fn create(&self, call: &Call, options: &WriteOptions, body: &[u8], media: MediaType) -> Result<Reply, ApiError> {
+    pub fn create(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        body: &[u8],
+        media: MediaType,
+    ) -> Result<Reply, ApiError> {
         let decoded = codec::decode(call.info(), body, media, options.field_validation)?;
         Ok(self.create_value(call, options, decoded.value)?.warn(decoded.warnings))
     }
@@ -34,7 +40,12 @@ impl Rest {
     }
 
     /// Creates an object of a body or of an apply.
-    pub(super) fn create_changed(&self, call: &Call, options: &WriteOptions, new: Change) -> Result<Reply, ApiError> {
+    pub(super) fn create_changed(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        new: Change,
+    ) -> Result<Reply, ApiError> {
         let mut warnings = new.warnings;
         let mut object = self.new_object(call, options, new.value, new.managed, &mut warnings)?;
         self.admit(call, Operation::Create, Some(&mut *object), None, options.dry_run, &mut warnings)?;
@@ -45,7 +56,8 @@ impl Rest {
         loop {
             attempts += 1;
             match self.create_once(call, options, object.boxed_clone(), &mut warnings) {
-                Err(error) if generated && error.reason() == "AlreadyExists" && attempts < MAX_NAME_ATTEMPTS => {}
+                Err(error)
+                    if generated && error.reason() == "AlreadyExists" && attempts < MAX_NAME_ATTEMPTS => {}
                 Err(error) => return Err(error),
                 Ok(bytes) => return Ok(Reply::new(201, Content::Object(bytes)).warn(warnings)),
             }
@@ -90,15 +102,15 @@ impl Rest {
         mut object: Box<dyn Object>,
         warnings: &mut Vec<String>,
     ) -> Result<Bytes, ApiError> {
-        let (info, context) = (call.info(), self.write_context(call, options.dry_run));
+        let context = self.write_context(call, options.dry_run);
         self.fill_system_fields(call, object.meta_mut())?;
         call.kind.prepare_create(&context, &mut *object)?;
         let stored = self.store_new(call, options, &mut *object, warnings);
         if stored.is_err() && !options.dry_run {
             // What the kind took for the object goes back.
             call.kind.after_delete(&self.shared.allocations, &*object);
-        } else if info.warning.is_none() {
-            // The kind's own warning is the server's to give, for every request.
+        }
+        if stored.is_ok() {
             warnings.extend(call.kind.warnings(&*object, None));
         }
         stored
@@ -129,11 +141,16 @@ impl Rest {
         }
         let lease = info.rules.ttl_seconds.map(|ttl| self.lease(ttl)).transpose()?.unwrap_or(0);
         let put = Op::Put { key: key.clone(), value: self.payload(info, &value)?, lease };
-        let txn = Txn { compares: vec![Compare::ModRevision(key.clone(), 0)], success: vec![put], failure: vec![] };
+        let txn =
+            Txn { compares: vec![Compare::ModRevision(key.clone(), 0)], success: vec![put], failure: vec![] };
         let answer = self.store().txn(txn, call.author.clone()).map_err(|error| store_error(&error))?;
         match answer.puts.first() {
             Some(kv) => self.bytes(&*call.kind, kv),
-            None => Err(self.already_exists(call, &name, &self.store().get(&key).map(|kv| kv.value.clone()).unwrap_or_default())),
+            None => Err(self.already_exists(
+                call,
+                &name,
+                &self.store().get(&key).map(|kv| kv.value.clone()).unwrap_or_default(),
+            )),
         }
     }
 
@@ -229,11 +246,17 @@ fn admission_request<'a>(
 }
 
 /// Records who manages which fields, from the difference between two states.
-pub(super) fn record_manager(call: &Call, old: Option<&Value>, new: &mut dyn Object, by: &By<'_>) -> Result<(), ApiError> {
+pub(super) fn record_manager(
+    call: &Call,
+    old: Option<&Value>,
+    new: &mut dyn Object,
+    by: &By<'_>,
+) -> Result<(), ApiError> {
     let mut value = new.to_value();
     managed_fields::update(call.info(), old, &mut value, by);
     let entries = value.pointer_mut("/metadata/managedFields").map(Value::take).unwrap_or_default();
-    let entries: Option<Vec<ManagedFieldsEntry>> = serde_json::from_value(entries).map_err(ApiError::internal)?;
+    let entries: Option<Vec<ManagedFieldsEntry>> =
+        serde_json::from_value(entries).map_err(ApiError::internal)?;
     new.meta_mut().managed_fields = entries.filter(|entries| !entries.is_empty());
     Ok(())
 }
@@ -254,7 +277,8 @@ pub(super) fn ensure_namespace(call: &Call, meta: &mut ObjectMeta) -> Result<(),
         "" => meta.namespace = Some(wanted.to_owned()),
         _ if wanted.is_empty() => meta.namespace = None,
         _ => {
-            let message = "the namespace of the provided object does not match the namespace sent on the request";
+            let message =
+                "the namespace of the provided object does not match the namespace sent on the request";
             return Err(ApiError::bad_request(message));
         }
     }

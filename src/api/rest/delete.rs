@@ -12,7 +12,7 @@ use super::metadata::{FOREGROUND, ORPHAN};
 use crate::api::admission::Operation;
 use crate::api::codec::{self, Target};
 use crate::api::kind::{Dependents, Object};
-use crate::api::request::DeleteOptions;
+use crate::api::options::DeleteOptions;
 use crate::api::status::{ApiError, GroupResource};
 use crate::store::{Compare, KeyValue, Op, Txn};
 
@@ -48,7 +48,8 @@ impl Rest {
                 return Ok(reply.warn(warnings));
             }
         }
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Err(ApiError::conflict(&call.resource(), &call.name, why))
     }
 
@@ -62,7 +63,9 @@ impl Rest {
         options: &DeleteOptions,
     ) -> Result<Option<Reply>, ApiError> {
         match step {
-            Step::Pending if call.info().rules.returns_deleted => Ok(Some(Reply::object(self.bytes(&*call.kind, kv)?))),
+            Step::Pending if call.info().rules.returns_deleted => {
+                Ok(Some(Reply::object(self.bytes(&*call.kind, kv)?)))
+            }
             Step::Pending => Ok(Some(success(call, object))),
             Step::Remove => self.remove(call, object, kv),
             Step::Mark { then_remove } => {
@@ -98,7 +101,12 @@ impl Rest {
 
     /// Writes if the object is still the one that was read; tells the new version of a put.
     #[allow(clippy::option_option)]
-    fn replace(&self, call: &Call, kv: &KeyValue, op: Op) -> Result<Option<Option<std::sync::Arc<KeyValue>>>, ApiError> {
+    fn replace(
+        &self,
+        call: &Call,
+        kv: &KeyValue,
+        op: Op,
+    ) -> Result<Option<Option<std::sync::Arc<KeyValue>>>, ApiError> {
         let compares = vec![Compare::ModRevision(kv.key.to_string(), kv.mod_revision)];
         let txn = Txn { compares, success: vec![op], failure: vec![] };
         let answer = self.store().txn(txn, call.author.clone()).map_err(|error| store_error(&error))?;
@@ -106,7 +114,13 @@ impl Rest {
     }
 
     /// What a dry run answers.
-    fn rehearsed(&self, call: &Call, step: &Step, object: &dyn Object, kv: &KeyValue) -> Result<Reply, ApiError> {
+    fn rehearsed(
+        &self,
+        call: &Call,
+        step: &Step,
+        object: &dyn Object,
+        kv: &KeyValue,
+    ) -> Result<Reply, ApiError> {
         let gone = matches!(step, Step::Remove | Step::Mark { then_remove: true });
         if gone && !call.info().rules.returns_deleted {
             return Ok(success(call, object));
@@ -145,7 +159,13 @@ impl Rest {
     }
 
     /// Sets the grace period of a kind that has one.
-    fn graceful(&self, call: &Call, options: &DeleteOptions, object: &mut dyn Object, now: Timestamp) -> Grace {
+    fn graceful(
+        &self,
+        call: &Call,
+        options: &DeleteOptions,
+        object: &mut dyn Object,
+        now: Timestamp,
+    ) -> Grace {
         let asked = options.grace_period_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
         let Some(grace) = call.kind.grace_period(object, asked) else { return Grace::None };
         let generation = object.meta().generation;
@@ -221,7 +241,8 @@ fn set_finalizers(call: &Call, options: &DeleteOptions, meta: &mut ObjectMeta) {
         _ if dependents == Dependents::Orphaned => ORPHAN,
         _ => "",
     };
-    let mut finalizers: Vec<String> = had.iter().filter(|f| ![ORPHAN, FOREGROUND].contains(&f.as_str())).cloned().collect();
+    let mut finalizers: Vec<String> =
+        had.iter().filter(|f| ![ORPHAN, FOREGROUND].contains(&f.as_str())).cloned().collect();
     if !policy.is_empty() {
         finalizers.push(policy.to_owned());
     }
@@ -237,7 +258,11 @@ fn check_preconditions(call: &Call, meta: &ObjectMeta, options: &DeleteOptions) 
     let Some(preconditions) = &options.preconditions else { return Ok(()) };
     // The real server names the kind here, not the resource.
     let kind = GroupResource::new(&call.info().group, &call.info().kind);
-    preconditions.check(&kind, &call.name, &json!({"uid": meta.uid, "resourceVersion": meta.resource_version}))
+    preconditions.check(
+        &kind,
+        &call.name,
+        &json!({"uid": meta.uid, "resourceVersion": meta.resource_version}),
+    )
 }
 
 /// The Status that tells which object is gone.

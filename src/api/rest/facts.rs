@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::call::Rest;
 use crate::api::kind::DynKind;
-use crate::api::request::ListOptions;
+use crate::api::options::ListOptions;
 use crate::api::status::ApiError;
 use crate::meta::selector::{FieldTerm, Selector};
 use crate::store::{KeyValue, Revision};

@@ -2,14 +2,17 @@
 
 use super::call::{Call, Reply, Rest, too_large_revision};
 use crate::api::codec::{self, Target};
-use crate::api::request::{Query, revision};
+use crate::api::options::revision;
+use crate::api::request::Query;
 use crate::api::status::ApiError;
 
 impl Rest {
     /// Reads the object that the call names. A resourceVersion in the query must have been reached.
     pub fn get(&self, call: &Call, query: &Query) -> Result<Reply, ApiError> {
         if query.flag("export") == Some(true) {
-            return Err(ApiError::bad_request("the export parameter, deprecated since v1.14, is no longer supported"));
+            return Err(ApiError::bad_request(
+                "the export parameter, deprecated since v1.14, is no longer supported",
+            ));
         }
         if let Some(asked) = revision(query.get("resourceVersion").unwrap_or_default())? {
             let current = self.store().revision();

@@ -9,7 +9,8 @@ use super::call::{Call, Content, Page, Reply, Rest, store_error, too_large_revis
 use super::facts::Selection;
 use crate::api::codec::{self, Target};
 use crate::api::kind::Object;
-use crate::api::request::{ListOptions, exact_name};
+use crate::api::options::ListOptions;
+use crate::api::request::exact_name;
 use crate::api::status::ApiError;
 use crate::store::{KeyRange, KeyValue, RangeRequest, RangeResponse, StoreError};
 use std::sync::Arc;
@@ -33,7 +34,8 @@ impl Rest {
     /// Lists the objects that the options select.
     pub fn list(&self, call: &Call, options: &ListOptions) -> Result<Reply, ApiError> {
         if let Some(objects) = call.kind.computed() {
-            let bytes = |object: Box<dyn Object>| codec::encode_value(&Target::of(call.info()), &object.to_value());
+            let bytes =
+                |object: Box<dyn Object>| codec::encode_value(&Target::of(call.info()), &object.to_value());
             let page = Page { items: objects.into_iter().map(bytes).collect(), ..Page::default() };
             return Ok(Reply::new(200, Content::List(page)));
         }
@@ -81,13 +83,16 @@ impl Rest {
         let everything = selection.is_everything();
         let limit = if everything { options.limit } else { 0 };
         let request = RangeRequest { range, revision, limit, count_only: false };
-        let mut response = self.store().range(&request).map_err(|error| list_error(&error, options, revision))?;
+        let mut response =
+            self.store().range(&request).map_err(|error| list_error(&error, options, revision))?;
         if !everything {
             self.filter(call, &selection, options.limit, &mut response);
         }
         let revision = if revision == 0 { response.revision } else { revision };
         let mut page = Page { revision, ..Page::default() };
-        if response.more && let Some(last) = response.kvs.last() {
+        if response.more
+            && let Some(last) = response.kvs.last()
+        {
             let start = format!("{}\0", last.key.strip_prefix(&prefix).unwrap_or(&last.key));
             page.r#continue = encode_token(revision as i64, start);
             page.remaining = everything.then(|| response.count - response.kvs.len());
@@ -112,7 +117,8 @@ fn encode_token(rv: i64, start: String) -> String {
 fn decode_token(text: &str) -> Result<ContinueToken, ApiError> {
     let invalid = |why: String| ApiError::bad_request(format!("continue key is not valid{why}"));
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| invalid(format!(": {error}")))?;
-    let token: ContinueToken = serde_json::from_slice(&bytes).map_err(|error| invalid(format!(": {error}")))?;
+    let token: ContinueToken =
+        serde_json::from_slice(&bytes).map_err(|error| invalid(format!(": {error}")))?;
     if token.v != "meta.k8s.io/v1" {
         return Err(invalid(format!(": server does not recognize this encoded version {}", token.v)));
     }

@@ -24,7 +24,11 @@ pub(super) fn errors(kind: &dyn DynKind, meta: &ObjectMeta) -> Vec<FieldError> {
     match (kind.info().namespaced, namespace) {
         (true, "") => errors.push(FieldError::required(&at, "")),
         (true, namespace) => {
-            errors.extend(names::dns1123_label(namespace, false).into_iter().map(|e| FieldError::invalid(&at, namespace, e)));
+            errors.extend(
+                names::dns1123_label(namespace, false)
+                    .into_iter()
+                    .map(|e| FieldError::invalid(&at, namespace, e)),
+            );
         }
         (false, "") => {}
         (false, _) => errors.push(FieldError::forbidden(&at, "not allowed on this type")),
@@ -35,7 +39,10 @@ pub(super) fn errors(kind: &dyn DynKind, meta: &ObjectMeta) -> Vec<FieldError> {
     }
     errors.extend(label_errors(meta, &field.child("labels")));
     errors.extend(annotation_errors(meta, &field.child("annotations")));
-    errors.extend(owner_errors(meta.owner_references.as_deref().unwrap_or_default(), &field.child("ownerReferences")));
+    errors.extend(owner_errors(
+        meta.owner_references.as_deref().unwrap_or_default(),
+        &field.child("ownerReferences"),
+    ));
     errors.extend(finalizer_errors(meta, &field.child("finalizers")));
     errors
 }
@@ -44,12 +51,15 @@ fn name_errors(kind: &dyn DynKind, meta: &ObjectMeta, field: &FieldPath) -> Vec<
     let mut errors = vec![];
     if let Some(prefix) = meta.generate_name.as_deref().filter(|prefix| !prefix.is_empty()) {
         let at = field.child("generateName");
-        errors.extend(kind.validate_name(prefix, true).into_iter().map(|e| FieldError::invalid(&at, prefix, e)));
+        errors.extend(
+            kind.validate_name(prefix, true).into_iter().map(|e| FieldError::invalid(&at, prefix, e)),
+        );
     }
     let at = field.child("name");
     match meta.name.as_deref() {
         None | Some("") => errors.push(FieldError::required(&at, "name or generateName is required")),
-        Some(name) => errors.extend(kind.validate_name(name, false).into_iter().map(|e| FieldError::invalid(&at, name, e))),
+        Some(name) => errors
+            .extend(kind.validate_name(name, false).into_iter().map(|e| FieldError::invalid(&at, name, e))),
     }
     errors
 }
@@ -57,8 +67,12 @@ fn name_errors(kind: &dyn DynKind, meta: &ObjectMeta, field: &FieldPath) -> Vec<
 fn label_errors(meta: &ObjectMeta, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
     for (key, value) in meta.labels.iter().flatten() {
-        errors.extend(names::qualified_name(key).into_iter().map(|e| FieldError::invalid(field, key.as_str(), e)));
-        errors.extend(names::label_value(value).into_iter().map(|e| FieldError::invalid(field, value.as_str(), e)));
+        errors.extend(
+            names::qualified_name(key).into_iter().map(|e| FieldError::invalid(field, key.as_str(), e)),
+        );
+        errors.extend(
+            names::label_value(value).into_iter().map(|e| FieldError::invalid(field, value.as_str(), e)),
+        );
     }
     errors
 }
@@ -92,7 +106,11 @@ fn owner_errors(owners: &[OwnerReference], field: &FieldPath) -> Vec<FieldError>
             }
         }
         if group.is_empty() && version == "v1" && owner.kind == "Event" {
-            errors.push(FieldError::invalid(field, json!(owner), "/v1, Kind=Event is disallowed from being an owner"));
+            errors.push(FieldError::invalid(
+                field,
+                json!(owner),
+                "/v1, Kind=Event is disallowed from being an owner",
+            ));
         }
         if owner.controller == Some(true) {
             let this = format!("{}/{}", owner.kind, owner.name);
@@ -149,7 +167,11 @@ pub(super) fn update_errors(new: &ObjectMeta, old: &ObjectMeta) -> Vec<FieldErro
         ("uid", json!(new.uid), json!(old.uid)),
         ("creationTimestamp", json!(new.creation_timestamp), json!(old.creation_timestamp)),
         ("deletionTimestamp", json!(new.deletion_timestamp), json!(old.deletion_timestamp)),
-        ("deletionGracePeriodSeconds", json!(new.deletion_grace_period_seconds), json!(old.deletion_grace_period_seconds)),
+        (
+            "deletionGracePeriodSeconds",
+            json!(new.deletion_grace_period_seconds),
+            json!(old.deletion_grace_period_seconds),
+        ),
     ];
     for (name, new, old) in immutable {
         if new != old {

@@ -16,9 +16,9 @@ mod list;
 mod metadata;
 mod patch;
 mod present;
-mod update;
 #[cfg(test)]
 mod tests;
+mod update;
 mod watch;
 
 pub use call::{Call, Content, Page, Reply, Rest};

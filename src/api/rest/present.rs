@@ -104,18 +104,18 @@ impl Presenter {
         let mut out = Vec::with_capacity(page.items.iter().map(Bytes::len).sum::<usize>() + 256);
         match self.output.conversion {
             Conversion::None if info.schema_type.is_none() => {
-                let head = format!(
-                    "{{\"apiVersion\":\"{}\",\"items\":[",
-                    info.api_version()
-                );
+                let head = format!("{{\"apiVersion\":\"{}\",\"items\":[", info.api_version());
                 out.extend_from_slice(head.as_bytes());
                 self.items(page, &mut out);
-                out.extend_from_slice(format!("],\"kind\":\"{}\",\"metadata\":{metadata}}}", info.list_kind).as_bytes());
+                out.extend_from_slice(
+                    format!("],\"kind\":\"{}\",\"metadata\":{metadata}}}", info.list_kind).as_bytes(),
+                );
             }
             Conversion::None => {
                 let (kind, version) = (&info.list_kind, info.api_version());
-                let head =
-                    format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":[");
+                let head = format!(
+                    "{{\"kind\":\"{kind}\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":["
+                );
                 out.extend_from_slice(head.as_bytes());
                 self.items(page, &mut out);
                 out.extend_from_slice(b"]}");
@@ -151,7 +151,9 @@ impl Presenter {
     }
 
     fn table(&self, items: &[Bytes], metadata: &str, include: Include, columns: bool) -> String {
-        let mut out = format!("{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{metadata},\"columnDefinitions\":");
+        let mut out = format!(
+            "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{metadata},\"columnDefinitions\":"
+        );
         out.push_str(&if columns { column_definitions(&*self.kind) } else { "null".to_owned() });
         out.push_str(",\"rows\":[");
         for (index, item) in items.iter().enumerate() {
@@ -184,7 +186,9 @@ impl Presenter {
 }
 
 fn partial(metadata: &str) -> String {
-    format!("{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{metadata}}}")
+    format!(
+        "{{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{metadata}}}"
+    )
 }
 
 fn column_definitions(kind: &dyn DynKind) -> String {
@@ -192,7 +196,11 @@ fn column_definitions(kind: &dyn DynKind) -> String {
     let one = |column: crate::api::table::Column| {
         format!(
             "{{\"name\":{},\"type\":{},\"format\":{},\"description\":{},\"priority\":{}}}",
-            text(column.name), text(column.r#type), text(column.format), text(column.description), column.priority
+            text(column.name),
+            text(column.r#type),
+            text(column.format),
+            text(column.description),
+            column.priority
         )
     };
     let columns: Vec<String> = kind.columns().into_iter().map(one).collect();
@@ -203,7 +211,7 @@ fn column_definitions(kind: &dyn DynKind) -> String {
 pub fn written(code: u16, json: &[u8], output: &Output) -> Response<Body> {
     let (media, body) = match output.media {
         MediaType::Json if output.pretty => ("application/json", codec::pretty(json)),
-        MediaType::Json | MediaType::Protobuf => ("application/json", [json, b"\n"].concat().into()),
+        MediaType::Json => ("application/json", [json, b"\n"].concat().into()),
         MediaType::Yaml => {
             let value: Value = serde_json::from_slice(json).unwrap_or_default();
             ("application/yaml", serde_saphyr::to_string(&value).unwrap_or_default().into())

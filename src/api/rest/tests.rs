@@ -13,7 +13,9 @@ fn map(name: &str, data: &str) -> Value {
 }
 
 /// The next event of a watch: its type, the object's name, its resourceVersion.
-async fn event(body: &mut (impl StreamExt<Item = Result<axum::body::Bytes, axum::Error>> + Unpin)) -> (String, String, u64) {
+async fn event(
+    body: &mut (impl StreamExt<Item = Result<axum::body::Bytes, axum::Error>> + Unpin),
+) -> (String, String, u64) {
     let line = body.next().await.expect("the watch goes on").unwrap();
     let event: Value = serde_json::from_slice(&line).unwrap();
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -32,7 +34,9 @@ async fn an_object_lives_from_its_creation_to_its_deletion() {
     assert_eq!(meta["managedFields"][0]["manager"], "test");
     let got = door.get(&format!("{MAPS}/a")).await;
     assert_eq!(got.text, made.text, "what is created is what is served");
-    assert!(got.text.starts_with("{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\","));
+    assert!(
+        got.text.starts_with("{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\",")
+    );
 
     let again = door.send(&format!("POST {MAPS}"), &map("a", "1")).await;
     assert_eq!((again.code, again.message().as_str()), (409, "configmaps \"a\" already exists"));
@@ -41,7 +45,12 @@ async fn an_object_lives_from_its_creation_to_its_deletion() {
     stale["data"]["k"] = "2".into();
     let changed = door.send(&format!("PUT {MAPS}/a"), &stale).await;
     assert_eq!(changed.json()["data"]["k"], "2");
-    let conflict = door.send(&format!("PUT {MAPS}/a"), &{ stale["data"]["k"] = "3".into(); stale.clone() }).await;
+    let conflict = door
+        .send(&format!("PUT {MAPS}/a"), &{
+            stale["data"]["k"] = "3".into();
+            stale.clone()
+        })
+        .await;
     assert_eq!(
         (conflict.code, conflict.message().as_str()),
         (
@@ -70,7 +79,8 @@ async fn an_object_lives_from_its_creation_to_its_deletion() {
 async fn a_server_side_apply_creates_and_then_changes() {
     let door = Door::open();
     let apply = |value: &str, query: &str| {
-        let body = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{k: \"{value}\"}}\n");
+        let body =
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{k: \"{value}\"}}\n");
         let door = &door;
         let line = format!("PATCH {MAPS}/a?{query}");
         async move { door.ask(&line, &[("content-type", "application/apply-patch+yaml")], &body).await }
@@ -107,15 +117,26 @@ async fn lists_have_selectors_pages_and_a_revision() {
         door.send(&format!("POST {MAPS}"), &map(name, data)).await;
     }
     let names = |list: &Value| -> Vec<String> {
-        list["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
     };
     let list = door.get(MAPS).await.json();
-    assert_eq!((list["kind"].as_str(), names(&list)), (Some("ConfigMapList"), ["a", "b", "c", "d"].map(String::from).to_vec()));
+    assert_eq!(
+        (list["kind"].as_str(), names(&list)),
+        (Some("ConfigMapList"), ["a", "b", "c", "d"].map(String::from).to_vec())
+    );
     assert_eq!(list["metadata"]["resourceVersion"], door.server.rest().store().revision().to_string());
     assert!(list["items"][0]["kind"].is_null(), "items of a list do not repeat their kind");
     assert_eq!(names(&door.get(&format!("{MAPS}?labelSelector=data%3Dx")).await.json()), ["a", "c"]);
     assert_eq!(names(&door.get(&format!("{MAPS}?fieldSelector=metadata.name%3Db")).await.json()), ["b"]);
-    assert_eq!(names(&door.get("/api/v1/configmaps?fieldSelector=metadata.name!%3Db").await.json()), ["a", "c", "d"]);
+    assert_eq!(
+        names(&door.get("/api/v1/configmaps?fieldSelector=metadata.name!%3Db").await.json()),
+        ["a", "c", "d"]
+    );
     let unknown = door.get(&format!("{MAPS}?fieldSelector=spec.x%3Db")).await;
     assert_eq!(
         (unknown.code, unknown.message().as_str()),
@@ -157,18 +178,28 @@ async fn a_watch_tells_what_enters_changes_and_leaves_its_selection() {
     let kinds: Vec<&str> = seen.iter().map(|(kind, ..)| kind.as_str()).collect();
     assert_eq!(kinds, ["ADDED", "MODIFIED", "DELETED", "ADDED", "DELETED"]);
     let revisions: Vec<u64> = seen.iter().map(|(.., revision)| *revision).collect();
-    assert_eq!(revisions, [from + 1, from + 3, from + 4, from + 5, from + 6], "deletions carry their own revision");
+    assert_eq!(
+        revisions,
+        [from + 1, from + 3, from + 4, from + 5, from + 6],
+        "deletions carry their own revision"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_without_a_revision_begins_with_what_there_is() {
     let door = Door::open();
     door.send(&format!("POST {MAPS}"), &map("a", "x")).await;
-    let line = format!("GET {MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=70");
+    let line = format!(
+        "GET {MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=70"
+    );
     let body = door.ask(&line, &[], "").await.text;
     let lines: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kinds: Vec<&str> = lines.iter().map(|line| line["type"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["ADDED", "BOOKMARK", "BOOKMARK", "BOOKMARK"], "the list, its end, a minute, the end: {body}");
+    assert_eq!(
+        kinds,
+        ["ADDED", "BOOKMARK", "BOOKMARK", "BOOKMARK"],
+        "the list, its end, a minute, the end: {body}"
+    );
     assert_eq!(lines[1]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
     assert!(lines[2]["object"]["metadata"]["annotations"].is_null());
 }
@@ -221,15 +252,17 @@ async fn what_makes_no_sense_is_refused_in_kubernetes_words() {
     let create = format!("POST {MAPS}");
     let name = door.send(&create, &map("A_b", "1")).await;
     assert_eq!(name.code, 422);
-    assert!(name.message().starts_with("ConfigMap \"A_b\" is invalid: metadata.name: Invalid value: \"A_b\": a lowercase RFC 1123"));
+    assert!(name.message().starts_with(
+        "ConfigMap \"A_b\" is invalid: metadata.name: Invalid value: \"A_b\": a lowercase RFC 1123"
+    ));
     let mut other = map("a", "1");
     other["metadata"]["namespace"] = "kube-system".into();
     let message = "the namespace of the provided object does not match the namespace sent on the request";
     assert_eq!(door.send(&create, &other).await.message(), message);
     let nowhere = door.send("POST /api/v1/namespaces/nope/configmaps", &map("a", "1")).await;
     assert_eq!((nowhere.code, nowhere.message().as_str()), (404, "namespaces \"nope\" not found"));
-    let prose = door.ask(&create, &[("content-type", "text/plain")], "x").await;
-    assert_eq!(prose.code, 415);
+    let plain = door.ask(&create, &[("content-type", "text/plain")], "x").await;
+    assert_eq!(plain.code, 415);
     let large = door.ask(&create, &[], &"x".repeat(4 * 1024 * 1024)).await;
     assert_eq!((large.code, large.message().as_str()), (413, "Request entity too large: limit is 3145728"));
     assert_eq!(door.get("/api/v1/nonsense").await.text, "404 page not found\n");
@@ -243,10 +276,19 @@ async fn finalizers_hold_an_object_up() {
     held["metadata"]["finalizers"] = json!(["example.com/hold"]);
     door.send(&format!("POST {MAPS}"), &held).await;
     let going = door.send(&format!("DELETE {MAPS}/a"), &Value::Null).await.json();
-    assert_eq!((going["kind"].as_str(), going["metadata"]["deletionTimestamp"].is_string()), (Some("ConfigMap"), true));
+    assert_eq!(
+        (going["kind"].as_str(), going["metadata"]["deletionTimestamp"].is_string()),
+        (Some("ConfigMap"), true)
+    );
     let headers = [("content-type", "application/merge-patch+json")];
-    let more = door.ask(&format!("PATCH {MAPS}/a"), &headers, r#"{"metadata":{"finalizers":["example.com/x"]}}"#).await;
-    assert!(more.message().contains("no new finalizers can be added if the object is being deleted"), "{}", more.text);
+    let more = door
+        .ask(&format!("PATCH {MAPS}/a"), &headers, r#"{"metadata":{"finalizers":["example.com/x"]}}"#)
+        .await;
+    assert!(
+        more.message().contains("no new finalizers can be added if the object is being deleted"),
+        "{}",
+        more.text
+    );
     let free = door.ask(&format!("PATCH {MAPS}/a"), &headers, r#"{"metadata":{"finalizers":null}}"#).await;
     assert_eq!(free.code, 200);
     assert_eq!(door.get(&format!("{MAPS}/a")).await.code, 404);
@@ -257,7 +299,11 @@ async fn finalizers_hold_an_object_up() {
     assert_eq!(going["metadata"]["finalizers"], json!(["foregroundDeletion"]));
     let wrong = json!({"preconditions": {"uid": "nope"}});
     let refused = door.send(&format!("DELETE {MAPS}/b"), &wrong).await;
-    assert!(refused.message().contains("the UID in the precondition (nope) does not match the UID in record"), "{}", refused.text);
+    assert!(
+        refused.message().contains("the UID in the precondition (nope) does not match the UID in record"),
+        "{}",
+        refused.text
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use crate::api::admission::Operation;
 use crate::api::codec::{self, MediaType};
 use crate::api::field::{FieldError, FieldPath};
 use crate::api::kind::Object;
-use crate::api::request::WriteOptions;
+use crate::api::options::WriteOptions;
 use crate::api::status::ApiError;
 use crate::store::{Compare, KeyValue, Op, Txn};
 
@@ -51,9 +51,16 @@ enum Attempt {
 
 impl Rest {
     /// Replaces an object with a body.
-    pub fn update(&self, call: &Call, options: &WriteOptions, body: &[u8], media: MediaType) -> Result<Reply, ApiError> {
+    pub fn update(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        body: &[u8],
+        media: MediaType,
+    ) -> Result<Reply, ApiError> {
         let decoded = codec::decode(call.info(), body, media, options.field_validation)?;
-        let uid = decoded.value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let uid =
+            decoded.value.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
         let create = call.info().rules.create_on_update && call.subresource.is_empty();
         let reply = self.change(call, options, create, |before| {
             if let Some(before) = before {
@@ -116,7 +123,14 @@ impl Rest {
         if !managed {
             record_manager(call, Some(&before.value), &mut *object, &self.manager(call, options))?;
         }
-        self.admit(call, Operation::Update, Some(&mut *object), Some(&*before.object), options.dry_run, warnings)?;
+        self.admit(
+            call,
+            Operation::Update,
+            Some(&mut *object),
+            Some(&*before.object),
+            options.dry_run,
+            warnings,
+        )?;
         dedup_owners(object.meta_mut(), warnings, true);
         self.prepare(call, options, before, &mut *object)?;
         let outcome = self.finish(call, options, before, &mut *object, warnings);
@@ -141,7 +155,7 @@ impl Rest {
         warnings: &mut Vec<String>,
     ) -> Result<Attempt, ApiError> {
         self.validate(call, before, object)?;
-        if call.subresource.is_empty() && call.info().warning.is_none() {
+        if call.subresource.is_empty() {
             warnings.extend(call.kind.warnings(object, Some(&*before.object)));
         }
         self.judge(call, Operation::Update, Some(object), Some(&*before.object), options.dry_run, warnings)?;
@@ -149,7 +163,13 @@ impl Rest {
     }
 
     /// What the server decides: metadata that clients cannot change, and the kind's own part.
-    fn prepare(&self, call: &Call, options: &WriteOptions, before: &Before, object: &mut dyn Object) -> Result<(), ApiError> {
+    fn prepare(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        before: &Before,
+        object: &mut dyn Object,
+    ) -> Result<(), ApiError> {
         let (context, old) = (self.write_context(call, options.dry_run), before.object.meta());
         keep_system_fields(object.meta_mut(), old);
         match call.subresource.as_str() {
@@ -160,7 +180,8 @@ impl Rest {
             subresource if changes_what_updates_cannot(subresource) => {}
             _ => call.kind.prepare_update(&context, object, &*before.object)?,
         }
-        let counts = call.info().traits.generation && !["status", "finalize"].contains(&call.subresource.as_str());
+        let counts =
+            call.info().traits.generation && !["status", "finalize"].contains(&call.subresource.as_str());
         if counts && object.meta().generation == old.generation && differs_in_spec(object, &*before.object) {
             object.meta_mut().generation = Some(old.generation.unwrap_or(0) + 1);
         }
@@ -183,15 +204,28 @@ impl Rest {
                 errors.extend(whole.filter(|error| !known.contains(&error.to_string())));
             }
         }
-        if errors.is_empty() { Ok(()) } else { Err(ApiError::invalid(&info.group, &info.kind, &call.name, &errors)) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::invalid(&info.group, &info.kind, &call.name, &errors))
+        }
     }
 
-    fn store_changed(&self, call: &Call, options: &WriteOptions, before: &Before, object: &mut dyn Object) -> Result<Attempt, ApiError> {
+    fn store_changed(
+        &self,
+        call: &Call,
+        options: &WriteOptions,
+        before: &Before,
+        object: &mut dyn Object,
+    ) -> Result<Attempt, ApiError> {
         let (info, revision) = (call.info(), before.kv.mod_revision);
         let only_times = same_managers(object.meta(), before.object.meta());
         if only_times {
             // A change of nothing but the times of managers is no change.
-            let times = std::mem::replace(&mut object.meta_mut().managed_fields, before.object.meta().managed_fields.clone());
+            let times = std::mem::replace(
+                &mut object.meta_mut().managed_fields,
+                before.object.meta().managed_fields.clone(),
+            );
             if self.payload(info, &object.to_value())?.at(revision) == before.kv.value {
                 return Ok(Attempt::Stored(self.bytes(&*call.kind, &before.kv)?));
             }
@@ -212,7 +246,8 @@ impl Rest {
         } else {
             Op::Put { key: key.clone(), value: payload, lease: before.kv.lease }
         };
-        let txn = Txn { compares: vec![Compare::ModRevision(key, revision)], success: vec![op], failure: vec![] };
+        let txn =
+            Txn { compares: vec![Compare::ModRevision(key, revision)], success: vec![op], failure: vec![] };
         let answer = self.store().txn(txn, call.author.clone()).map_err(|error| store_error(&error))?;
         if !answer.succeeded {
             return Ok(Attempt::Raced);
@@ -242,8 +277,13 @@ impl Rest {
                 return Ok(value);
             }
             let key = kv.key.to_string();
-            let put = Op::Put { key: key.clone(), value: self.payload(call.info(), &value)?, lease: kv.lease };
-            let txn = Txn { compares: vec![Compare::ModRevision(key, kv.mod_revision)], success: vec![put], failure: vec![] };
+            let put =
+                Op::Put { key: key.clone(), value: self.payload(call.info(), &value)?, lease: kv.lease };
+            let txn = Txn {
+                compares: vec![Compare::ModRevision(key, kv.mod_revision)],
+                success: vec![put],
+                failure: vec![],
+            };
             let answer = self.store().txn(txn, call.author.clone()).map_err(|error| store_error(&error))?;
             if let Some(kv) = answer.puts.first() {
                 return self.value(&*call.kind, kv);
@@ -290,11 +330,15 @@ fn check_name(call: &Call, value: &Value) -> Result<(), ApiError> {
         return Err(ApiError::bad_request(message));
     }
     if name.is_empty() {
-        let message = format!("the name of the object ({} based on URL) was undeterminable: name must be provided", call.name);
+        let message = format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name
+        );
         return Err(ApiError::bad_request(message));
     }
     if name != call.name {
-        let message = format!("the name of the object ({name}) does not match the name on the URL ({})", call.name);
+        let message =
+            format!("the name of the object ({name}) does not match the name on the URL ({})", call.name);
         return Err(ApiError::bad_request(message));
     }
     Ok(())

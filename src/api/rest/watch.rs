@@ -16,7 +16,7 @@ use super::call::{Call, Rest, store_error, too_large_revision};
 use super::facts::Selection;
 use super::present::Presenter;
 use crate::api::codec::{self, Target};
-use crate::api::request::ListOptions;
+use crate::api::options::ListOptions;
 use crate::api::status::ApiError;
 use crate::store::{Event, EventKind, KeyValue, RangeRequest, Revision, StoreError, Watch, WatchRequest};
 
@@ -44,7 +44,12 @@ struct Running {
 
 impl Rest {
     /// Starts a watch. The answer's body ends it when it is dropped.
-    pub fn watch(&self, call: &Call, options: &ListOptions, presenter: Presenter) -> Result<Response<Body>, ApiError> {
+    pub fn watch(
+        &self,
+        call: &Call,
+        options: &ListOptions,
+        presenter: Presenter,
+    ) -> Result<Response<Body>, ApiError> {
         let selection = Selection::of(&*call.kind, options)?;
         let current = self.store().revision();
         if let Some(asked) = options.revision.filter(|asked| *asked > current) {
@@ -54,7 +59,8 @@ impl Rest {
         let initial = options.initial_events.unwrap_or(options.revision.is_none());
         let (mut kvs, mut from) = (vec![], options.revision.unwrap_or(current));
         if initial {
-            let found = self.store().range(&RangeRequest::new(range.clone())).map_err(|error| store_error(&error))?;
+            let found =
+                self.store().range(&RangeRequest::new(range.clone())).map_err(|error| store_error(&error))?;
             (kvs, from) = (found.kvs, found.revision);
         }
         let watch = match self.store().watch(WatchRequest::new(range, from + 1)) {
@@ -62,7 +68,8 @@ impl Rest {
             Err(StoreError::Compacted { .. }) => return Ok(too_old(from, self.store().compacted())),
             Err(other) => return Err(store_error(&other)),
         };
-        let timeout = options.timeout_seconds.filter(|seconds| *seconds > 0).map_or(TIMEOUT, Duration::from_secs);
+        let timeout =
+            options.timeout_seconds.filter(|seconds| *seconds > 0).map_or(TIMEOUT, Duration::from_secs);
         let mut running = Running {
             rest: self.clone(),
             call: call.clone(),
@@ -147,7 +154,9 @@ impl Running {
         let before = event.prev.as_deref().is_some_and(selected);
         let now = event.kind == EventKind::Put && selected(&event.kv);
         let outcome = match (before, now) {
-            (_, true) => rest.bytes(kind, &event.kv).map(|bytes| (if before { "MODIFIED" } else { "ADDED" }, bytes)),
+            (_, true) => {
+                rest.bytes(kind, &event.kv).map(|bytes| (if before { "MODIFIED" } else { "ADDED" }, bytes))
+            }
             (true, false) => self.last_state(event).map(|bytes| ("DELETED", bytes)),
             (false, false) => return,
         };
@@ -165,7 +174,8 @@ impl Running {
         }
         let Some(prev) = &event.prev else { return Err(ApiError::internal("a deletion of nothing")) };
         let value = restamped(&prev.value, prev.mod_revision, revision);
-        self.rest.bytes(&*self.call.kind, &KeyValue { value, mod_revision: revision, ..KeyValue::clone(prev) })
+        self.rest
+            .bytes(&*self.call.kind, &KeyValue { value, mod_revision: revision, ..KeyValue::clone(prev) })
     }
 
     fn push(&mut self, what: &str, object: &Bytes) {

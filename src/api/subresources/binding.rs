@@ -8,22 +8,27 @@ use serde_json::{Value, json};
 use super::success;
 use crate::api::admission::Operation;
 use crate::api::codec::{self, Target};
-use crate::api::handler::{Incoming, read};
-use crate::api::negotiate;
-use crate::api::request::WriteOptions;
+use crate::api::handler::{Incoming, read_object};
+use crate::api::options::WriteOptions;
 use crate::api::rest::{Call, Reply, Rest};
 use crate::api::status::{ApiError, GroupResource};
 use crate::meta::age;
 
 /// Binds the pod that the call names.
-pub(super) async fn create(rest: &Rest, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
-    let media = negotiate::input(&incoming.headers)?;
-    let body = read(request).await?;
+pub(super) async fn create(
+    rest: &Rest,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
+    let (body, media) = read_object(incoming, request).await?;
     let options = WriteOptions::parse(&incoming.query, "CreateOptions", false)?;
-    let binding = codec::decode_as(&Target::named("", "v1", "Binding"), &body, media, options.field_validation)?;
+    let binding =
+        codec::decode_as(&Target::named("", "v1", "Binding"), &body, media, options.field_validation)?;
     let text = |pointer: &str| binding.value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let name = text("/metadata/name");
-    let call = if call.name.is_empty() { Call { name: name.to_owned(), ..call.clone() } } else { call.clone() };
+    let call =
+        if call.name.is_empty() { Call { name: name.to_owned(), ..call.clone() } } else { call.clone() };
     if call.name != name {
         return Err(ApiError::bad_request("name in URL does not match name in Binding object"));
     }
@@ -44,7 +49,9 @@ pub(super) async fn create(rest: &Rest, incoming: &Incoming, call: &Call, reques
 fn check_target(kind: &str, name: &str) -> Result<(), ApiError> {
     let mut wrong = vec![];
     if !["", "Node"].contains(&kind) {
-        wrong.push(format!("target.kind: Unsupported value: {kind:?}: supported values: \"<empty>\", \"Node\""));
+        wrong.push(format!(
+            "target.kind: Unsupported value: {kind:?}: supported values: \"<empty>\", \"Node\""
+        ));
     }
     if name.is_empty() {
         wrong.push("target.name: Required value".to_owned());
@@ -85,7 +92,9 @@ fn assign(call: &Call, pod: &mut Value, binding: &Value, now: &str) -> Result<()
         status.remove("nominatedNodeName");
     }
     for map in ["labels", "annotations"] {
-        for (key, value) in binding.pointer(&format!("/metadata/{map}")).and_then(Value::as_object).into_iter().flatten() {
+        for (key, value) in
+            binding.pointer(&format!("/metadata/{map}")).and_then(Value::as_object).into_iter().flatten()
+        {
             pod["metadata"][map][key] = value.clone();
         }
     }

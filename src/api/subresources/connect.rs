@@ -73,7 +73,11 @@ fn node_of(pod: &Value) -> Option<&str> {
 fn container_of(pod: &Value, named: &str) -> Result<String, ApiError> {
     let names = |list: &str| -> Vec<String> {
         let containers = pod.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
-        containers.into_iter().flatten().filter_map(|container| Some(container.get("name")?.as_str()?.to_owned())).collect()
+        containers
+            .into_iter()
+            .flatten()
+            .filter_map(|container| Some(container.get("name")?.as_str()?.to_owned()))
+            .collect()
     };
     let name = pod.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
     let containers = names("containers");
@@ -94,7 +98,8 @@ fn container_of(pod: &Value, named: &str) -> Result<String, ApiError> {
 pub(super) fn kubelet_address(server: &ApiServer, call: &Call, node: &str) -> Result<SocketAddr, ApiError> {
     let rest = server.rest();
     let nodes = GroupResource::new("", "nodes");
-    let kind = rest.registry().resource("", "v1", "nodes").ok_or_else(|| ApiError::not_found(&nodes, node))?;
+    let kind =
+        rest.registry().resource("", "v1", "nodes").ok_or_else(|| ApiError::not_found(&nodes, node))?;
     let call = Call { kind, namespace: String::new(), name: node.to_owned(), ..call.clone() };
     let object = rest.value(&*call.kind, &*rest.stored(&call)?)?;
     let addresses = object.pointer("/status/addresses").and_then(Value::as_array);
@@ -107,7 +112,8 @@ pub(super) fn kubelet_address(server: &ApiServer, call: &Call, node: &str) -> Re
         ApiError::new(500, "", format!("no preferred addresses found; known addresses: {}", known(addresses)))
     })?;
     let port = object.pointer("/status/daemonEndpoints/kubeletEndpoint/Port").and_then(Value::as_u64);
-    let port = port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).unwrap_or(KUBELET_PORT);
+    let port =
+        port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0).unwrap_or(KUBELET_PORT);
     Ok(SocketAddr::new(ip, port))
 }
 
@@ -134,9 +140,12 @@ fn stream_params(subresource: &str, query: &Query) -> String {
         return params.join("&");
     }
     params.extend(query.all("command").map(|word| format!("command={}", encode(word))));
-    for (own, kubelets, default) in
-        [("stderr", "error", true), ("stdin", "input", false), ("stdout", "output", true), ("tty", "tty", false)]
-    {
+    for (own, kubelets, default) in [
+        ("stderr", "error", true),
+        ("stdin", "input", false),
+        ("stdout", "output", true),
+        ("tty", "tty", false),
+    ] {
         if query.flag(own).unwrap_or(default) {
             params.push(format!("{kubelets}=1"));
         }
@@ -145,7 +154,12 @@ fn stream_params(subresource: &str, query: &Query) -> String {
 }
 
 /// The log of a container, from the kubelet that has it. A pod without a node has none yet, which is no error.
-async fn log(server: &ApiServer, call: &Call, query: &Query, request: Request<Body>) -> Result<Response<Body>, ApiError> {
+async fn log(
+    server: &ApiServer,
+    call: &Call,
+    query: &Query,
+    request: Request<Body>,
+) -> Result<Response<Body>, ApiError> {
     let target = log_params(call, query)?;
     let pod = pod(server, call)?;
     let container = container_of(&pod, query.get("container").unwrap_or_default())?;
@@ -161,9 +175,10 @@ async fn log(server: &ApiServer, call: &Call, query: &Query, request: Request<Bo
         parts.headers.remove(name);
     }
     let onward = Request::from_parts(parts, Body::empty());
-    let answer = forward::send(server, address, &format!("{path}?{target}"), onward).await.map_err(|error| {
-        ApiError::new(500, "", format!("Get \"https://{address}{path}?{target}\": {error}"))
-    })?;
+    let answer =
+        forward::send(server, address, &format!("{path}?{target}"), onward).await.map_err(|error| {
+            ApiError::new(500, "", format!("Get \"https://{address}{path}?{target}\": {error}"))
+        })?;
     if !answer.status().is_success() {
         return Err(refusal(call, answer).await);
     }
@@ -175,7 +190,8 @@ async fn log(server: &ApiServer, call: &Call, query: &Query, request: Request<Bo
 fn log_params(call: &Call, query: &Query) -> Result<String, ApiError> {
     let (nowhere, mut errors) = (FieldPath::default(), vec![]);
     let field = FieldPath::new;
-    let (tail, limit, since) = (query.number("tailLines")?, query.number("limitBytes")?, query.number("sinceSeconds")?);
+    let (tail, limit, since) =
+        (query.number("tailLines")?, query.number("limitBytes")?, query.number("sinceSeconds")?);
     let since_time = query.get("sinceTime").filter(|text| !text.is_empty());
     if tail.is_some_and(|tail| tail < 0) {
         errors.push(FieldError::invalid(&field("tailLines"), tail, "must be greater than or equal to 0"));
@@ -223,7 +239,8 @@ async fn refusal(call: &Call, answer: Response<Body>) -> ApiError {
         StatusCode::BAD_REQUEST => ApiError::bad_request(text),
         StatusCode::INTERNAL_SERVER_ERROR => ApiError::internal(text),
         StatusCode::NOT_FOUND => {
-            let message = format!("the server could not find the requested resource ( pods/log {})", call.name);
+            let message =
+                format!("the server could not find the requested resource ( pods/log {})", call.name);
             ApiError::new(404, "NotFound", message)
         }
         code => ApiError::new(code.as_u16(), "", text),
@@ -255,7 +272,10 @@ mod tests {
     #[test]
     fn the_kubelet_is_asked_in_its_own_words() {
         let query = Query::parse("command=sh&command=-c&command=a%20b&stdin=true&tty=true&stderr=false");
-        assert_eq!(stream_params("exec", &query), "command=sh&command=%2Dc&command=a%20b&input=1&output=1&tty=1");
+        assert_eq!(
+            stream_params("exec", &query),
+            "command=sh&command=%2Dc&command=a%20b&input=1&output=1&tty=1"
+        );
         assert_eq!(stream_params("portforward", &Query::parse("ports=80&ports=81")), "port=80%2C81");
     }
 }

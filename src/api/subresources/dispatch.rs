@@ -8,10 +8,10 @@ use super::{binding, connect, eviction, part, proxy, scale, token};
 use crate::api::admission::Operation;
 use crate::api::codec::{self, Target};
 use crate::api::endpoints;
-use crate::api::handler::{Incoming, call_of, read, read_patch};
-use crate::api::negotiate::{self, Output};
+use crate::api::handler::{Incoming, call_of, read_object, read_patch};
+use crate::api::negotiate::Output;
+use crate::api::options::WriteOptions;
 use crate::api::registry::KindRef;
-use crate::api::request::WriteOptions;
 use crate::api::rest::{Call, Content, Presenter, Reply};
 use crate::api::server::ApiServer;
 use crate::api::status::ApiError;
@@ -104,13 +104,17 @@ async fn stream(
 }
 
 /// The object with its status; the verbs are those of the object, cut down to the status by the pipeline.
-async fn status(server: &ApiServer, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
+async fn status(
+    server: &ApiServer,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
     let rest = server.rest();
     match incoming.info.verb.as_str() {
         "get" => rest.get(call, &incoming.query),
         "update" => {
-            let media = negotiate::input(&incoming.headers)?;
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(&incoming.query, "UpdateOptions", false)?;
             rest.update(call, &options, &body, media)
         }

@@ -10,9 +10,8 @@ use super::binding::set_condition;
 use super::success;
 use crate::api::admission::Operation;
 use crate::api::codec::{self, Target};
-use crate::api::handler::{Incoming, read};
-use crate::api::negotiate;
-use crate::api::request::{DeleteOptions, WriteOptions};
+use crate::api::handler::{Incoming, read_object};
+use crate::api::options::{DeleteOptions, WriteOptions};
 use crate::api::rest::{Call, Reply, Rest};
 use crate::api::status::{ApiError, GroupResource};
 use crate::meta::age;
@@ -23,11 +22,16 @@ use crate::store::{KeyRange, RangeRequest};
 const MAX_DISRUPTED_PODS: usize = 2000;
 
 /// Evicts the pod that the call names.
-pub(super) async fn create(rest: &Rest, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
-    let media = negotiate::input(&incoming.headers)?;
-    let body = read(request).await?;
+pub(super) async fn create(
+    rest: &Rest,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
+    let (body, media) = read_object(incoming, request).await?;
     let options = WriteOptions::parse(&incoming.query, "CreateOptions", false)?;
-    let eviction = codec::decode_as(&Target::named("policy", "v1", "Eviction"), &body, media, options.field_validation)?;
+    let eviction =
+        codec::decode_as(&Target::named("policy", "v1", "Eviction"), &body, media, options.field_validation)?;
     if eviction.value.pointer("/metadata/name").and_then(Value::as_str) != Some(&call.name) {
         return Err(ApiError::bad_request("name in URL does not match name in Eviction object"));
     }
@@ -57,20 +61,22 @@ fn can_ignore_budgets(pod: &Value) -> bool {
 fn ask_budgets(rest: &Rest, call: &Call, pod: &Value, dry_run: bool) -> Result<(), ApiError> {
     let Some(kind) = rest.registry().resource("policy", "v1", "poddisruptionbudgets") else { return Ok(()) };
     let prefix = format!("{}{}/", kind.info().storage_prefix(), call.namespace);
-    let found = rest.store().range(&RangeRequest::new(KeyRange::prefix(prefix))).map_err(ApiError::internal)?;
-    let budgets: Vec<Value> = found.kvs.iter().filter_map(|kv| serde_json::from_slice(&kv.value).ok()).collect();
+    let found =
+        rest.store().range(&RangeRequest::new(KeyRange::prefix(prefix))).map_err(ApiError::internal)?;
+    let budgets: Vec<Value> =
+        found.kvs.iter().filter_map(|kv| serde_json::from_slice(&kv.value).ok()).collect();
     let selecting: Vec<&Value> = budgets.iter().filter(|budget| selects(budget, pod)).collect();
     let budget = match selecting[..] {
         [] => return Ok(()),
         [one] => one,
         _ => {
-            let message =
-                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+            let message = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
             return Err(ApiError::new(500, "", message));
         }
     };
     if !is_ready(pod) {
-        let always = budget.pointer("/spec/unhealthyPodEvictionPolicy").is_some_and(|policy| policy == "AlwaysAllow");
+        let always =
+            budget.pointer("/spec/unhealthyPodEvictionPolicy").is_some_and(|policy| policy == "AlwaysAllow");
         let (current, desired) = (number(budget, "currentHealthy"), number(budget, "desiredHealthy"));
         if always || (current >= desired && desired > 0) {
             return Ok(());
@@ -94,44 +100,58 @@ fn number(budget: &Value, field: &str) -> i64 {
 }
 
 fn selects(budget: &Value, pod: &Value) -> bool {
-    let selector: LabelSelector = serde_json::from_value(budget["spec"]["selector"].clone()).unwrap_or_default();
+    let selector: LabelSelector =
+        serde_json::from_value(budget["spec"]["selector"].clone()).unwrap_or_default();
     let labels = serde_json::from_value(pod["metadata"]["labels"].clone()).ok();
     Selector::from_label_selector(&selector).is_ok_and(|selector| selector.matches_optional(labels.as_ref()))
 }
 
 fn is_ready(pod: &Value) -> bool {
     let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 /// Whether the budget lets one more pod go.
 // Models checkAndDecrement.
 fn check(name: &str, budget: &Value) -> Result<(), ApiError> {
-    let forbidden = |why| ApiError::forbidden(&GroupResource::new("policy", "poddisruptionbudget"), name, why);
+    let forbidden =
+        |why| ApiError::forbidden(&GroupResource::new("policy", "poddisruptionbudget"), name, why);
     let too_many = "Cannot evict pod as it would violate the pod's disruption budget.";
     let because = |seconds, message: &str| {
         ApiError::too_many_requests(too_many, seconds).cause("DisruptionBudget", message, None)
     };
     if number(budget, "observedGeneration") < budget["metadata"]["generation"].as_i64().unwrap_or(0) {
-        return Err(because(10, &format!("The disruption budget {name} is still being processed by the server.")));
+        return Err(because(
+            10,
+            &format!("The disruption budget {name} is still being processed by the server."),
+        ));
     }
     if number(budget, "disruptionsAllowed") < 0 {
         return Err(forbidden("pdb disruptions allowed is negative"));
     }
     if budget["status"]["disruptedPods"].as_object().is_some_and(|pods| pods.len() > MAX_DISRUPTED_PODS) {
-        return Err(forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller"));
+        return Err(forbidden(
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+        ));
     }
     if number(budget, "disruptionsAllowed") > 0 {
         return Ok(());
     }
     let conditions = budget.pointer("/status/conditions").and_then(Value::as_array);
-    let condition = conditions.into_iter().flatten().find(|condition| condition["type"] == "DisruptionAllowed");
-    let told = condition.filter(|c| c["status"] == "False" && c["message"].as_str().is_some_and(|m| !m.is_empty()));
+    let condition =
+        conditions.into_iter().flatten().find(|condition| condition["type"] == "DisruptionAllowed");
+    let told =
+        condition.filter(|c| c["status"] == "False" && c["message"].as_str().is_some_and(|m| !m.is_empty()));
     let word = |field: &str| told.and_then(|condition| condition[field].as_str()).unwrap_or_default();
     let (current, desired) = (number(budget, "currentHealthy"), number(budget, "desiredHealthy"));
     let message = if word("reason") == "SyncFailed" {
         let why = word("message");
-        format!("The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}")
+        format!(
+            "The disruption budget {name} does not allow evicting pods currently because it failed sync: {why}"
+        )
     } else if current <= desired {
         format!("The disruption budget {name} needs {desired} healthy pods and has {current} currently")
     } else if told.is_some() {
@@ -161,7 +181,8 @@ fn mark_and_delete(rest: &Rest, call: &Call, options: &DeleteOptions) -> Result<
             Ok(())
         })?;
         if let Some(preconditions) = options.preconditions.as_mut().filter(|p| p.resource_version.is_some()) {
-            preconditions.resource_version = marked["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+            preconditions.resource_version =
+                marked["metadata"]["resourceVersion"].as_str().map(str::to_owned);
         }
     }
     rest.delete(&pod, &options).map(drop)

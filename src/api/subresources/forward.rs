@@ -86,7 +86,8 @@ pub(super) async fn send(
     // Ends with the answer's body, or with the upgraded connection.
     tokio::spawn(connection.with_upgrades());
     let (parts, body) = request.into_parts();
-    let mut onward = Request::builder().method(parts.method).uri(target.parse::<Uri>().map_err(http::Error::from)?);
+    let mut onward =
+        Request::builder().method(parts.method).uri(target.parse::<Uri>().map_err(http::Error::from)?);
     if let Some(headers) = onward.headers_mut() {
         *headers = onward_headers(&parts.headers, upgrade);
         let host = address.to_string().parse().ok().filter(|_| !headers.contains_key(header::HOST));
@@ -112,7 +113,8 @@ pub(super) async fn send(
 fn onward_headers(headers: &HeaderMap, upgrade: bool) -> HeaderMap {
     let mut onward = HeaderMap::new();
     for (name, value) in headers {
-        let own = |name: &HeaderName| name.as_str() == CAUSE_HEADER || name.as_str().starts_with("impersonate-");
+        let own =
+            |name: &HeaderName| name.as_str() == CAUSE_HEADER || name.as_str().starts_with("impersonate-");
         let needed = upgrade && name == header::CONNECTION;
         let upgrades = name == header::UPGRADE && !upgrade;
         if (DROPPED.contains(&name.as_str()) && !needed) || own(name) || upgrades {

@@ -11,6 +11,8 @@ mod forward;
 mod part;
 mod proxy;
 mod scale;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub(super) use dispatch::{answer, bind};

@@ -8,14 +8,14 @@ use http::Request;
 use serde_json::Value;
 
 use crate::api::codec;
-use crate::api::handler::{Incoming, read, read_patch};
-use crate::api::negotiate;
-use crate::api::request::WriteOptions;
+use crate::api::handler::{Incoming, read_object, read_patch};
+use crate::api::options::WriteOptions;
 use crate::api::rest::{Call, Change, Reply, Rest};
 use crate::api::status::ApiError;
 
 /// Which resources have which of these sub-resources.
-const PARTS: [(&str, &str); 3] = [("namespaces", "finalize"), ("pods", "ephemeralcontainers"), ("pods", "resize")];
+const PARTS: [(&str, &str); 3] =
+    [("namespaces", "finalize"), ("pods", "ephemeralcontainers"), ("pods", "resize")];
 
 /// Whether the core resource has that sub-resource.
 pub(super) fn exists(resource: &str, subresource: &str) -> bool {
@@ -23,17 +23,24 @@ pub(super) fn exists(resource: &str, subresource: &str) -> bool {
 }
 
 /// Reads, replaces or patches the part.
-pub(super) async fn answer(rest: &Rest, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
+pub(super) async fn answer(
+    rest: &Rest,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
     match incoming.info.verb.as_str() {
         "get" => rest.get(call, &incoming.query),
         "update" => {
-            let media = negotiate::input(&incoming.headers)?;
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(&incoming.query, "UpdateOptions", false)?;
             let decoded = codec::decode(call.info(), &body, media, options.field_validation)?;
             let reply = rest.change(call, &options, false, |before| {
                 let before = before.ok_or_else(|| call.not_found())?;
-                Ok(Change { value: with_part(&call.subresource, before, &decoded.value), ..Change::default() })
+                Ok(Change {
+                    value: with_part(&call.subresource, before, &decoded.value),
+                    ..Change::default()
+                })
             })?;
             Ok(reply.warn(decoded.warnings))
         }
@@ -79,7 +86,9 @@ fn resize(to: &mut Value, from: &Value, list: &str) {
     let (pointer, none) = (format!("/spec/{list}"), vec![]);
     let new = from.pointer(&pointer).and_then(Value::as_array).unwrap_or(&none);
     for container in to.pointer_mut(&pointer).and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(other) = new.iter().find(|other| other.get("name") == container.get("name")) else { continue };
+        let Some(other) = new.iter().find(|other| other.get("name") == container.get("name")) else {
+            continue;
+        };
         let Some(container) = container.as_object_mut() else { continue };
         for field in ["resources", "resizePolicy"] {
             match other.get(field) {

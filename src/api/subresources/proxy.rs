@@ -65,7 +65,12 @@ pub(super) async fn answer(
         return Err(ApiError::unavailable(message));
     }
     let prefix = prefix_of(request.uri(), &path);
-    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let forwarded = format!("{prefix}{path}");
     if let Ok(value) = HeaderValue::from_str(&forwarded) {
         request.headers_mut().insert("x-forwarded-uri", value);
@@ -106,9 +111,12 @@ fn redirect(to: &str) -> Result<Response<Body>, ApiError> {
 
 /// A redirect of the backend to a path of its own goes through the proxy again.
 fn rewrite_location(answer: &mut Response<Body>, prefix: &str, backend: &str, host: &str) {
-    let Some(location) = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()) else { return };
+    let Some(location) = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
     let Ok(uri) = location.parse::<Uri>() else { return };
-    let elsewhere = uri.authority().is_some_and(|authority| authority.as_str() != backend && authority.as_str() != host);
+    let elsewhere =
+        uri.authority().is_some_and(|authority| authority.as_str() != backend && authority.as_str() != host);
     let path = uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
     if elsewhere || !path.starts_with('/') || path.starts_with(prefix) {
         return;
@@ -130,7 +138,10 @@ fn object(server: &ApiServer, call: &Call, plural: &str, name: &str) -> Result<V
 fn pod_address(server: &ApiServer, call: &Call, named: &Named<'_>) -> Result<SocketAddr, ApiError> {
     let pod = object(server, call, "pods", named.name)?;
     let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
-    let first = containers.into_iter().flatten().find_map(|container| container.pointer("/ports/0/containerPort")?.as_u64());
+    let first = containers
+        .into_iter()
+        .flatten()
+        .find_map(|container| container.pointer("/ports/0/containerPort")?.as_u64());
     let port = match (named.port, first) {
         ("", Some(port)) => port.to_string(),
         ("", None) => "80".to_owned(),
@@ -144,7 +155,8 @@ fn pod_address(server: &ApiServer, call: &Call, named: &Named<'_>) -> Result<Soc
 
 fn number(port: &str, name: &str) -> Result<u16, ApiError> {
     port.parse().map_err(|_| {
-        let why = format!("error trying to reach service: dial tcp: lookup tcp/{port}: unknown port ({name})");
+        let why =
+            format!("error trying to reach service: dial tcp: lookup tcp/{port}: unknown port ({name})");
         ApiError::unavailable(why)
     })
 }
@@ -154,9 +166,13 @@ fn service_address(server: &ApiServer, call: &Call, named: &Named<'_>) -> Result
     if let Ok(wanted) = named.port.parse::<i64>() {
         let service = object(server, call, "services", named.name)?;
         let ports = service.pointer("/spec/ports").and_then(Value::as_array);
-        let port = ports.into_iter().flatten().find(|port| port["port"].as_i64() == Some(wanted)).ok_or_else(|| {
-            ApiError::unavailable(format!("no service port {wanted} found for service {:?}", named.name))
-        })?;
+        let port = ports
+            .into_iter()
+            .flatten()
+            .find(|port| port["port"].as_i64() == Some(wanted))
+            .ok_or_else(|| {
+                ApiError::unavailable(format!("no service port {wanted} found for service {:?}", named.name))
+            })?;
         port_name = port["name"].as_str().unwrap_or_default().to_owned();
     }
     let endpoints = object(server, call, "endpoints", named.name)?;
@@ -167,7 +183,9 @@ fn service_address(server: &ApiServer, call: &Call, named: &Named<'_>) -> Result
     for subset in subsets {
         let list = |field: &str| subset.get(field).and_then(Value::as_array).into_iter().flatten();
         let matching = |port: &&Value| port["name"].as_str().unwrap_or_default() == port_name;
-        for port in list("ports").filter(matching).filter_map(|port| u16::try_from(port["port"].as_u64()?).ok()) {
+        for port in
+            list("ports").filter(matching).filter_map(|port| u16::try_from(port["port"].as_u64()?).ok())
+        {
             let pods = list("addresses").filter(|address| is_pod(server, call, address));
             let ips = pods.filter_map(|address| address["ip"].as_str()?.parse::<IpAddr>().ok());
             candidates.extend(ips.map(|ip| SocketAddr::new(ip, port)));
@@ -209,13 +227,19 @@ mod tests {
         assert_eq!(Named::parse("web"), Some(Named { scheme: "", name: "web", port: "" }));
         assert_eq!(Named::parse("web:http"), Some(Named { scheme: "", name: "web", port: "http" }));
         assert_eq!(Named::parse("https:web:443"), Some(Named { scheme: "https", name: "web", port: "443" }));
-        assert!(Named::parse("ftp:web:21").is_none() && Named::parse(":80").is_none() && Named::parse("a:b:c:d").is_none());
+        assert!(
+            Named::parse("ftp:web:21").is_none()
+                && Named::parse(":80").is_none()
+                && Named::parse("a:b:c:d").is_none()
+        );
     }
 
     #[test]
     fn the_path_behind_the_proxy_is_kept_as_it_is() {
         let base = "/api/v1/namespaces/a/pods/w/proxy";
-        for (rest, parts, onward) in [("", 0, ""), ("/", 0, "/"), ("/x/y%20z", 2, "/x/y%20z"), ("/x/", 1, "/x/")] {
+        for (rest, parts, onward) in
+            [("", 0, ""), ("/", 0, "/"), ("/x/y%20z", 2, "/x/y%20z"), ("/x/", 1, "/x/")]
+        {
             assert_eq!(onward_path(&format!("{base}{rest}"), parts), onward);
         }
     }

@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 
 use crate::api::codec::{self, Target};
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::handler::{Incoming, read, read_patch};
+use crate::api::handler::{Incoming, read_object, read_patch};
 use crate::api::kind::Object;
-use crate::api::negotiate;
+use crate::api::options::WriteOptions;
 use crate::api::patch;
-use crate::api::request::WriteOptions;
 use crate::api::rest::{Call, Change, Content, PatchType, Reply, Rest};
 use crate::api::status::ApiError;
 
@@ -21,15 +20,19 @@ fn target() -> Target<'static> {
 }
 
 /// Reads, replaces or patches the scale of an object.
-pub(super) async fn answer(rest: &Rest, incoming: &Incoming, call: &Call, request: Request<Body>) -> Result<Reply, ApiError> {
+pub(super) async fn answer(
+    rest: &Rest,
+    incoming: &Incoming,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Reply, ApiError> {
     match incoming.info.verb.as_str() {
         "get" => {
             let object = rest.decode(&*call.kind, &*rest.stored(call)?)?;
             Ok(Reply::new(200, Content::Other(scale_bytes(call, &*object)?)))
         }
         "update" => {
-            let media = negotiate::input(&incoming.headers)?;
-            let body = read(request).await?;
+            let (body, media) = read_object(incoming, request).await?;
             let options = WriteOptions::parse(&incoming.query, "UpdateOptions", false)?;
             let decoded = codec::decode_as(&target(), &body, media, options.field_validation)?;
             let reply = change(rest, call, &options, |_| Ok(decoded.value.clone()))?;
@@ -89,7 +92,10 @@ fn replicas(call: &Call, scale: &Value) -> Result<i32, ApiError> {
 
 fn scale_value(call: &Call, object: &dyn Object) -> Result<Value, ApiError> {
     let meta = object.meta();
-    let scale = call.kind.scale(object).ok_or_else(|| ApiError::internal(format!("{} has no scale", call.resource())))?;
+    let scale = call
+        .kind
+        .scale(object)
+        .ok_or_else(|| ApiError::internal(format!("{} has no scale", call.resource())))?;
     Ok(json!({
         "metadata": {
             "name": meta.name, "namespace": meta.namespace, "uid": meta.uid,

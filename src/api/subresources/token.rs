@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 use crate::api::auth::{AUDIENCE, Binding, Claims};
 use crate::api::codec::{self, Target};
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::handler::{Incoming, read};
-use crate::api::negotiate;
-use crate::api::request::WriteOptions;
+use crate::api::handler::{Incoming, read_object};
+use crate::api::options::WriteOptions;
 use crate::api::rest::{Call, Content, Reply};
 use crate::api::server::ApiServer;
 use crate::api::status::{ApiError, GroupResource};
@@ -31,8 +30,7 @@ pub(super) async fn create(
     request: Request<Body>,
 ) -> Result<Reply, ApiError> {
     let rest = server.rest();
-    let media = negotiate::input(&incoming.headers)?;
-    let body = read(request).await?;
+    let (body, media) = read_object(incoming, request).await?;
     let options = WriteOptions::parse(&incoming.query, "CreateOptions", false)?;
     let target = Target::named("authentication.k8s.io", "v1", "TokenRequest");
     let decoded = codec::decode_as(&target, &body, media, options.field_validation)?;
@@ -42,13 +40,16 @@ pub(super) async fn create(
     let uid = text(&account, "/metadata/uid");
     let wanted = text(&ask, "/metadata/uid");
     if !wanted.is_empty() && wanted != uid {
-        let why = format!("the UID in the token request ({wanted}) does not match the UID of the service account ({uid})");
+        let why = format!(
+            "the UID in the token request ({wanted}) does not match the UID of the service account ({uid})"
+        );
         let resource = GroupResource::new("authentication.k8s.io", "TokenRequest");
         return Err(ApiError::conflict(&resource, &call.name, &why));
     }
     let seconds = ask.pointer("/spec/expirationSeconds").and_then(Value::as_i64).unwrap_or(DEFAULT_SECONDS);
     check_seconds(seconds)?;
-    let mut audiences: Vec<String> = serde_json::from_value(ask["spec"]["audiences"].clone()).unwrap_or_default();
+    let mut audiences: Vec<String> =
+        serde_json::from_value(ask["spec"]["audiences"].clone()).unwrap_or_default();
     if audiences.is_empty() {
         audiences = vec![AUDIENCE.to_owned()];
     }
@@ -99,7 +100,9 @@ fn claims(server: &ApiServer, call: &Call, ask: &Value, uid: &str) -> Result<Cla
         serviceaccount: Binding { name: call.name.clone(), uid: uid.to_owned() },
         ..Claims::default()
     };
-    let Some(bound) = ask.pointer("/spec/boundObjectRef").filter(|bound| bound.is_object()) else { return Ok(claims) };
+    let Some(bound) = ask.pointer("/spec/boundObjectRef").filter(|bound| bound.is_object()) else {
+        return Ok(claims);
+    };
     let (version, kind, name) = (text(bound, "/apiVersion"), text(bound, "/kind"), text(bound, "/name"));
     let object = |plural: &str, name: &str| {
         let kind = server.rest().registry().resource("", "v1", plural);
@@ -107,7 +110,8 @@ fn claims(server: &ApiServer, call: &Call, ask: &Value, uid: &str) -> Result<Cla
         let call = Call { kind, name: name.to_owned(), ..call.clone() };
         server.rest().value(&*call.kind, &*server.rest().stored(&call)?)
     };
-    let bind = |object: &Value| Binding { name: name.to_owned(), uid: text(object, "/metadata/uid").to_owned() };
+    let bind =
+        |object: &Value| Binding { name: name.to_owned(), uid: text(object, "/metadata/uid").to_owned() };
     let found = match (version.contains('/'), kind) {
         (false, "Pod") => {
             let pod = object("pods", name)?;
@@ -119,7 +123,9 @@ fn claims(server: &ApiServer, call: &Call, ask: &Value, uid: &str) -> Result<Cla
             }
             let node = text(&pod, "/spec/nodeName");
             if !node.is_empty() {
-                let uid = object("nodes", node).map(|node| text(&node, "/metadata/uid").to_owned()).unwrap_or_default();
+                let uid = object("nodes", node)
+                    .map(|node| text(&node, "/metadata/uid").to_owned())
+                    .unwrap_or_default();
                 claims.node = Some(Binding { name: node.to_owned(), uid });
             }
             claims.pod = Some(bind(&pod));

@@ -31,6 +31,11 @@ impl Writer {
         self.done.push_str(&align(&pending, PADDING));
     }
 
+    /// The whole text with its tabs, for the few places where kubectl does not align it.
+    pub fn finish_unaligned(self) -> String {
+        self.done + &self.pending
+    }
+
     /// The whole text, aligned.
     pub fn finish(mut self) -> String {
         self.flush();

@@ -4,11 +4,14 @@
 //! [`TabWriter`]. Printers write to a `String`, verbs write that to the session's output.
 
 pub mod columns;
+pub mod gofmt;
 pub mod json;
 pub mod jsonpath;
 pub mod kyaml;
 pub mod name;
 pub mod print_flags;
+pub mod sort;
+pub mod table;
 pub mod tabwriter;
 pub mod template;
 

@@ -86,9 +86,11 @@ pub async fn printer(
 
 /// The error of an unknown format.
 pub fn no_printer(output: &str, formats: &[&str]) -> KubectlError {
+    let mut formats = formats.to_vec();
+    formats.sort_unstable();
+    let formats = formats.join(",");
     let text = format!(
-        "unable to match a printer suitable for the output format {output:?}, allowed formats are: {}",
-        formats.join(",")
+        "unable to match a printer suitable for the output format {output:?}, allowed formats are: {formats}"
     );
     KubectlError::message(text)
 }
@@ -108,7 +110,7 @@ pub async fn printer_for(
     let plain: Option<Box<dyn ResourcePrinter>> = match output.to_lowercase().as_str() {
         "json" => Some(Box::new(JsonPrinter)),
         "yaml" => Some(Box::new(YamlPrinter::default())),
-        "kyaml" => Some(Box::new(KyamlPrinter::default())),
+        "kyaml" => Some(Box::new(KyamlPrinter)),
         "name" if formats.contains(&"name") => {
             return Ok(Some(Box::new(NamePrinter { operation: String::new() })));
         }

@@ -1,15 +1,163 @@
-//! In the making.
+//! `-o go-template`: Go's text/template over the object, with kubectl's two functions.
+// Models k8s.io/cli-runtime/pkg/printers/template.go. The language itself is the crate gotmpl.
+
+use std::sync::Arc;
+
+use gotmpl::{MissingKey, Template, TemplateError, Value as Data};
+use serde_json::Value;
+
 use super::print_flags::ResourcePrinter;
+use super::{gofmt, json};
 use crate::kubectl::error::{KubectlError, Result};
-#[derive(Default)]
-pub struct TemplatePrinter;
+
+/// Prints what a template makes of an object.
+pub struct TemplatePrinter {
+    source: String,
+    template: Template,
+}
+
+/// How many rounds the ranges of one template may make together.
+const MAX_ROUNDS: u64 = 10_000_000;
+
 impl TemplatePrinter {
-    pub fn new(_: &str, _: bool) -> Result<Self> {
-        Ok(Self)
+    /// A printer for a template.
+    pub fn new(source: &str, allow_missing_keys: bool) -> Result<Self> {
+        let missing = if allow_missing_keys { MissingKey::Invalid } else { MissingKey::Error };
+        let parsed = Template::new("output")
+            .missing_key(missing)
+            .max_range_iters(MAX_ROUNDS)
+            .func("exists", |arguments| Ok(Data::Bool(exists(arguments))))
+            .func("base64decode", base64decode)
+            .parse(source);
+        let template = parsed.map_err(|error| {
+            KubectlError::message(format!("error parsing template {source}, {}", without_column(&error.to_string())))
+        })?;
+        Ok(Self { source: source.to_owned(), template })
     }
 }
+
 impl ResourcePrinter for TemplatePrinter {
-    fn print(&mut self, _: &serde_json::Value, _: &mut String) -> Result<()> {
-        Err(KubectlError::message("this format is in the making"))
+    fn print(&mut self, object: &Value, out: &mut String) -> Result<()> {
+        let Err(error) = self.template.execute_fmt(out, &to_data(object)) else { return Ok(()) };
+        let source = &self.source;
+        *out += &format!("Error executing template: {error}. Printing more information for debugging the template:\n");
+        *out += &format!("\ttemplate was:\n\t\t{source}\n\traw data was:\n\t\t{}\n", json::compact(object));
+        *out += &format!("\tobject given to template engine was:\n\t\t{}\n\n", gofmt::plain(object));
+        Err(KubectlError::message(format!("error executing template {}: {error}", gofmt::quote(source))))
+    }
+}
+
+/// Go's parse errors name the line alone: `template: output:1: ...`.
+fn without_column(error: &str) -> String {
+    let cut = error.strip_prefix("template: output:").and_then(|rest| {
+        let (line, rest) = rest.split_once(':')?;
+        let (column, message) = rest.split_once(": ")?;
+        column.parse::<u64>().ok()?;
+        Some(format!("template: output:{line}: {message}"))
+    });
+    cut.unwrap_or_else(|| error.to_owned())
+}
+
+/// The value that the template engine sees.
+fn to_data(value: &Value) -> Data {
+    match value {
+        Value::Null => Data::Nil,
+        Value::Bool(bool) => Data::Bool(*bool),
+        Value::Number(number) => match number.as_i64() {
+            Some(int) => Data::Int(int),
+            None => Data::Float(number.as_f64().unwrap_or_default()),
+        },
+        Value::String(text) => Data::String(text.as_str().into()),
+        Value::Array(items) => Data::List(items.iter().map(to_data).collect()),
+        Value::Object(map) => {
+            Data::Map(Arc::new(map.iter().map(|(key, value)| (key.as_str().into(), to_data(value))).collect()))
+        }
+    }
+}
+
+/// Whether `index` with these arguments would find something.
+fn exists(arguments: &[Data]) -> bool {
+    let [first, indices @ ..] = arguments else { return false };
+    let mut value = first.clone();
+    for index in indices {
+        let number = match index {
+            Data::Int(int) => usize::try_from(*int).ok(),
+            Data::Uint(int) => usize::try_from(*int).ok(),
+            _ => None,
+        };
+        let next = match (&value, index) {
+            (Data::List(items), _) => number.and_then(|number| items.get(number)).cloned(),
+            (Data::Map(map), Data::String(key)) => Some(map.get(key).cloned().unwrap_or(Data::Nil)),
+            _ => None,
+        };
+        let Some(next) = next else { return false };
+        value = next;
+    }
+    !matches!(value, Data::Nil)
+}
+
+fn base64decode(arguments: &[Data]) -> Result<Data, TemplateError> {
+    use base64::Engine;
+    let [Data::String(text)] = arguments else {
+        return Err(TemplateError::Exec("base64decode: expected one string".to_owned()));
+    };
+    let plain: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    let failed = |error: base64::DecodeError| TemplateError::Exec(format!("base64 decode failed: {error}"));
+    let decoded = base64::engine::general_purpose::STANDARD.decode(plain).map_err(failed)?;
+    Ok(Data::String(String::from_utf8_lossy(&decoded).as_ref().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn render(template: &str, allow_missing: bool) -> Result<String, String> {
+        let object = json!({
+            "items": [{"metadata": {"name": "a"}, "n": 3}, {"metadata": {"name": "b", "labels": {"x": "1", "y": "2"}}, "n": 30080}],
+            "data": {"password": "aGk="}, "big": 1_000_650_000, "t": true,
+        });
+        let mut out = String::new();
+        let mut printer = TemplatePrinter::new(template, allow_missing).map_err(|e| e.report().0)?;
+        printer.print(&object, &mut out).map_err(|e| e.report().0)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn templates_are_executed_as_go_does() {
+        let cases = [
+            ("{{range .items}}{{.metadata.name}}{{\"\\n\"}}{{end}}", "a\nb\n"),
+            ("{{(index .items 1).n}}", "30080"),
+            ("{{.data.password | base64decode}}", "hi"),
+            ("{{range $k, $v := (index .items 1).metadata.labels}}{{$k}}={{$v}} {{end}}", "x=1 y=2 "),
+            ("{{.nosuch}}", "<no value>"),
+            ("{{len .items}} {{printf \"%-5s|\" \"x\"}}", "2 x    |"),
+            ("{{if and .t (eq \"a\" (index .items 0).metadata.name)}}yes{{else}}no{{end}}", "yes"),
+            ("{{.big}}", "1000650000"),
+            ("{{exists .items 0 \"metadata\"}} {{exists .items 5}}", "true false"),
+            ("{{with .nosuch}}x{{else}}none{{end}}", "none"),
+            ("{{- range $i, $e := .items}}{{if $i}},{{end}}{{$e.metadata.name}}{{end -}}", "a,b"),
+            ("{{.data}}", "map[password:aGk=]"),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(render(template, true).unwrap(), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_gos_words() {
+        assert_eq!(render("{{range", true).unwrap_err(), "error: error parsing template {{range, template: output:1: unclosed action\n");
+        let expected = "error: error executing template \"{{.items.x}}\": template: output:1:8: executing \"output\" at <.items.x>: can't \
+                        evaluate field x in type interface {}\n";
+        assert_eq!(render("{{.items.x}}", true).unwrap_err(), expected);
+        assert!(render("{{.nosuch}}", false).unwrap_err().contains("map has no entry for key \"nosuch\""));
+    }
+
+    proptest! {
+        #[test]
+        fn any_template_is_run_or_refused(template in "[{}.a-t$ \"|()-]{0,30}") {
+            let _ = render(&template, true);
+        }
     }
 }

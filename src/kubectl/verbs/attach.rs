@@ -61,12 +61,18 @@ impl Verb for Attach {
             [name] => builder.resource_names("pods", std::slice::from_ref(name)),
             [kind, name] => builder.resource_names(kind, std::slice::from_ref(name)),
             many => {
-                let text = format!("expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {}: [{}]", many.len(), many.join(" "));
+                let text = format!(
+                    "expected POD, TYPE/NAME, or TYPE NAME, (at most 2 arguments) saw {}: [{}]",
+                    many.len(),
+                    many.join(" ")
+                );
                 return Err(KubectlError::message(text));
             }
         };
         let infos = builder.visit().await?.into_infos()?;
-        let info = infos.first().ok_or_else(|| KubectlError::message("at least 1 argument is required for attach"))?;
+        let info = infos
+            .first()
+            .ok_or_else(|| KubectlError::message("at least 1 argument is required for attach"))?;
         let (pod, _) = pods::pod_for(session, &info.object, timeout, Preference::Active).await?;
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
         if matches!(phase, "Succeeded" | "Failed") {
@@ -127,7 +133,9 @@ pub async fn attach(session: &Session, pod: &Pod, options: &AttachOptions) -> Re
         options.command_name, target.pod, container.name, target.namespace
     );
     let text = if container.place == Place::Ephemeral {
-        format!("Session ended, the ephemeral container will not be restarted but may be reattached using '{again}' if it is still running")
+        format!(
+            "Session ended, the ephemeral container will not be restarted but may be reattached using '{again}' if it is still running"
+        )
     } else {
         format!("Session ended, resume using '{again}' command")
     };

@@ -18,19 +18,26 @@ pub struct Exec;
 
 /// The flag that says how long a pod may take to appear.
 pub(super) fn pod_timeout_flag(default: &str) -> Flag {
-    Flag::duration("pod-running-timeout", default, "How long to wait for a pod to run (like 5s, 2m or 3h); more than zero")
+    Flag::duration(
+        "pod-running-timeout",
+        default,
+        "How long to wait for a pod to run (like 5s, 2m or 3h); more than zero",
+    )
 }
 
 /// How long a pod may take to appear.
 pub(super) fn pod_timeout(session: &Session, flags: &Flags) -> Result<Duration> {
     let timeout = flags.duration("pod-running-timeout").filter(|timeout| !timeout.is_zero());
-    timeout.ok_or_else(|| KubectlError::usage(&session.command_path, "--pod-running-timeout must be higher than zero"))
+    timeout.ok_or_else(|| {
+        KubectlError::usage(&session.command_path, "--pod-running-timeout must be higher than zero")
+    })
 }
 
 /// The flags that say which streams a remote command has.
 pub(super) fn stream_flags() -> Vec<Flag> {
     vec![
-        Flag::string("container", "", "The container; by default the pod's default container or its first").short('c'),
+        Flag::string("container", "", "The container; by default the pod's default container or its first")
+            .short('c'),
         Flag::bool("stdin", false, "Pass standard input to the container").short('i'),
         Flag::bool("tty", false, "Standard input is a terminal").short('t'),
         Flag::bool("quiet", false, "Print only what the remote session prints").short('q'),
@@ -61,13 +68,15 @@ impl Verb for Exec {
     }
 
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {
-        let filenames = FilenameOptions { filenames: flags.strings("filename").to_vec(), ..FilenameOptions::default() };
+        let filenames =
+            FilenameOptions { filenames: flags.strings("filename").to_vec(), ..FilenameOptions::default() };
         let files = !filenames.filenames.is_empty();
         let resource = args.first().filter(|_| flags.dash != Some(0));
         let command = match flags.dash {
             Some(dash) => args.get(dash..).unwrap_or_default().to_vec(),
             None if args.len() > 1 || (!args.is_empty() && files) => {
-                let text = "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead";
+                let text =
+                    "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead";
                 return Err(KubectlError::usage(&session.command_path, text));
             }
             None => vec![],
@@ -80,12 +89,15 @@ impl Verb for Exec {
             return Err(KubectlError::message("you must specify at least one command for the container"));
         }
         let (namespace, enforce) = session.namespace()?;
-        let mut builder = Builder::new(session).namespace(&namespace).default_namespace().filenames(enforce, &filenames);
+        let mut builder =
+            Builder::new(session).namespace(&namespace).default_namespace().filenames(enforce, &filenames);
         if let Some(resource) = resource {
             builder = builder.resource_names("pods", std::slice::from_ref(resource));
         }
         let infos = builder.visit().await?.into_infos()?;
-        let [info] = &infos[..] else { return Err(KubectlError::message("cannot exec into multiple objects at a time")) };
+        let [info] = &infos[..] else {
+            return Err(KubectlError::message("cannot exec into multiple objects at a time"));
+        };
         if is_list(&info.object) {
             return Err(KubectlError::message("cannot exec into multiple objects at a time"));
         }

@@ -85,7 +85,8 @@ impl Verb for Logs {
         let options = options(session, flags, args)?;
         let (namespace, _) = session.namespace()?;
         let selector = flags.string("selector");
-        let mut builder = Builder::new(session).namespace(&namespace).default_namespace().single_resource_type();
+        let mut builder =
+            Builder::new(session).namespace(&namespace).default_namespace().single_resource_type();
         if let Some(resource) = args.first() {
             builder = builder.resource_names("pods", std::slice::from_ref(resource));
         }
@@ -128,7 +129,9 @@ impl Verb for Logs {
 
 fn missing(error: KubectlError, namespace: &str) -> KubectlError {
     if error.is_not_found() {
-        return KubectlError::message(format!("error from server (NotFound): {error} in namespace {namespace:?}"));
+        return KubectlError::message(format!(
+            "error from server (NotFound): {error} in namespace {namespace:?}"
+        ));
     }
     error
 }
@@ -136,7 +139,8 @@ fn missing(error: KubectlError, namespace: &str) -> KubectlError {
 fn options(session: &Session, flags: &Flags, args: &[String]) -> Result<Options> {
     let usage = |text: &str| KubectlError::usage(&session.command_path, text);
     let selector = flags.string("selector");
-    let arguments = format!("expected '{USAGE}'.\nPOD or TYPE/NAME is a required argument for the logs command");
+    let arguments =
+        format!("expected '{USAGE}'.\nPOD or TYPE/NAME is a required argument for the logs command");
     match args.len() {
         0 if selector.is_empty() => return Err(usage(&arguments)),
         1 if !selector.is_empty() => return Err(usage("only a selector (-l) or a POD name is allowed")),
@@ -149,14 +153,18 @@ fn options(session: &Session, flags: &Flags, args: &[String]) -> Result<Options>
     let since_time = flags.string("since-time");
     let invalid = |text: String| Err(KubectlError::Message(text));
     if !since_time.is_empty() && since_time.parse::<jiff::Timestamp>().is_err() {
-        return invalid(format!("parsing time {since_time:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {since_time:?} as \"2006\""));
+        return invalid(format!(
+            "parsing time {since_time:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {since_time:?} as \"2006\""
+        ));
     }
     if !since_time.is_empty() && since.is_some_and(|since| !since.is_zero()) {
         return invalid("at most one of `sinceTime` or `sinceSeconds` may be specified".to_owned());
     }
     let all_containers = flags.bool("all-containers");
     if all_containers && !container.is_empty() {
-        return invalid(format!("--all-containers=true should not be specified with container name {container}"));
+        return invalid(format!(
+            "--all-containers=true should not be specified with container name {container}"
+        ));
     }
     if flags.changed("container") && args.len() == 2 {
         return invalid("only one of -c or an inline [CONTAINER] arg is allowed".to_owned());
@@ -186,7 +194,9 @@ fn options(session: &Session, flags: &Flags, args: &[String]) -> Result<Options>
     ask("sinceSeconds", since.is_some_and(|since| !since.is_zero()), seconds.to_string());
     ask("sinceTime", !since_time.is_empty(), since_time.to_owned());
     match tail {
-        -1 if !selector.is_empty() && !flags.changed("tail") => ask("tailLines", true, SELECTOR_TAIL.to_string()),
+        -1 if !selector.is_empty() && !flags.changed("tail") => {
+            ask("tailLines", true, SELECTOR_TAIL.to_string())
+        }
         tail => ask("tailLines", tail != -1, tail.to_string()),
     }
     ask("timestamps", flags.bool("timestamps"), "true".to_owned());
@@ -231,7 +241,8 @@ async fn pod_sources(session: &Session, pod: &Pod, options: &Options, quiet: boo
     if options.all_containers {
         let all = pods::containers(pod);
         let order = [Place::Init, Place::Container, Place::Ephemeral];
-        let names = order.iter().flat_map(|place| all.iter().filter(move |container| container.place == *place));
+        let names =
+            order.iter().flat_map(|place| all.iter().filter(move |container| container.place == *place));
         return Ok(names.map(|container| source(pod, &container.name, options)).collect());
     }
     if !options.container.is_empty() {
@@ -249,7 +260,10 @@ async fn pod_sources(session: &Session, pod: &Pod, options: &Options, quiet: boo
     let all = pods::containers(pod);
     let Some(first) = all.first() else { return Ok(vec![]) };
     if all.len() > 1 && !quiet {
-        session.err.line(format!("Defaulted container {:?} out of: {}", first.name, pods::all_names(pod))).await?;
+        session
+            .err
+            .line(format!("Defaulted container {:?} out of: {}", first.name, pods::all_names(pod)))
+            .await?;
     }
     Ok(vec![source(pod, &first.name, options)])
 }
@@ -257,7 +271,8 @@ async fn pod_sources(session: &Session, pod: &Pod, options: &Options, quiet: boo
 fn source(pod: &Pod, container: &str, options: &Options) -> Source {
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let mut request = Request::get(format!("/api/v1/namespaces/{namespace}/pods/{name}/log")).query("container", container);
+    let mut request =
+        Request::get(format!("/api/v1/namespaces/{namespace}/pods/{name}/log")).query("container", container);
     for (name, value) in &options.query {
         request = request.query(name, value.clone());
     }

@@ -1,17 +1,99 @@
 //! The verbs, one file each, and their table.
 
+mod api_resources;
+mod apply;
+pub mod attach;
+mod autoscale;
+mod config;
+pub mod create;
+mod delete;
+mod deletion;
+mod describe;
+mod drain;
+mod drain_filters;
+mod edit;
+mod exec;
+mod expose;
+mod get;
+mod label;
+mod logs;
+mod options;
+mod overrides;
+mod patch;
+mod patching;
+mod port_forward;
+mod proxy;
+mod replace;
+mod rollout;
+mod run;
+mod run_attached;
+mod scale;
+mod set;
+mod taint;
+mod targets;
+mod testing;
 mod version;
+mod wait;
+mod watching;
+pub mod writing;
 
 use super::command::{Group, Verb};
 
-const BEGINNER: &[&dyn Verb] = &[];
-const INTERMEDIATE: &[&dyn Verb] = &[];
-const DEPLOY: &[&dyn Verb] = &[];
-const CLUSTER: &[&dyn Verb] = &[];
-const TROUBLESHOOTING: &[&dyn Verb] = &[];
-const ADVANCED: &[&dyn Verb] = &[];
-const SETTINGS: &[&dyn Verb] = &[];
-const OTHER: &[&dyn Verb] = &[&version::Version];
+#[rustfmt::skip]
+const BEGINNER: &[&dyn Verb] = &[
+    &create::Create,
+    &expose::Expose,
+    &run::Run,
+    &set::Set,
+];
+#[rustfmt::skip]
+const INTERMEDIATE: &[&dyn Verb] = &[
+    &get::Get,
+    &edit::Edit,
+    &delete::Delete,
+];
+#[rustfmt::skip]
+const DEPLOY: &[&dyn Verb] = &[
+    &rollout::Rollout,
+    &scale::Scale,
+    &autoscale::Autoscale,
+];
+#[rustfmt::skip]
+const CLUSTER: &[&dyn Verb] = &[
+    &drain::Drain::Cordon,
+    &drain::Drain::Uncordon,
+    &drain::Drain::Drain,
+    &taint::Taint,
+];
+#[rustfmt::skip]
+const TROUBLESHOOTING: &[&dyn Verb] = &[
+    &describe::Describe,
+    &logs::Logs,
+    &attach::Attach,
+    &exec::Exec,
+    &port_forward::PortForward,
+    &proxy::Proxy,
+];
+#[rustfmt::skip]
+const ADVANCED: &[&dyn Verb] = &[
+    &apply::Apply,
+    &patch::PatchVerb,
+    &replace::Replace,
+    &wait::Wait,
+];
+#[rustfmt::skip]
+const SETTINGS: &[&dyn Verb] = &[
+    &label::Label::Labels,
+    &label::Label::Annotations,
+];
+#[rustfmt::skip]
+const OTHER: &[&dyn Verb] = &[
+    &api_resources::ApiResources,
+    &api_resources::ApiVersions,
+    &config::Config,
+    &version::Version,
+    &options::Options,
+];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.
 pub static GROUPS: &[Group] = &[

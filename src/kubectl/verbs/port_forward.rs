@@ -126,7 +126,11 @@ fn pod_ports(pod: &Pod) -> Ports {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let ports = containers.flat_map(|container| container.ports.iter().flatten());
     let row = |port: &k8s_openapi::api::core::v1::ContainerPort| {
-        (port.name.clone().unwrap_or_default(), port.container_port, port.protocol.clone().unwrap_or_default())
+        (
+            port.name.clone().unwrap_or_default(),
+            port.container_port,
+            port.protocol.clone().unwrap_or_default(),
+        )
     };
     ports.map(row).collect()
 }
@@ -135,8 +139,10 @@ fn pod_ports(pod: &Pod) -> Ports {
 fn check_udp(wanted: &[String], ports: &Ports) -> Result<()> {
     for text in wanted {
         let (_, remote) = split(text);
-        let same = |(name, number, _): &&(String, i32, String)| *name == remote || number.to_string() == remote;
-        let protocols: Vec<&str> = ports.iter().filter(same).map(|(_, _, protocol)| protocol.as_str()).collect();
+        let same =
+            |(name, number, _): &&(String, i32, String)| *name == remote || number.to_string() == remote;
+        let protocols: Vec<&str> =
+            ports.iter().filter(same).map(|(_, _, protocol)| protocol.as_str()).collect();
         if protocols.contains(&"UDP") && !protocols.contains(&"TCP") {
             return Err(KubectlError::message(format!("UDP protocol is not supported for {remote}")));
         }
@@ -147,9 +153,9 @@ fn check_udp(wanted: &[String], ports: &Ports) -> Result<()> {
 fn named_pod_port(pod: &Pod, name: &str) -> Result<i32> {
     let found = pod_ports(pod).into_iter().find(|(port, _, _)| port == name);
     let pod_name = pod.metadata.name.as_deref().unwrap_or_default();
-    found.map(|(_, number, _)| number).ok_or_else(|| {
-        KubectlError::message(format!("Pod '{pod_name}' does not have a named port '{name}'"))
-    })
+    found
+        .map(|(_, number, _)| number)
+        .ok_or_else(|| KubectlError::message(format!("Pod '{pod_name}' does not have a named port '{name}'")))
 }
 
 fn through_pod(wanted: &[String], pod: &Pod) -> Result<Vec<String>> {
@@ -178,7 +184,9 @@ fn through_service(wanted: &[String], service: &Service, pod: &Pod) -> Result<Ve
             Ok(number) => number,
             Err(_) => {
                 let port = ports.iter().find(|port| port.name.as_deref() == Some(remote));
-                let missing = || KubectlError::message(format!("Service '{name}' does not have a named port '{remote}'"));
+                let missing = || {
+                    KubectlError::message(format!("Service '{name}' does not have a named port '{remote}'"))
+                };
                 let number = port.ok_or_else(missing)?.port;
                 if local == remote {
                     local = number.to_string();
@@ -186,7 +194,8 @@ fn through_service(wanted: &[String], service: &Service, pod: &Pod) -> Result<Ve
                 number
             }
         };
-        let missing = || KubectlError::message(format!("Service {name} does not have a service port {number}"));
+        let missing =
+            || KubectlError::message(format!("Service {name} does not have a service port {number}"));
         let port = ports.iter().find(|port| port.port == number).ok_or_else(missing)?;
         let target = match &port.target_port {
             _ if headless => number,
@@ -214,7 +223,9 @@ fn parse(text: &str) -> Result<Port> {
             Err(_) => "invalid syntax",
         };
         text.parse::<u16>().map_err(|_| {
-            KubectlError::message(format!("error parsing {what} port '{text}': strconv.ParseUint: parsing {text:?}: {why}"))
+            KubectlError::message(format!(
+                "error parsing {what} port '{text}': strconv.ParseUint: parsing {text:?}: {why}"
+            ))
         })
     };
     let port = Port { local: number("local", local)?, remote: number("remote", remote)? };
@@ -280,18 +291,22 @@ async fn listen(session: &Session, addresses: &[(IpAddr, bool)], ports: &[Port])
                     let address = SocketAddr::new(*ip, port.local);
                     let why = error.to_string().to_lowercase();
                     let why = why.split(" (os error").next().unwrap_or_default();
-                    errors.push(format!("unable to create listener: Error listen {network} {address}: bind: {why}"));
+                    errors.push(format!(
+                        "unable to create listener: Error listen {network} {address}: bind: {why}"
+                    ));
                     hard |= !optional;
                 }
             }
         }
         if opened == 0 || hard {
-            let text = format!("Listeners failed to create with the following errors: [{}]", errors.join(" "));
+            let text =
+                format!("Listeners failed to create with the following errors: [{}]", errors.join(" "));
             session.err.line(format!("Unable to listen on port {}: {text}", port.local)).await?;
         }
     }
     if open.is_empty() {
-        let shown: Vec<String> = ports.iter().map(|port| format!("{{{} {}}}", port.local, port.remote)).collect();
+        let shown: Vec<String> =
+            ports.iter().map(|port| format!("{{{} {}}}", port.local, port.remote)).collect();
         let text = format!("unable to listen on any of the requested ports: [{}]", shown.join(" "));
         return Err(KubectlError::message(text));
     }
@@ -332,9 +347,7 @@ async fn carry(forwarder: Arc<Forwarder>, connection: BoxIo, local: u16, remote:
     let error = forwarder.forward(connection, remote).await.err()?;
     match error {
         crate::streams::StreamError::Io(_) => None,
-        other => Some(format!(
-            "error: an error occurred forwarding {local} -> {remote}: {other}"
-        )),
+        other => Some(format!("error: an error occurred forwarding {local} -> {remote}: {other}")),
     }
 }
 
@@ -350,8 +363,14 @@ mod tests {
         let wrong = |text: &str| parse(text).unwrap_err().to_string();
         assert_eq!(wrong("1:2:3"), "invalid port format '1:2:3'");
         assert_eq!(wrong("8080:0"), "remote port must be > 0");
-        assert_eq!(wrong("x:80"), "error parsing local port 'x': strconv.ParseUint: parsing \"x\": invalid syntax");
-        assert_eq!(wrong("70000"), "error parsing local port '70000': strconv.ParseUint: parsing \"70000\": value out of range");
+        assert_eq!(
+            wrong("x:80"),
+            "error parsing local port 'x': strconv.ParseUint: parsing \"x\": invalid syntax"
+        );
+        assert_eq!(
+            wrong("70000"),
+            "error parsing local port '70000': strconv.ParseUint: parsing \"70000\": value out of range"
+        );
     }
 
     #[test]
@@ -366,7 +385,8 @@ mod tests {
             "spec": {"containers": [{"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}]},
         }))
         .unwrap();
-        let lead = |text: &str| through_service(&[text.to_owned()], &service, &pod).map(|ports| ports[0].clone());
+        let lead =
+            |text: &str| through_service(&[text.to_owned()], &service, &pod).map(|ports| ports[0].clone());
         assert_eq!(lead("80").unwrap(), "80:8080");
         assert_eq!(lead("5000:http").unwrap(), "5000:8080");
         assert_eq!(lead("http").unwrap(), "80:8080");

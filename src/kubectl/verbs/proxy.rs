@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
@@ -38,10 +38,13 @@ const HOP_BY_HOP: &[HeaderName] = &[
     header::HOST,
 ];
 
+/// The largest body that is passed on.
+const MAX_BODY_BYTES: usize = 64 << 20;
+
 /// The verb.
 pub struct Proxy;
 
-type Answer = Response<UnsyncBoxBody<Bytes, kube::client::BodyError>>;
+type Answer = Response<UnsyncBoxBody<Bytes, <Body as http_body::Body>::Error>>;
 
 /// Which requests are let through.
 #[derive(Clone, Debug)]
@@ -76,17 +79,27 @@ impl Verb for Proxy {
             Flag::string("reject-methods", "^$", "HTTP methods to refuse, as regular expressions"),
             Flag::int("port", 8001, "The port to serve on; 0 takes a free one").short('p'),
             Flag::string("address", "127.0.0.1", "The IP address to serve on"),
-            Flag::bool("disable-filter", false, "Let everything through, which is dangerous on a shared machine"),
+            Flag::bool(
+                "disable-filter",
+                false,
+                "Let everything through, which is dangerous on a shared machine",
+            ),
         ]
     }
 
     async fn run(&self, session: &Session, flags: &Flags, _: &[String]) -> Result<()> {
         let port = u16::try_from(flags.int("port"));
-        let port = port.map_err(|_| KubectlError::message(format!("address {}: invalid port", flags.int("port"))))?;
+        let port =
+            port.map_err(|_| KubectlError::message(format!("address {}: invalid port", flags.int("port"))))?;
         let address = flags.string("address");
-        let ip = address.parse().map_err(|_| KubectlError::message(format!("listen tcp: lookup {address}: no such host")))?;
+        let ip = address
+            .parse()
+            .map_err(|_| KubectlError::message(format!("listen tcp: lookup {address}: no such host")))?;
         let filter = if flags.bool("disable-filter") {
-            session.err.line("Request filter disabled, your proxy is vulnerable to XSRF attacks, please be cautious").await?;
+            session
+                .err
+                .line("Request filter disabled, your proxy is vulnerable to XSRF attacks, please be cautious")
+                .await?;
             None
         } else {
             Some(Arc::new(Filter::new(flags)?))
@@ -96,7 +109,10 @@ impl Verb for Proxy {
         let wanted = SocketAddr::new(ip, port);
         let mut listener = session.network.listen(wanted).await.map_err(|error| {
             let why = error.to_string().to_lowercase();
-            KubectlError::message(format!("listen tcp {wanted}: bind: {}", why.split(" (os error").next().unwrap_or_default()))
+            KubectlError::message(format!(
+                "listen tcp {wanted}: bind: {}",
+                why.split(" (os error").next().unwrap_or_default()
+            ))
         })?;
         session.out.line(format!("Starting to serve on {}", listener.local_addr())).await?;
         let mut connections = JoinSet::new();
@@ -122,7 +138,8 @@ impl Filter {
     fn new(flags: &Flags) -> Result<Self> {
         let list = |name: &str| {
             let one = |text: &str| {
-                let wrong = |error: regex::Error| KubectlError::message(format!("error parsing {name}: {error}"));
+                let wrong =
+                    |error: regex::Error| KubectlError::message(format!("error parsing {name}: {error}"));
                 Regex::new(text).map_err(wrong)
             };
             flags.string(name).split(',').map(one).collect::<Result<Vec<Regex>>>()
@@ -150,17 +167,30 @@ async fn serve(connection: BoxIo, client: Client, filter: Option<Arc<Filter>>, p
         async move { Ok::<_, Infallible>(answer(request, &client, filter.as_deref(), &prefix).await) }
     });
     // What goes wrong on a connection its client knows best.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(connection), handler).with_upgrades().await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(connection), handler)
+        .with_upgrades()
+        .await;
 }
 
-async fn answer(request: Request<Incoming>, client: &Client, filter: Option<&Filter>, prefix: &str) -> Answer {
+async fn answer(
+    request: Request<Incoming>,
+    client: &Client,
+    filter: Option<&Filter>,
+    prefix: &str,
+) -> Answer {
     let path = request.uri().path().to_owned();
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let host = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(host, _)| host);
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(host, _)| host);
     if filter.is_some_and(|filter| !filter.accepts(request.method().as_str(), &path, host)) {
         return text(StatusCode::FORBIDDEN, "Forbidden\n");
     }
-    let Some(rest) = path.strip_prefix(prefix) else { return text(StatusCode::NOT_FOUND, "404 page not found\n") };
+    let Some(rest) = path.strip_prefix(prefix) else {
+        return text(StatusCode::NOT_FOUND, "404 page not found\n");
+    };
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     match forward(request, client, &format!("/{rest}{query}")).await {
         Ok(answer) => answer,
@@ -175,7 +205,9 @@ async fn forward(mut request: Request<Incoming>, client: &Client, uri: &str) -> 
     if let Some(headers) = builder.headers_mut() {
         pass_on(&parts.headers, headers, upgrade.is_some());
     }
-    let request = builder.body(Body::wrap_body(body)).map_err(|error| KubectlError::message(error.to_string()))?;
+    let wrong = |error: &dyn std::fmt::Display| KubectlError::message(error.to_string());
+    let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(|error| wrong(&error))?.to_bytes();
+    let request = builder.body(Body::from(body)).map_err(|error| wrong(&error))?;
     let mut response = client.raw(request).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(near) = upgrade
@@ -206,7 +238,9 @@ fn text(status: StatusCode, text: &str) -> Answer {
     let body = Full::new(Bytes::from(text.to_owned())).map_err(|never| match never {}).boxed_unsync();
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
 }
 
@@ -225,6 +259,9 @@ mod tests {
 
     #[test]
     fn a_prefix_has_slashes_at_both_ends() {
-        assert_eq!((prefix("/"), prefix("k8s"), prefix("/a/b/")), ("/".into(), "/k8s/".into(), "/a/b/".into()));
+        assert_eq!(
+            (prefix("/"), prefix("k8s"), prefix("/a/b/")),
+            ("/".into(), "/k8s/".into(), "/a/b/".into())
+        );
     }
 }

@@ -45,7 +45,8 @@ impl DryRun {
 
 /// `--dry-run`.
 pub fn dry_run_flag() -> Flag {
-    let usage = "Whether to only say what would be done: none, client (nothing is sent) or server (nothing is kept).";
+    let usage =
+        "Whether to only say what would be done: none, client (nothing is sent) or server (nothing is kept).";
     Flag::string("dry-run", "none", usage).no_value("unchanged")
 }
 
@@ -62,14 +63,19 @@ pub async fn dry_run(session: &Session, flags: &Flags) -> Result<DryRun> {
         }
         "true" | "1" | "t" | "T" | "TRUE" | "True" => (
             DryRun::Client,
-            format!("--dry-run={value} is deprecated (boolean value) and can be replaced with --dry-run=client."),
+            format!(
+                "--dry-run={value} is deprecated (boolean value) and can be replaced with --dry-run=client."
+            ),
         ),
         "false" | "0" | "f" | "F" | "FALSE" | "False" => (
             DryRun::None,
-            format!("--dry-run={value} is deprecated (boolean value) and can be replaced with --dry-run=none."),
+            format!(
+                "--dry-run={value} is deprecated (boolean value) and can be replaced with --dry-run=none."
+            ),
         ),
         other => {
-            let text = format!("Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\".");
+            let text =
+                format!("Invalid dry-run value ({other}). Must be \"none\", \"server\", or \"client\".");
             return Err(KubectlError::message(text));
         }
     };
@@ -127,7 +133,13 @@ pub fn require(flags: &Flags, names: &[&str]) -> Result<()> {
 }
 
 /// Tells what was done to an object, or prints it as `-o` asks.
-pub async fn tell(session: &Session, flags: &Flags, object: &Value, operation: &str, dry_run: DryRun) -> Result<()> {
+pub async fn tell(
+    session: &Session,
+    flags: &Flags,
+    object: &Value,
+    operation: &str,
+    dry_run: DryRun,
+) -> Result<()> {
     let mut text = String::new();
     printer(session, flags, &dry_run.operation(operation)).await?.print(object, &mut text)?;
     session.out.write(text).await
@@ -216,7 +228,8 @@ mod tests {
     fn validation_reads_words_and_booleans() {
         let read = |value: &str| {
             let args = [format!("--validate={value}")];
-            validation(&crate::kubectl::flags::parse(&[validate_flag()], &args).unwrap().0).map_err(|e| e.to_string())
+            validation(&crate::kubectl::flags::parse(&[validate_flag()], &args).unwrap().0)
+                .map_err(|e| e.to_string())
         };
         assert_eq!((read("true"), read("warn"), read("false")), (Ok("Strict"), Ok("Warn"), Ok("Ignore")));
         assert!(read("no").unwrap_err().starts_with("invalid - validate option \"no\""));

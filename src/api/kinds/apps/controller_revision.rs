@@ -45,7 +45,11 @@ impl Kind for ControllerRevisionKind {
 
     fn row(object: &ControllerRevision, now: Timestamp) -> Vec<Cell> {
         let controller = owner::controller_of(&object.metadata).map(|controller| {
-            let group = controller.api_version.split_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
+            let group = controller
+                .api_version
+                .split_once('/')
+                .map(|(group, _)| format!(".{group}"))
+                .unwrap_or_default();
             format!("{}{group}/{}", controller.kind.to_lowercase(), controller.name)
         });
         vec![

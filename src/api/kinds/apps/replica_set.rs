@@ -30,8 +30,12 @@ impl Kind for ReplicaSetKind {
 
     fn validate(object: &ReplicaSet) -> Vec<FieldError> {
         let (field, spec) = (FieldPath::new("spec"), object.spec.clone().unwrap_or_default());
-        let mut errors = checks::nonnegative(spec.replicas.unwrap_or_default().into(), &field.child("replicas"));
-        errors.extend(checks::nonnegative(spec.min_ready_seconds.unwrap_or_default().into(), &field.child("minReadySeconds")));
+        let mut errors =
+            checks::nonnegative(spec.replicas.unwrap_or_default().into(), &field.child("replicas"));
+        errors.extend(checks::nonnegative(
+            spec.min_ready_seconds.unwrap_or_default().into(),
+            &field.child("minReadySeconds"),
+        ));
         let template = spec.template.unwrap_or_default();
         errors.extend(validate_selector_and_template(&spec.selector, &template, &field));
         errors
@@ -40,7 +44,11 @@ impl Kind for ReplicaSetKind {
     fn validate_update(new: &ReplicaSet, old: &ReplicaSet) -> Vec<FieldError> {
         let mut errors = Self::validate(new);
         let selector = |object: &ReplicaSet| object.spec.as_ref().map(|spec| spec.selector.clone());
-        errors.extend(checks::immutable(&selector(new), &selector(old), &FieldPath::new("spec").child("selector")));
+        errors.extend(checks::immutable(
+            &selector(new),
+            &selector(old),
+            &FieldPath::new("spec").child("selector"),
+        ));
         errors
     }
 
@@ -68,8 +76,7 @@ impl Kind for ReplicaSetKind {
         }
         let template = spec.and_then(|spec| spec.template.as_ref());
         if let Some(template) = template.filter(|_| old.is_none() || spec != before) {
-            let before = before.and_then(|spec| spec.template.as_ref());
-            warnings.extend(pod::template_warnings(template, before, &FieldPath::new("spec").child("template")));
+            warnings.extend(pod::template_warnings(template, &FieldPath::new("spec").child("template")));
         }
         warnings
     }
@@ -79,7 +86,9 @@ impl Kind for ReplicaSetKind {
         Some(Scale {
             spec_replicas: spec.replicas.unwrap_or_default(),
             status_replicas: object.status.as_ref().map(|status| status.replicas).unwrap_or_default(),
-            selector: Selector::from_label_selector(&spec.selector).map(|selector| selector.to_string()).unwrap_or_default(),
+            selector: Selector::from_label_selector(&spec.selector)
+                .map(|selector| selector.to_string())
+                .unwrap_or_default(),
         })
     }
 
@@ -97,8 +106,10 @@ impl Kind for ReplicaSetKind {
     }
 
     fn row(object: &ReplicaSet, now: Timestamp) -> Vec<Cell> {
-        let (spec, status) = (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
-        let (names, images) = cells::containers(spec.template.as_ref().and_then(|template| template.spec.as_ref()));
+        let (spec, status) =
+            (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
+        let (names, images) =
+            cells::containers(spec.template.as_ref().and_then(|template| template.spec.as_ref()));
         vec![
             cells::name(&object.metadata),
             spec.replicas.unwrap_or_default().into(),
@@ -138,7 +149,12 @@ pub(crate) fn validate_selector_and_template(
             let shown = serde_json::to_value(selector).unwrap_or_default();
             errors.push(FieldError::invalid(&field, shown, "invalid label selector"));
         }
-        Ok(selector) => errors.extend(pod::validate_controlled(template, &selector, "ReplicaSet", &spec.child("template"))),
+        Ok(selector) => errors.extend(pod::validate_controlled(
+            template,
+            &selector,
+            "ReplicaSet",
+            &spec.child("template"),
+        )),
     }
     errors
 }

@@ -24,7 +24,11 @@ impl Kind for LeaseKind {
         let (field, spec) = (FieldPath::new("spec"), lease.spec.clone().unwrap_or_default());
         let mut errors = vec![];
         if let Some(seconds) = spec.lease_duration_seconds.filter(|seconds| *seconds <= 0) {
-            errors.push(FieldError::invalid(&field.child("leaseDurationSeconds"), seconds, "must be greater than 0"));
+            errors.push(FieldError::invalid(
+                &field.child("leaseDurationSeconds"),
+                seconds,
+                "must be greater than 0",
+            ));
         }
         if let Some(transitions) = spec.lease_transitions.filter(|transitions| *transitions < 0) {
             let why = "must be greater than or equal to 0";

@@ -19,7 +19,12 @@ pub struct EventKind;
 impl Kind for EventKind {
     type Object = Event;
     const SHORT_NAMES: &'static [&'static str] = &["ev"];
-    const RULES: Rules = Rules { create_on_update: true, dependents: Dependents::None, ttl_seconds: Some(3600), ..Rules::USUAL };
+    const RULES: Rules = Rules {
+        create_on_update: true,
+        dependents: Dependents::None,
+        ttl_seconds: Some(3600),
+        ..Rules::USUAL
+    };
 
     // Names of events were never checked, so that older clients can go on.
     fn validate_name(_name: &str, _prefix: bool) -> Vec<String> {
@@ -33,7 +38,8 @@ impl Kind for EventKind {
     fn selectable_fields(event: &Event) -> Vec<(&'static str, String)> {
         let object = &event.involved_object;
         let owned = |field: &Option<String>| text(field).to_owned();
-        let source = event.source.as_ref().map(|source| text(&source.component)).filter(|source| !source.is_empty());
+        let source =
+            event.source.as_ref().map(|source| text(&source.component)).filter(|source| !source.is_empty());
         vec![
             ("involvedObject.kind", owned(&object.kind)),
             ("involvedObject.namespace", owned(&object.namespace)),
@@ -98,7 +104,11 @@ fn validate_new_style(event: &Event, reporter: &str) -> Vec<FieldError> {
             errors.push(FieldError::required(&FieldPath::new(name), ""));
         }
         if value.len() > most {
-            errors.push(FieldError::invalid(&FieldPath::new(name), "", format!("can have at most {most} characters")));
+            errors.push(FieldError::invalid(
+                &FieldPath::new(name),
+                "",
+                format!("can have at most {most} characters"),
+            ));
         }
     }
     if text(&event.message).len() > 1024 {
@@ -154,10 +164,59 @@ pub(crate) fn row(event: &Event, now: Timestamp) -> Vec<Cell> {
 /// Who reported the event, and from where.
 fn source(event: &Event) -> String {
     let old = event.source.clone().unwrap_or_default();
-    let first = |a: &Option<String>, b: &Option<String>| if text(a).is_empty() { text(b) } else { text(a) }.to_owned();
+    let first = |a: &Option<String>, b: &Option<String>| {
+        if text(a).is_empty() { text(b) } else { text(a) }.to_owned()
+    };
     let component = first(&old.component, &event.reporting_component);
     match first(&old.host, &event.reporting_instance) {
         instance if instance.is_empty() => component,
         instance => format!("{component}, {instance}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::{refused, row};
+
+    fn event(rest: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Event, metadata: {{name: e, namespace: default}}, involvedObject: {{kind: Pod, name: web, \
+             namespace: default}}, type: Normal, reason: Started, message: ' Container started ', {rest}}}"
+        )
+    }
+
+    #[test]
+    fn a_row_tells_both_styles_of_events() {
+        let now = "2026-01-01T00:01:00Z";
+        assert_eq!(
+            row(
+                &event(
+                    "count: 3, source: {component: kubelet, host: minikube}, firstTimestamp: '2026-01-01T00:00:00Z', lastTimestamp: '2026-01-01T00:00:50Z'"
+                ),
+                now
+            ),
+            "LAST SEEN=10s | TYPE=Normal | REASON=Started | OBJECT=pod/web | SUBOBJECT= | SOURCE=kubelet, minikube | \
+             MESSAGE=Container started | FIRST SEEN=60s | COUNT=3 | NAME=e"
+        );
+        assert_eq!(
+            row(
+                &event(
+                    "eventTime: '2026-01-01T00:00:55.000000Z', reportingComponent: default-scheduler, reportingInstance: s1, action: Binding"
+                ),
+                now
+            ),
+            "LAST SEEN=5s | TYPE=Normal | REASON=Started | OBJECT=pod/web | SUBOBJECT= | SOURCE=default-scheduler, s1 | \
+             MESSAGE=Container started | FIRST SEEN=5s | COUNT=1 | NAME=e"
+        );
+    }
+
+    #[test]
+    fn the_namespaces_agree() {
+        let words = "involvedObject.namespace: Invalid value: \"default\": does not match event.namespace";
+        assert_eq!(
+            refused(&event("").replace("name: e, namespace: default", "name: e, namespace: tea")),
+            words
+        );
+        assert_eq!(refused(&event("")), "");
     }
 }

@@ -45,7 +45,11 @@ impl Kind for NamespaceKind {
         Ok(())
     }
 
-    fn prepare_update(_context: &WriteContext<'_>, new: &mut Namespace, old: &Namespace) -> Result<(), ApiError> {
+    fn prepare_update(
+        _context: &WriteContext<'_>,
+        new: &mut Namespace,
+        old: &Namespace,
+    ) -> Result<(), ApiError> {
         label(new);
         let finalizers = old.spec.as_ref().and_then(|spec| spec.finalizers.clone());
         new.spec.get_or_insert_default().finalizers = finalizers;
@@ -81,16 +85,27 @@ impl Kind for NamespaceKind {
             return vec![];
         }
         let field = FieldPath::new("status").child("Phase");
-        vec![FieldError::invalid(&field, phase, format!("may only be '{wanted}' if `deletionTimestamp` {state}"))]
+        vec![FieldError::invalid(
+            &field,
+            phase,
+            format!("may only be '{wanted}' if `deletionTimestamp` {state}"),
+        )]
     }
 
     fn selectable_fields(namespace: &Namespace) -> Vec<(&'static str, String)> {
         let phase = namespace.status.as_ref().and_then(|status| status.phase.clone());
-        vec![("status.phase", phase.unwrap_or_default()), ("name", namespace.metadata.name.clone().unwrap_or_default())]
+        vec![
+            ("status.phase", phase.unwrap_or_default()),
+            ("name", namespace.metadata.name.clone().unwrap_or_default()),
+        ]
     }
 
     fn columns() -> Vec<Column> {
-        vec![Column::NAME, Column::string("Status", "Whether the namespace is in use or going away"), Column::AGE]
+        vec![
+            Column::NAME,
+            Column::string("Status", "Whether the namespace is in use or going away"),
+            Column::AGE,
+        ]
     }
 
     fn row(namespace: &Namespace, now: Timestamp) -> Vec<Cell> {
@@ -109,7 +124,54 @@ fn label(namespace: &mut Namespace) {
 fn finalizer_name(name: &str, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = checks::qualified_name(name, field);
     if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
-        errors.push(FieldError::invalid(field, name, "name is neither a standard finalizer name nor is it fully qualified"));
+        errors.push(FieldError::invalid(
+            field,
+            name,
+            "name is neither a standard finalizer name nor is it fully qualified",
+        ));
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::kinds::samples::{World, created, read, shown};
+
+    #[test]
+    fn a_new_namespace_is_as_a_real_cluster_makes_it() {
+        let (kind, object) =
+            created(&World::new(), "{apiVersion: v1, kind: Namespace, metadata: {name: tea}}").unwrap();
+        insta::assert_snapshot!(shown(&*kind, &*object), @"
+        apiVersion: v1
+        kind: Namespace
+        metadata:
+          labels:
+            kubernetes.io/metadata.name: tea
+          name: tea
+        spec:
+          finalizers:
+          - kubernetes
+        status:
+          phase: Active
+        ");
+        assert!(kind.holds_deletion(&*object));
+    }
+
+    #[test]
+    fn it_stays_until_it_is_empty_and_says_so() {
+        let world = World::new();
+        let (kind, mut object) =
+            created(&world, "{apiVersion: v1, kind: Namespace, metadata: {name: tea}}").unwrap();
+        kind.begin_deletion(&mut *object);
+        let phase = object.get::<Namespace>().unwrap().status.clone().unwrap().phase;
+        assert_eq!(phase.as_deref(), Some("Terminating"));
+        let (_, mut update) =
+            read("{apiVersion: v1, kind: Namespace, metadata: {name: tea}, spec: {finalizers: []}}");
+        kind.prepare_update(&world.context(), &mut *update, &*object).unwrap();
+        assert!(kind.holds_deletion(&*update), "an ordinary update does not take the finalizer away");
+        let errors = kind.validate_status_update(&*object, &*object);
+        let words = "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty";
+        assert_eq!(errors[0].to_string(), words);
+    }
 }

@@ -41,17 +41,20 @@ impl Kind for NodeKind {
 
     fn validate(node: &Node) -> Vec<FieldError> {
         let spec = node.spec.clone().unwrap_or_default();
-        let mut errors = validate_taints(&spec.taints.unwrap_or_default(), &FieldPath::new("metadata").child("taints"));
+        let mut errors =
+            validate_taints(&spec.taints.unwrap_or_default(), &FieldPath::new("metadata").child("taints"));
         errors.extend(validate_resources(node));
         errors.extend(validate_pod_cidrs(spec.pod_cidrs.as_deref().unwrap_or_default()));
         errors
     }
 
     fn validate_update(new: &Node, old: &Node) -> Vec<FieldError> {
-        let (new_spec, old_spec) = (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
+        let (new_spec, old_spec) =
+            (new.spec.clone().unwrap_or_default(), old.spec.clone().unwrap_or_default());
         let (status, spec) = (FieldPath::new("status"), FieldPath::new("spec"));
         let mut errors = vec![];
-        let (mut seen, addresses) = (BTreeSet::new(), new.status.iter().flat_map(|status| status.addresses.iter().flatten()));
+        let (mut seen, addresses) =
+            (BTreeSet::new(), new.status.iter().flat_map(|status| status.addresses.iter().flatten()));
         for (index, address) in addresses.enumerate() {
             if !seen.insert((&address.type_, &address.address)) {
                 let value = json!({"address": address.address, "type": address.type_});
@@ -63,7 +66,9 @@ impl Kind for NodeKind {
             let why = "node updates may not change podCIDR except from \"\" to valid";
             errors.push(FieldError::forbidden(&spec.child("podCIDRs"), why));
         }
-        if !text(&old_spec.provider_id).is_empty() && text(&old_spec.provider_id) != text(&new_spec.provider_id) {
+        if !text(&old_spec.provider_id).is_empty()
+            && text(&old_spec.provider_id) != text(&new_spec.provider_id)
+        {
             let why = "node updates may not change providerID except from \"\" to valid";
             errors.push(FieldError::forbidden(&spec.child("providerID"), why));
         }
@@ -85,7 +90,8 @@ impl Kind for NodeKind {
             warnings.push("spec.configSource: the feature is removed".to_owned());
         }
         if node.spec.as_ref().is_some_and(|spec| !text(&spec.external_id).is_empty()) {
-            warnings.push("spec.externalID: this field is deprecated, and is unused by Kubernetes".to_owned());
+            warnings
+                .push("spec.externalID: this field is deprecated, and is unused by Kubernetes".to_owned());
         }
         warnings
     }
@@ -197,7 +203,11 @@ fn validate_pod_cidrs(cidrs: &[String]) -> Vec<FieldError> {
     let is_v4 = |cidr: &String| checks::parse_ip(cidr.split('/').next()?).map(|ip| ip.is_ipv4());
     let families: BTreeSet<_> = cidrs.iter().filter_map(is_v4).collect();
     if cidrs.len() > 1 && (cidrs.len() > 2 || families.len() != 2) {
-        errors.push(FieldError::invalid(&field, cidrs.to_vec(), "may specify no more than one CIDR for each IP family"));
+        errors.push(FieldError::invalid(
+            &field,
+            cidrs.to_vec(),
+            "may specify no more than one CIDR for each IP family",
+        ));
     }
     errors
 }
@@ -228,5 +238,62 @@ fn roles(node: &Node) -> String {
 
 fn address(status: &NodeStatus, kind: &str) -> String {
     let mut addresses = status.addresses.iter().flatten();
-    addresses.find(|address| address.type_ == kind).map_or_else(|| "<none>".to_owned(), |address| address.address.clone())
+    addresses
+        .find(|address| address.type_ == kind)
+        .map_or_else(|| "<none>".to_owned(), |address| address.address.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::{change_refused, refused, row};
+
+    fn node(rest: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: minikube, labels: {{node-role.kubernetes.io/control-plane: ''}}}}, {rest}}}"
+        )
+    }
+
+    #[test]
+    fn the_row_says_whether_pods_may_come() {
+        let info = "nodeInfo: {architecture: amd64, bootID: '', containerRuntimeVersion: 'containerd://2.1.9', kernelVersion: '6.12', \
+                    kubeProxyVersion: '', kubeletVersion: v1.36.2, machineID: '', operatingSystem: linux, osImage: Debian, systemUUID: ''}";
+        let yaml = node(&format!(
+            "spec: {{unschedulable: true}}, status: {{conditions: [{{type: Ready, status: 'True'}}], addresses: [{{type: InternalIP, \
+             address: 192.0.2.2}}], {info}}}"
+        ));
+        assert_eq!(
+            row(&yaml, "2026-01-01T00:00:05Z"),
+            "NAME=minikube | STATUS=Ready,SchedulingDisabled | ROLES=control-plane | AGE=<unknown> | VERSION=v1.36.2 | \
+             INTERNAL-IP=192.0.2.2 | EXTERNAL-IP=<none> | OS-IMAGE=Debian | KERNEL-VERSION=6.12 (amd64) | \
+             CONTAINER-RUNTIME=containerd://2.1.9"
+        );
+        assert!(
+            row(&node("status: {conditions: [{type: Ready, status: Unknown}]}"), "2026-01-01T00:00:05Z")
+                .contains("STATUS=NotReady |")
+        );
+        assert!(row(&node("status: {}"), "2026-01-01T00:00:05Z").contains("STATUS=Unknown |"));
+    }
+
+    #[test]
+    fn taints_are_known_and_once() {
+        assert_eq!(
+            refused(&node("spec: {taints: [{key: a, effect: Never}]}")),
+            "metadata.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
+        );
+        assert_eq!(
+            refused(&node(
+                "spec: {taints: [{key: a, effect: NoSchedule}, {key: a, value: b, effect: NoSchedule}]}"
+            )),
+            "metadata.taints[1]: Duplicate value: {\"Key\":\"a\",\"Value\":\"b\",\"Effect\":\"NoSchedule\",\"TimeAdded\":null}: \
+             taints must be unique by key and effect pair"
+        );
+    }
+
+    #[test]
+    fn the_pods_network_stays() {
+        assert_eq!(
+            change_refused(&node("spec: {podCIDR: 10.244.0.0/24}"), &node("spec: {podCIDR: 10.244.9.0/24}")),
+            "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid"
+        );
+    }
 }

@@ -29,8 +29,10 @@ impl Kind for PodTemplateKind {
 
     fn warnings(object: &PodTemplate, old: Option<&PodTemplate>) -> Vec<String> {
         let old = old.and_then(|old| old.template.as_ref());
-        let Some(template) = object.template.as_ref().filter(|template| Some(*template) != old) else { return vec![] };
-        pod::template_warnings(template, old, &FieldPath::new("template"))
+        let Some(template) = object.template.as_ref().filter(|template| Some(*template) != old) else {
+            return vec![];
+        };
+        pod::template_warnings(template, &FieldPath::new("template"))
     }
 
     fn columns() -> Vec<Column> {

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{ReplicationController, ReplicationControllerSpe
 
 use super::pod;
 use crate::api::field::{FieldError, FieldPath};
-use crate::api::kind::{Kind, Scale, Traits};
+use crate::api::kind::{Dependents, Kind, Rules, Scale, Traits};
 use crate::api::kinds::{cells, checks};
 use crate::api::table::{Cell, Column};
 use crate::meta::names;
@@ -20,6 +20,8 @@ impl Kind for ReplicationControllerKind {
     const SHORT_NAMES: &'static [&'static str] = &["rc"];
     const CATEGORIES: &'static [&'static str] = &["all"];
     const TRAITS: Traits = Traits { status: true, generation: true, scale: true };
+    // Its pods have always stayed behind, unless the deletion says otherwise.
+    const RULES: Rules = Rules { dependents: Dependents::Orphaned, ..Rules::USUAL };
 
     fn default(object: &mut ReplicationController) {
         let spec = object.spec.get_or_insert_default();
@@ -66,8 +68,7 @@ impl Kind for ReplicationControllerKind {
         }
         let template = spec.and_then(|spec| spec.template.as_ref());
         if let Some(template) = template.filter(|_| old.is_none() || spec != before) {
-            let before = before.and_then(|spec| spec.template.as_ref());
-            warnings.extend(pod::template_warnings(template, before, &FieldPath::new("spec").child("template")));
+            warnings.extend(pod::template_warnings(template, &FieldPath::new("spec").child("template")));
         }
         warnings
     }
@@ -77,7 +78,8 @@ impl Kind for ReplicationControllerKind {
         Some(Scale {
             spec_replicas: spec.and_then(|spec| spec.replicas).unwrap_or_default(),
             status_replicas: object.status.as_ref().map(|status| status.replicas).unwrap_or_default(),
-            selector: Selector::from_labels(spec.iter().flat_map(|spec| spec.selector.iter().flatten())).to_string(),
+            selector: Selector::from_labels(spec.iter().flat_map(|spec| spec.selector.iter().flatten()))
+                .to_string(),
         })
     }
 
@@ -99,8 +101,10 @@ impl Kind for ReplicationControllerKind {
     }
 
     fn row(object: &ReplicationController, now: Timestamp) -> Vec<Cell> {
-        let (spec, status) = (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
-        let (names, images) = cells::containers(spec.template.as_ref().and_then(|template| template.spec.as_ref()));
+        let (spec, status) =
+            (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
+        let (names, images) =
+            cells::containers(spec.template.as_ref().and_then(|template| template.spec.as_ref()));
         vec![
             cells::name(&object.metadata),
             spec.replicas.unwrap_or_default().into(),
@@ -116,7 +120,10 @@ impl Kind for ReplicationControllerKind {
 
 fn validate_spec(spec: &ReplicationControllerSpec) -> Vec<FieldError> {
     let field = FieldPath::new("spec");
-    let mut errors = checks::nonnegative(spec.min_ready_seconds.unwrap_or_default().into(), &field.child("minReadySeconds"));
+    let mut errors = checks::nonnegative(
+        spec.min_ready_seconds.unwrap_or_default().into(),
+        &field.child("minReadySeconds"),
+    );
     let selector = spec.selector.clone().unwrap_or_default();
     if selector.is_empty() {
         errors.push(FieldError::required(&field.child("selector"), ""));

@@ -26,7 +26,11 @@ impl Kind for ServiceAccountKind {
 
     fn warnings(account: &ServiceAccount, old: Option<&ServiceAccount>) -> Vec<String> {
         let has = |account: &ServiceAccount| {
-            account.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(ENFORCE_ANNOTATION))
+            account
+                .metadata
+                .annotations
+                .as_ref()
+                .is_some_and(|annotations| annotations.contains_key(ENFORCE_ANNOTATION))
         };
         if !has(account) || old.is_some_and(has) {
             return vec![];

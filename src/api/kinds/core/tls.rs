@@ -9,9 +9,11 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 /// The warning that a TLS Secret gets whose parts do not fit.
 pub(crate) fn pair_warning(secret: &Secret) -> Option<String> {
-    let bytes = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
+    let bytes =
+        |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.as_slice());
     let (certificate, key) = (bytes("tls.crt").unwrap_or_default(), bytes("tls.key").unwrap_or_default());
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(certificate).filter_map(Result::ok).collect();
+    let chain: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(certificate).filter_map(Result::ok).collect();
     if chain.is_empty() {
         return Some("tls: failed to find any PEM data in certificate input".to_owned());
     }
@@ -24,7 +26,9 @@ pub(crate) fn pair_warning(secret: &Secret) -> Option<String> {
     match CertifiedKey::new(chain, Arc::clone(&signing)).keys_match() {
         // What the library cannot tell is no mismatch.
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => None,
-        Err(rustls::Error::InconsistentKeys(_)) => Some("tls: private key does not match public key".to_owned()),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Some("tls: private key does not match public key".to_owned())
+        }
         Err(_) => Some("x509: malformed certificate".to_owned()),
     }
 }

@@ -42,12 +42,17 @@ impl Kind for EndpointSliceKind {
         Ok(())
     }
 
-    fn prepare_update(_context: &WriteContext<'_>, new: &mut EndpointSlice, old: &EndpointSlice) -> Result<(), ApiError> {
+    fn prepare_update(
+        _context: &WriteContext<'_>,
+        new: &mut EndpointSlice,
+        old: &EndpointSlice,
+    ) -> Result<(), ApiError> {
         if new.endpoints != old.endpoints {
             drop_topology(new);
         }
         // The labels count here too: they say which Service the slice belongs to.
-        let same = (&new.endpoints, &new.ports, &new.address_type) == (&old.endpoints, &old.ports, &old.address_type);
+        let same = (&new.endpoints, &new.ports, &new.address_type)
+            == (&old.endpoints, &old.ports, &old.address_type);
         if same && new.metadata.labels != old.metadata.labels {
             new.metadata.generation = Some(old.metadata.generation.unwrap_or_default() + 1);
         }
@@ -59,10 +64,13 @@ impl Kind for EndpointSliceKind {
         match slice.address_type.as_str() {
             "" => errors.push(FieldError::required(&FieldPath::new("addressType"), "")),
             known if ADDRESS_TYPES.contains(&known) => {}
-            other => errors.push(FieldError::not_supported(&FieldPath::new("addressType"), other, &ADDRESS_TYPES)),
+            other => {
+                errors.push(FieldError::not_supported(&FieldPath::new("addressType"), other, &ADDRESS_TYPES))
+            }
         }
         errors.extend(validate_ports(slice.ports.as_deref().unwrap_or_default()));
-        let (endpoints, field) = (slice.endpoints.as_deref().unwrap_or_default(), FieldPath::new("endpoints"));
+        let (endpoints, field) =
+            (slice.endpoints.as_deref().unwrap_or_default(), FieldPath::new("endpoints"));
         if endpoints.len() > MAX_ENDPOINTS {
             errors.push(FieldError::too_many(&field, endpoints.len(), MAX_ENDPOINTS));
             return errors;
@@ -75,7 +83,11 @@ impl Kind for EndpointSliceKind {
 
     fn validate_update(new: &EndpointSlice, old: &EndpointSlice) -> Vec<FieldError> {
         let mut errors = Self::validate(new);
-        errors.extend(checks::immutable(&new.address_type, &old.address_type, &FieldPath::new("addressType")));
+        errors.extend(checks::immutable(
+            &new.address_type,
+            &old.address_type,
+            &FieldPath::new("addressType"),
+        ));
         errors
     }
 
@@ -101,7 +113,8 @@ impl Kind for EndpointSliceKind {
             (None, None) => "*".to_owned(),
         };
         let ports = slice.ports.iter().flatten().map(port).collect();
-        let addresses = slice.endpoints.iter().flatten().flat_map(|endpoint| endpoint.addresses.clone()).collect();
+        let addresses =
+            slice.endpoints.iter().flatten().flat_map(|endpoint| endpoint.addresses.clone()).collect();
         vec![
             cells::name(&slice.metadata),
             slice.address_type.clone().into(),
@@ -145,7 +158,9 @@ fn validate_ports(ports: &[EndpointPort]) -> Vec<FieldError> {
         match port.protocol.as_deref() {
             None => errors.push(FieldError::required(&field.child("protocol"), "")),
             Some(known) if checks::PROTOCOLS.contains(&known) => {}
-            Some(other) => errors.push(FieldError::not_supported(&field.child("protocol"), other, &checks::PROTOCOLS)),
+            Some(other) => {
+                errors.push(FieldError::not_supported(&field.child("protocol"), other, &checks::PROTOCOLS))
+            }
         }
         if let Some(protocol) = &port.app_protocol {
             errors.extend(checks::qualified_name(protocol, &field.child("appProtocol")));
@@ -209,9 +224,16 @@ fn validate_domain(name: &str, field: &FieldPath) -> Vec<FieldError> {
     }
     let labels: Vec<&str> = name.trim_end_matches('.').split('.').collect();
     if labels.len() < 2 {
-        return vec![FieldError::invalid(field, name, "should be a domain with at least two segments separated by dots")];
+        return vec![FieldError::invalid(
+            field,
+            name,
+            "should be a domain with at least two segments separated by dots",
+        )];
     }
-    labels.into_iter().flat_map(|label| checks::each(names::dns1123_label(label, false), field, label)).collect()
+    labels
+        .into_iter()
+        .flat_map(|label| checks::each(names::dns1123_label(label, false), field, label))
+        .collect()
 }
 
 fn validate_hints(hints: &EndpointHints, field: &FieldPath) -> Vec<FieldError> {
@@ -229,7 +251,8 @@ fn validate_hints(hints: &EndpointHints, field: &FieldPath) -> Vec<FieldError> {
             if !seen.insert(name) {
                 errors.push(FieldError::duplicate(&field, name));
             }
-            let wrong = if is_node { names::dns1123_subdomain(name, false) } else { names::label_value(name) };
+            let wrong =
+                if is_node { names::dns1123_subdomain(name, false) } else { names::label_value(name) };
             errors.extend(checks::each(wrong, &field, name));
         }
     }

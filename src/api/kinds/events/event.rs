@@ -31,7 +31,12 @@ impl Kind for EventKind {
     const SHORT_NAMES: &'static [&'static str] = &["ev"];
     const STORED_AS: Option<Conversion> =
         Some(Conversion { storage: ("", "v1", "events"), to_storage: to_core, from_storage: from_core });
-    const RULES: Rules = Rules { create_on_update: true, dependents: Dependents::None, ttl_seconds: Some(3600), ..Rules::USUAL };
+    const RULES: Rules = Rules {
+        create_on_update: true,
+        dependents: Dependents::None,
+        ttl_seconds: Some(3600),
+        ..Rules::USUAL
+    };
 
     fn validate(event: &Event) -> Vec<FieldError> {
         let core = as_core(event);
@@ -59,19 +64,32 @@ impl Kind for EventKind {
     fn validate_update(new: &Event, old: &Event) -> Vec<FieldError> {
         let (new, old) = (as_core(new), as_core(old));
         let field = FieldPath::new;
-        let mut errors = checks::immutable(&new.involved_object, &old.involved_object, &field("involvedObject"));
+        let mut errors =
+            checks::immutable(&new.involved_object, &old.involved_object, &field("involvedObject"));
         errors.extend(checks::immutable(&new.reason, &old.reason, &field("reason")));
         errors.extend(checks::immutable(&new.message, &old.message, &field("message")));
         errors.extend(checks::immutable(&new.source, &old.source, &field("source")));
-        errors.extend(checks::immutable(&new.first_timestamp, &old.first_timestamp, &field("firstTimestamp")));
+        errors.extend(checks::immutable(
+            &new.first_timestamp,
+            &old.first_timestamp,
+            &field("firstTimestamp"),
+        ));
         errors.extend(checks::immutable(&new.last_timestamp, &old.last_timestamp, &field("lastTimestamp")));
         errors.extend(checks::immutable(&new.count, &old.count, &field("count")));
         errors.extend(checks::immutable(&new.type_, &old.type_, &field("type")));
         errors.extend(checks::immutable(&new.event_time, &old.event_time, &field("eventTime")));
         errors.extend(checks::immutable(&new.action, &old.action, &field("action")));
         errors.extend(checks::immutable(&new.related, &old.related, &field("related")));
-        errors.extend(checks::immutable(&new.reporting_component, &old.reporting_component, &field("reportingController")));
-        errors.extend(checks::immutable(&new.reporting_instance, &old.reporting_instance, &field("reportingInstance")));
+        errors.extend(checks::immutable(
+            &new.reporting_component,
+            &old.reporting_component,
+            &field("reportingController"),
+        ));
+        errors.extend(checks::immutable(
+            &new.reporting_instance,
+            &old.reporting_instance,
+            &field("reportingInstance"),
+        ));
         errors
     }
 
@@ -102,7 +120,11 @@ impl Kind for EventKind {
 
 fn validate_series(event: &Event) -> Vec<FieldError> {
     let wrong = event.series.as_ref().is_some_and(|series| series.count < 2);
-    if wrong { vec![FieldError::invalid(&FieldPath::new("series.count"), "", "should be at least 2")] } else { vec![] }
+    if wrong {
+        vec![FieldError::invalid(&FieldPath::new("series.count"), "", "should be at least 2")]
+    } else {
+        vec![]
+    }
 }
 
 /// The event as the core version has it.
@@ -117,7 +139,9 @@ fn to_core(value: Value) -> Value {
 }
 
 fn from_core(value: Value) -> Value {
-    rename(value, "events.k8s.io/v1", |name| RENAMED.iter().find(|(_, old)| *old == name).map(|(new, _)| *new))
+    rename(value, "events.k8s.io/v1", |name| {
+        RENAMED.iter().find(|(_, old)| *old == name).map(|(new, _)| *new)
+    })
 }
 
 fn rename(value: Value, version: &str, to: impl Fn(&str) -> Option<&'static str>) -> Value {

@@ -155,7 +155,10 @@ impl Generator for DockerRegistrySecret {
             Flag::string("docker-password", "", "The password to log in to the registry with."),
             Flag::string("docker-email", "", "The mail address for the registry."),
             Flag::string("docker-server", "https://index.docker.io/v1/", "The registry's address."),
-            Flag::strings("from-file", "A docker configuration file to take the log-in from, as PATH or KEY=PATH."),
+            Flag::strings(
+                "from-file",
+                "A docker configuration file to take the log-in from, as PATH or KEY=PATH.",
+            ),
             Flag::bool("append-hash", false, "Put a hash of the secret's data behind its name."),
         ]
     }
@@ -165,8 +168,10 @@ impl Generator for DockerRegistrySecret {
 
     async fn generate(&self, call: &Call<'_>) -> Result<Value> {
         let text = |name: &str| call.flags.string(name);
-        let (username, password, server) = (text("docker-username"), text("docker-password"), text("docker-server"));
-        let files: Vec<String> = call.flags.strings("from-file").iter().map(|source| with_docker_key(source)).collect();
+        let (username, password, server) =
+            (text("docker-username"), text("docker-password"), text("docker-server"));
+        let files: Vec<String> =
+            call.flags.strings("from-file").iter().map(|source| with_docker_key(source)).collect();
         if files.is_empty() && [username, password, server].contains(&"") {
             return Err(KubectlError::message(
                 "either --from-file or the combination of --docker-username, --docker-password and --docker-server is required",
@@ -252,12 +257,16 @@ fn check_key_pair(cert: &[u8], key: &[u8]) -> std::result::Result<(), String> {
     if chain.is_empty() {
         return Err("tls: failed to find any PEM data in certificate input".to_owned());
     }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "tls: failed to find any PEM data in key input")?;
-    let signing = rustls::crypto::ring::sign::any_supported_type(&key).map_err(|_| "tls: failed to parse private key")?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key).map_err(|_| "tls: failed to find any PEM data in key input")?;
+    let signing = rustls::crypto::ring::sign::any_supported_type(&key)
+        .map_err(|_| "tls: failed to parse private key")?;
     let pair = rustls::sign::CertifiedKey::new(chain, signing);
     match pair.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(()),
-        Err(rustls::Error::InconsistentKeys(_)) => Err("tls: private key does not match public key".to_owned()),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err("tls: private key does not match public key".to_owned())
+        }
         Err(error) => Err(error.to_string()),
     }
 }

@@ -94,17 +94,26 @@ impl Verb for Create {
             return Err(KubectlError::usage(&session.command_path, text));
         }
         let dry_run = dry_run(session, flags).await?;
-        let options = WriteOptions { dry_run, field_manager: flags.string("field-manager"), validation: validation(flags)? };
+        let options = WriteOptions {
+            dry_run,
+            field_manager: flags.string("field-manager"),
+            validation: validation(flags)?,
+        };
         let files = FilenameOptions::new(flags);
         files.require()?;
         if !flags.string("raw").is_empty() {
             return raw(session, flags, &files).await;
         }
         if flags.bool("edit") {
-            return Err(KubectlError::message("--edit is not supported by this kubectl: edit the file, then create it"));
+            return Err(KubectlError::message(
+                "--edit is not supported by this kubectl: edit the file, then create it",
+            ));
         }
         let (namespace, enforce) = session.namespace()?;
-        let builder = Builder::new(session).validate(options.validation == "Strict").continue_on_error().namespace(&namespace);
+        let builder = Builder::new(session)
+            .validate(options.validation == "Strict")
+            .continue_on_error()
+            .namespace(&namespace);
         let builder = builder.default_namespace().filenames(enforce, &files);
         let found = builder.label_selector(flags.string("selector")).flatten().visit().await?;
         let (mut errors, mut count) = (found.errors, 0);
@@ -137,7 +146,11 @@ async fn raw(session: &Session, flags: &Flags, files: &FilenameOptions) -> Resul
     let [file] = &files.filenames[..] else {
         return Err(KubectlError::message("--raw can only use a single local file or stdin"));
     };
-    let exclusive = [("recursive", "--raw and --recursive"), ("selector", "--raw and --selector (-l)"), ("output", "--raw and --output")];
+    let exclusive = [
+        ("recursive", "--raw and --recursive"),
+        ("selector", "--raw and --selector (-l)"),
+        ("output", "--raw and --output"),
+    ];
     if let Some((_, words)) = exclusive.iter().find(|(flag, _)| flags.changed(flag)) {
         return Err(KubectlError::message(format!("{words} are mutually exclusive")));
     }

@@ -11,7 +11,8 @@ use crate::kubectl::mapper::group_version_path;
 use crate::kubectl::resources::Builder;
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::writing::{
-    DryRun, WriteOptions, create_request, creating_flags, dry_run, require, save_configuration, tell, validation,
+    DryRun, WriteOptions, create_request, creating_flags, dry_run, require, save_configuration, tell,
+    validation,
 };
 
 /// A call of a sub-command.
@@ -43,7 +44,12 @@ impl Call<'_> {
     /// An object of the cluster by `TYPE/NAME`.
     pub async fn find(&self, reference: &str) -> Result<Value> {
         let builder = Builder::new(self.session).namespace(&self.namespace).default_namespace();
-        let found = builder.resource_type_or_name_args(false, &[reference.to_owned()]).flatten().latest().visit().await?;
+        let found = builder
+            .resource_type_or_name_args(false, &[reference.to_owned()])
+            .flatten()
+            .latest()
+            .visit()
+            .await?;
         let infos = found.into_infos()?;
         match &infos[..] {
             [one] => Ok(one.object.clone()),

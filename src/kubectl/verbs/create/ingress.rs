@@ -32,7 +32,10 @@ impl Generator for Ingress {
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::string("class", "", "The ingress class."),
-            Flag::string_array("rule", "A rule as HOST/PATH=SERVICE:PORT[,tls[=SECRET]]; a path that ends in * is a prefix."),
+            Flag::string_array(
+                "rule",
+                "A rule as HOST/PATH=SERVICE:PORT[,tls[=SECRET]]; a path that ends in * is a prefix.",
+            ),
             Flag::string("default-backend", "", "The service for what no rule is about, as SERVICE:PORT."),
             Flag::string_array("annotation", "An annotation of the ingress, as KEY=VALUE."),
         ]
@@ -61,8 +64,10 @@ impl Generator for Ingress {
         for (key, value) in annotations.iter().filter_map(|annotation| annotation.split_once('=')) {
             metadata["annotations"][key] = json!(value);
         }
-        Ok(json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec,
-            "status": {"loadBalancer": {}}}))
+        Ok(
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec,
+            "status": {"loadBalancer": {}}}),
+        )
     }
 }
 
@@ -73,7 +78,9 @@ fn validate(rules: &[String], default: &str, annotations: &[String]) -> std::res
             .to_owned());
     }
     if let Some(rule) = rules.iter().find(|rule| !is_rule(rule)) {
-        return Err(format!("rule {rule} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"));
+        return Err(format!(
+            "rule {rule} is invalid and should be in format host/path=svcname:svcport[,tls[=secret]]"
+        ));
     }
     if let Some(annotation) = annotations.iter().find(|annotation| !annotation.contains('=')) {
         return Err(format!("annotation {annotation} is invalid and should be in format key=[value]"));
@@ -86,9 +93,12 @@ fn validate(rules: &[String], default: &str, annotations: &[String]) -> std::res
 
 /// Whether a rule reads `[host]/[path]=service:port[,tls[=secret]]`.
 fn is_rule(rule: &str) -> bool {
-    let word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
+    let word =
+        |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
     let (main, tls) = rule.split_once(',').map_or((rule, None), |(main, tls)| (main, Some(tls)));
-    let tls_ok = tls.is_none_or(|tls| tls == "tls" || tls.strip_prefix("tls=").is_some_and(|secret| secret.is_empty() || word(secret)));
+    let tls_ok = tls.is_none_or(|tls| {
+        tls == "tls" || tls.strip_prefix("tls=").is_some_and(|secret| secret.is_empty() || word(secret))
+    });
     let Some((host, rest)) = main.split_once('/') else { return false };
     let host_ok = host.chars().all(|c| c.is_ascii_alphanumeric() || "*_.-".contains(c));
     let Some((_, service)) = rest.split_once('=') else { return false };
@@ -167,7 +177,9 @@ mod tests {
 
     #[test]
     fn rules_are_checked() {
-        for good in ["foo.com/bar*=svc1:8080,tls=my-cert", "/path=svc:port", "foo.com/=svc:https,tls", "*.a/x=s:1"] {
+        for good in
+            ["foo.com/bar*=svc1:8080,tls=my-cert", "/path=svc:port", "foo.com/=svc:https,tls", "*.a/x=s:1"]
+        {
             assert!(is_rule(good), "{good}");
         }
         for bad in ["a.test/x", "foo=svc:1", "a/b=svc", "a/b=svc:1,nope"] {

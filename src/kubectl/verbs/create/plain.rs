@@ -34,7 +34,9 @@ impl Generator for Namespace {
         false
     }
     async fn generate(&self, call: &Call<'_>) -> Result<Value> {
-        Ok(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": call.name}, "spec": {}, "status": {}}))
+        Ok(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": call.name}, "spec": {}, "status": {}}),
+        )
     }
 }
 
@@ -89,7 +91,11 @@ impl Generator for Quota {
     fn flags(&self) -> Vec<Flag> {
         vec![
             Flag::string("hard", "", "The limits, as RESOURCE=QUANTITY with commas between them."),
-            Flag::string("scopes", "", "The scopes that an object must match all of, with commas between them."),
+            Flag::string(
+                "scopes",
+                "",
+                "The scopes that an object must match all of, with commas between them.",
+            ),
         ]
     }
     fn failed(&self) -> &'static str {
@@ -108,7 +114,9 @@ impl Generator for Quota {
             }
             spec["scopes"] = json!(scopes);
         }
-        Ok(json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": call.metadata(), "spec": spec, "status": {}}))
+        Ok(
+            json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": call.metadata(), "spec": spec, "status": {}}),
+        )
     }
 }
 
@@ -121,7 +129,8 @@ pub fn resource_list(text: &str) -> Result<Value> {
             let text = format!("Invalid argument syntax {statement}, expected <resource>=<value>");
             return Err(KubectlError::message(text));
         };
-        let quantity: Quantity = quantity.parse().map_err(|error| KubectlError::message(format!("{error}")))?;
+        let quantity: Quantity =
+            quantity.parse().map_err(|error| KubectlError::message(format!("{error}")))?;
         list[name] = json!(quantity.to_string());
     }
     Ok(list)
@@ -155,7 +164,11 @@ impl Generator for PriorityClass {
             Flag::int32("value", 0, "The priority of its pods."),
             Flag::bool("global-default", false, "Whether pods without a class get this one."),
             Flag::string("description", "", "When to use it."),
-            Flag::string("preemption-policy", "PreemptLowerPriority", "Whether its pods may push others out."),
+            Flag::string(
+                "preemption-policy",
+                "PreemptLowerPriority",
+                "Whether its pods may push others out.",
+            ),
         ]
     }
     fn failed(&self) -> &'static str {
@@ -231,8 +244,10 @@ impl Generator for DisruptionBudget {
         let mut spec = json!({"selector": label_selector(selector)?});
         let (field, amount) = if min.is_empty() { ("maxUnavailable", max) } else { ("minAvailable", min) };
         spec[field] = int_or_text(amount);
-        Ok(json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": call.metadata(), "spec": spec,
-            "status": {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}}))
+        Ok(
+            json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": call.metadata(), "spec": spec,
+            "status": {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}}),
+        )
     }
 }
 
@@ -245,8 +260,9 @@ pub fn int_or_text(text: &str) -> Value {
 /// The label selector that a text stands for, with its equalities as matchLabels.
 // Models metav1.ParseToLabelSelector.
 pub fn label_selector(text: &str) -> Result<Value> {
-    crate::meta::selector::Selector::parse(text)
-        .map_err(|error| KubectlError::message(format!("couldn't parse the selector string \"{text}\": {error}")))?;
+    crate::meta::selector::Selector::parse(text).map_err(|error| {
+        KubectlError::message(format!("couldn't parse the selector string \"{text}\": {error}"))
+    })?;
     let mut selector = json!({});
     for part in split_requirements(text) {
         let part = part.trim();
@@ -315,8 +331,14 @@ mod tests {
     fn selectors_become_objects() {
         let cases = [
             ("a=b,c==d", json!({"matchLabels": {"a": "b", "c": "d"}})),
-            ("e in (g,f)", json!({"matchExpressions": [{"key": "e", "operator": "In", "values": ["f", "g"]}]})),
-            ("!x,y", json!({"matchExpressions": [{"key": "x", "operator": "DoesNotExist"}, {"key": "y", "operator": "Exists"}]})),
+            (
+                "e in (g,f)",
+                json!({"matchExpressions": [{"key": "e", "operator": "In", "values": ["f", "g"]}]}),
+            ),
+            (
+                "!x,y",
+                json!({"matchExpressions": [{"key": "x", "operator": "DoesNotExist"}, {"key": "y", "operator": "Exists"}]}),
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(label_selector(text).unwrap(), expected);

@@ -11,8 +11,20 @@ use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::Flag;
 
 const RESOURCE_VERBS: [&str; 14] = [
-    "*", "get", "delete", "list", "create", "update", "patch", "watch", "proxy", "deletecollection", "use", "bind",
-    "escalate", "impersonate",
+    "*",
+    "get",
+    "delete",
+    "list",
+    "create",
+    "update",
+    "patch",
+    "watch",
+    "proxy",
+    "deletecollection",
+    "use",
+    "bind",
+    "escalate",
+    "impersonate",
 ];
 const NON_RESOURCE_VERBS: [&str; 8] = ["*", "get", "post", "put", "delete", "patch", "head", "options"];
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -81,13 +93,21 @@ async fn warn_of_odd_verbs(call: &Call<'_>, verbs: &[String]) -> Result<()> {
 
 /// The group and plural that the server has for a resource as typed.
 async fn resolve(call: &Call<'_>, typed: &TypedResource) -> Result<(String, String)> {
-    let word = if typed.group.is_empty() { typed.resource.clone() } else { format!("{}.{}", typed.resource, typed.group) };
+    let word = if typed.group.is_empty() {
+        typed.resource.clone()
+    } else {
+        format!("{}.{}", typed.resource, typed.group)
+    };
     let mapping = call.session.mapper().await?.find(&word)?;
     Ok((mapping.group.clone(), mapping.resource.clone()))
 }
 
 /// Resources by group, in the order of the groups; each is one that the server has, or a special one.
-async fn grouped(call: &Call<'_>, resources: &[TypedResource], verbs: &[String]) -> Result<BTreeMap<String, Vec<String>>> {
+async fn grouped(
+    call: &Call<'_>,
+    resources: &[TypedResource],
+    verbs: &[String],
+) -> Result<BTreeMap<String, Vec<String>>> {
     check(call, resources, verbs).await?;
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for typed in resources {
@@ -107,7 +127,9 @@ async fn grouped(call: &Call<'_>, resources: &[TypedResource], verbs: &[String])
 async fn check(call: &Call<'_>, resources: &[TypedResource], verbs: &[String]) -> Result<()> {
     for typed in resources {
         if typed.resource.is_empty() {
-            return Err(KubectlError::message("resource must be specified if apiGroup/subresource specified"));
+            return Err(KubectlError::message(
+                "resource must be specified if apiGroup/subresource specified",
+            ));
         }
         if typed.resource == "*" {
             return Ok(());
@@ -145,7 +167,10 @@ fn rule_flags() -> Vec<Flag> {
     vec![
         Flag::strings("verb", "A verb that the rule allows."),
         Flag::strings("resource", "A resource that the rule is about, as resource.group/subresource."),
-        Flag::string_array("resource-name", "The name of an object that the rule is about; repeat the flag for several."),
+        Flag::string_array(
+            "resource-name",
+            "The name of an object that the rule is about; repeat the flag for several.",
+        ),
     ]
 }
 
@@ -181,7 +206,9 @@ impl Generator for Role {
         }
         let groups = grouped(call, &resources, &verbs).await?;
         let rules = rules(groups, &verbs, &unique(call.flags.strings("resource-name")));
-        Ok(json!({"apiVersion": format!("{GROUP}/v1"), "kind": "Role", "metadata": call.metadata(), "rules": rules}))
+        Ok(
+            json!({"apiVersion": format!("{GROUP}/v1"), "kind": "Role", "metadata": call.metadata(), "rules": rules}),
+        )
     }
 }
 
@@ -208,21 +235,27 @@ impl Generator for ClusterRole {
     fn flags(&self) -> Vec<Flag> {
         let mut flags = rule_flags();
         flags.push(Flag::strings("non-resource-url", "A path that the rule is about."));
-        flags.push(Flag::strings("aggregation-rule", "Labels of cluster roles whose rules are put together, as KEY=VALUE."));
+        flags.push(Flag::strings(
+            "aggregation-rule",
+            "Labels of cluster roles whose rules are put together, as KEY=VALUE.",
+        ));
         flags
     }
 
     async fn generate(&self, call: &Call<'_>) -> Result<Value> {
         let (verbs, resources) = (verbs(call), typed_resources(call));
-        let (urls, aggregation) = (unique(call.flags.strings("non-resource-url")), call.flags.strings("aggregation-rule"));
+        let (urls, aggregation) =
+            (unique(call.flags.strings("non-resource-url")), call.flags.strings("aggregation-rule"));
         let names = unique(call.flags.strings("resource-name"));
-        let mut object = json!({"apiVersion": format!("{GROUP}/v1"), "kind": "ClusterRole", "metadata": call.metadata()});
+        let mut object =
+            json!({"apiVersion": format!("{GROUP}/v1"), "kind": "ClusterRole", "metadata": call.metadata()});
         if !aggregation.is_empty() {
             if !(urls.is_empty() && verbs.is_empty() && resources.is_empty() && names.is_empty()) {
                 let text = "aggregation rule must be specified without nonResourceURLs, verbs, resources or resourceNames";
                 return Err(KubectlError::message(text));
             }
-            object["aggregationRule"] = json!({"clusterRoleSelectors": [{"matchLabels": string_map(aggregation)?}]});
+            object["aggregationRule"] =
+                json!({"clusterRoleSelectors": [{"matchLabels": string_map(aggregation)?}]});
             object["rules"] = Value::Null;
             return Ok(object);
         }
@@ -283,7 +316,11 @@ impl Generator for Binding {
         if self.cluster { "clusterrolebinding" } else { "rolebinding" }
     }
     fn short(&self) -> &'static str {
-        if self.cluster { "Give a cluster role to somebody everywhere" } else { "Give a role to somebody in a namespace" }
+        if self.cluster {
+            "Give a cluster role to somebody everywhere"
+        } else {
+            "Give a role to somebody in a namespace"
+        }
     }
     fn usage(&self) -> &'static str {
         if self.cluster {
@@ -311,7 +348,10 @@ impl Generator for Binding {
             Flag::string("clusterrole", "", "The cluster role to give."),
             Flag::string_array("user", "A user who gets it; repeat the flag for several."),
             Flag::string_array("group", "A group that gets it; repeat the flag for several."),
-            Flag::string_array("serviceaccount", "A service account that gets it, as NAMESPACE:NAME; repeat the flag for several."),
+            Flag::string_array(
+                "serviceaccount",
+                "A service account that gets it, as NAMESPACE:NAME; repeat the flag for several.",
+            ),
         ];
         if !self.cluster {
             flags.push(Flag::string("role", "", "The role to give."));
@@ -327,7 +367,12 @@ impl Generator for Binding {
         let (kind, name) = if role.is_empty() { ("ClusterRole", cluster_role) } else { ("Role", role) };
         let mut subjects = vec![];
         for (flag, kind) in [("user", "User"), ("group", "Group")] {
-            subjects.extend(call.flags.strings(flag).iter().map(|name| json!({"apiGroup": GROUP, "kind": kind, "name": name})));
+            subjects.extend(
+                call.flags
+                    .strings(flag)
+                    .iter()
+                    .map(|name| json!({"apiGroup": GROUP, "kind": kind, "name": name})),
+            );
         }
         for account in call.flags.strings("serviceaccount") {
             let parts: Vec<&str> = account.split(':').collect();

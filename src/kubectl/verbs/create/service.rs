@@ -66,13 +66,22 @@ impl Generator for &'static Service {
         "services"
     }
     fn flags(&self) -> Vec<Flag> {
-        let mut flags = vec![Flag::strings("tcp", "A port and the container's port behind it, as PORT:TARGETPORT.")];
+        let mut flags =
+            vec![Flag::strings("tcp", "A port and the container's port behind it, as PORT:TARGETPORT.")];
         match self.kind {
             "ClusterIP" => {
-                flags.push(Flag::string("clusterip", "", "The service's own IP, or None for a headless service."));
+                flags.push(Flag::string(
+                    "clusterip",
+                    "",
+                    "The service's own IP, or None for a headless service.",
+                ));
             }
-            "NodePort" => flags.push(Flag::int("node-port", 0, "The port of every node that leads to the service.")),
-            "ExternalName" => flags.push(Flag::string("external-name", "", "The DNS name that the service stands for.")),
+            "NodePort" => {
+                flags.push(Flag::int("node-port", 0, "The port of every node that leads to the service."))
+            }
+            "ExternalName" => {
+                flags.push(Flag::string("external-name", "", "The DNS name that the service stands for."))
+            }
             _ => {}
         }
         flags
@@ -95,7 +104,8 @@ impl Generator for &'static Service {
         }
         let mut spec = json!({"selector": {"app": call.name}, "type": self.kind});
         if !tcp.is_empty() {
-            let ports: Result<Vec<Value>> = tcp.iter().map(|pair| port(pair, call.flags.int("node-port"))).collect();
+            let ports: Result<Vec<Value>> =
+                tcp.iter().map(|pair| port(pair, call.flags.int("node-port"))).collect();
             spec["ports"] = json!(ports?);
         }
         for (field, value) in [("clusterIP", cluster_ip), ("externalName", external_name)] {
@@ -112,7 +122,8 @@ impl Generator for &'static Service {
 
 fn port(pair: &str, node_port: i64) -> Result<Value> {
     let (port, target) = parse_ports(pair).map_err(KubectlError::message)?;
-    let mut object = json!({"name": pair.replace(':', "-"), "port": port, "protocol": "TCP", "targetPort": target});
+    let mut object =
+        json!({"name": pair.replace(':', "-"), "port": port, "protocol": "TCP", "targetPort": target});
     if node_port != 0 {
         object["nodePort"] = json!(node_port);
     }
@@ -153,7 +164,10 @@ mod tests {
         assert_eq!(parse_ports("80").unwrap(), (80, json!(80)));
         assert_eq!(parse_ports("80:http").unwrap(), (80, json!("http")));
         assert_eq!(parse_ports("x").unwrap_err(), "strconv.ParseUint: parsing \"x\": invalid syntax");
-        assert_eq!(parse_ports("99999").unwrap_err(), "strconv.ParseUint: parsing \"99999\": value out of range");
+        assert_eq!(
+            parse_ports("99999").unwrap_err(),
+            "strconv.ParseUint: parsing \"99999\": value out of range"
+        );
         assert_eq!(parse_ports("80:99999").unwrap_err(), "must be between 1 and 65535, inclusive");
     }
 }

@@ -23,7 +23,10 @@ pub enum Target {
 /// The flags that name sources.
 pub fn flags(noun: &'static str) -> Vec<Flag> {
     vec![
-        Flag::strings("from-file", format!("A file or directory to take data from, as PATH or KEY=PATH, for the {noun}.")),
+        Flag::strings(
+            "from-file",
+            format!("A file or directory to take data from, as PATH or KEY=PATH, for the {noun}."),
+        ),
         Flag::string_array("from-literal", format!("A key and its value, as KEY=VALUE, for the {noun}.")),
         Flag::strings("from-env-file", format!("A file with lines of KEY=VALUE for the {noun}.")),
         Flag::bool("append-hash", false, format!("Put a hash of the {noun}'s data behind its name.")),
@@ -87,9 +90,13 @@ impl Data<'_> {
                 (Some(there), Target::ConfigMap) => {
                     let field = if std::str::from_utf8(there).is_ok() { "Data" } else { "BinaryData" };
                     let name = &self.call.name;
-                    format!("cannot add key {key:?}, another key by that name already exists in {field} for ConfigMap {name:?}")
+                    format!(
+                        "cannot add key {key:?}, another key by that name already exists in {field} for ConfigMap {name:?}"
+                    )
                 }
-                (Some(_), Target::Secret) => format!("cannot add key {key}, another key by that name already exists"),
+                (Some(_), Target::Secret) => {
+                    format!("cannot add key {key}, another key by that name already exists")
+                }
             },
         };
         Err(KubectlError::message(text))
@@ -111,7 +118,8 @@ impl Data<'_> {
         let session = self.call.session;
         let absolute = session.absolute(&path);
         let metadata = session.files.metadata(&absolute).await;
-        let metadata = metadata.map_err(|error| KubectlError::message(format!("error reading {path}: {error}")))?;
+        let metadata =
+            metadata.map_err(|error| KubectlError::message(format!("error reading {path}: {error}")))?;
         if !metadata.directory {
             let content = session.read_file(&path).await?;
             return self.add(&key, content);
@@ -120,10 +128,12 @@ impl Data<'_> {
             return Err(KubectlError::message("cannot give a key name for a directory path"));
         }
         let names = session.files.list(&absolute).await;
-        let names = names.map_err(|error| KubectlError::message(format!("error listing files in {path}: {error}")))?;
+        let names = names
+            .map_err(|error| KubectlError::message(format!("error listing files in {path}: {error}")))?;
         for name in names {
             let inside = format!("{}/{name}", path.trim_end_matches('/'));
-            let is_file = session.files.metadata(&session.absolute(&inside)).await.is_ok_and(|found| !found.directory);
+            let is_file =
+                session.files.metadata(&session.absolute(&inside)).await.is_ok_and(|found| !found.directory);
             if is_file {
                 let content = session.read_file(&inside).await?;
                 self.add(&name, content)?;
@@ -136,12 +146,17 @@ impl Data<'_> {
         let session = self.call.session;
         let absolute = session.absolute(path);
         let metadata = session.files.metadata(&absolute).await;
-        let metadata = metadata.map_err(|error| KubectlError::message(format!("error reading {path}: {error}")))?;
+        let metadata =
+            metadata.map_err(|error| KubectlError::message(format!("error reading {path}: {error}")))?;
         if metadata.directory {
             let noun = if self.target == Target::ConfigMap { "config" } else { "secret" };
             return Err(KubectlError::message(format!("env {noun} file cannot be a directory")));
         }
-        let content = session.files.read(&absolute).await.map_err(|error: FilesError| KubectlError::message(open_error(path, &error)))?;
+        let content = session
+            .files
+            .read(&absolute)
+            .await
+            .map_err(|error: FilesError| KubectlError::message(open_error(path, &error)))?;
         for (number, line) in content.split(|byte| *byte == b'\n').enumerate() {
             if let Some((key, value)) = env_line(line, path, number, &session.env)? {
                 self.add(&key, Bytes::from(value))?;
@@ -178,7 +193,9 @@ pub fn env_line(
     let text = std::str::from_utf8(line).map_err(|_| {
         let bytes: Vec<String> = line.iter().map(u8::to_string).collect();
         let (place, bytes) = (number + 1, bytes.join(" "));
-        KubectlError::message(format!("env file {path} contains invalid utf8 bytes at line {place}: [{bytes}]"))
+        KubectlError::message(format!(
+            "env file {path} contains invalid utf8 bytes at line {place}: [{bytes}]"
+        ))
     })?;
     let text = if number == 0 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
     let text = text.trim_start();

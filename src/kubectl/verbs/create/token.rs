@@ -33,9 +33,20 @@ impl Verb for Token {
     fn flags(&self) -> Vec<Flag> {
         let mut flags = print_flags();
         flags.extend([
-            Flag::string_array("audience", "Whom the token is for; the API server if not given. Repeat the flag for several."),
-            Flag::duration("duration", "0s", "How long the token is good for; the server decides if not given."),
-            Flag::string("bound-object-kind", "", "The kind of the object that the token ends with: Node, Pod or Secret."),
+            Flag::string_array(
+                "audience",
+                "Whom the token is for; the API server if not given. Repeat the flag for several.",
+            ),
+            Flag::duration(
+                "duration",
+                "0s",
+                "How long the token is good for; the server decides if not given.",
+            ),
+            Flag::string(
+                "bound-object-kind",
+                "",
+                "The kind of the object that the token ends with: Node, Pod or Secret.",
+            ),
             Flag::string("bound-object-name", "", "The name of the object that the token ends with."),
             Flag::string("bound-object-uid", "", "The UID of the object that the token ends with."),
         ]);
@@ -86,7 +97,9 @@ fn validate(flags: &Flags) -> std::result::Result<(), String> {
     if kind.is_empty() {
         for (flag, value) in [("name", name), ("uid", uid)] {
             if !value.is_empty() {
-                return Err(format!("--bound-object-{flag} can only be set if --bound-object-kind is provided"));
+                return Err(format!(
+                    "--bound-object-{flag} can only be set if --bound-object-kind is provided"
+                ));
             }
         }
         return Ok(());

@@ -148,7 +148,9 @@ async fn job_from(call: &Call<'_>, from: &str) -> Result<Value> {
     }
     metadata["ownerReferences"] = json!([{"apiVersion": "batch/v1", "kind": "CronJob", "name": found["metadata"]["name"],
         "uid": found["metadata"]["uid"], "controller": true}]);
-    Ok(json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"], "status": {}}))
+    Ok(
+        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"], "status": {}}),
+    )
 }
 
 fn pod_spec(call: &Call<'_>, image: &str, restart: &str) -> Value {
@@ -194,7 +196,8 @@ impl Generator for CronJob {
     }
 
     async fn generate(&self, call: &Call<'_>) -> Result<Value> {
-        let restart = Some(call.flags.string("restart")).filter(|policy| !policy.is_empty()).unwrap_or("OnFailure");
+        let restart =
+            Some(call.flags.string("restart")).filter(|policy| !policy.is_empty()).unwrap_or("OnFailure");
         let spec = pod_spec(call, call.flags.string("image"), restart);
         Ok(json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": call.metadata(),
             "spec": {

@@ -6,8 +6,8 @@
 use std::str::FromStr;
 
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, DownwardAPIVolumeFile, EmptyDirVolumeSource, EnvVar, EphemeralContainer, HTTPGetAction, Lifecycle,
-    PodSpec, Probe, ResourceRequirements, Volume,
+    Container, ContainerPort, DownwardAPIVolumeFile, EmptyDirVolumeSource, EnvVar, EphemeralContainer,
+    HTTPGetAction, Lifecycle, PodSpec, Probe, ResourceRequirements, Volume,
 };
 
 use super::images::is_latest;
@@ -105,7 +105,9 @@ fn default_pod_level_resources(spec: &mut PodSpec) {
     if set(&resources.limits) {
         let requests = resources.requests.get_or_insert_default();
         let wanted = aggregate(spec, |container| container.resources.as_ref()?.requests.as_ref());
-        for (name, quantity) in wanted.into_iter().filter(|(name, _)| is_pod_level(name) && is_overcommit_allowed(name)) {
+        for (name, quantity) in
+            wanted.into_iter().filter(|(name, _)| is_pod_level(name) && is_overcommit_allowed(name))
+        {
             requests.entry(name).or_insert_with(|| quantity.into());
         }
         for (name, quantity) in resources.limits.iter().flatten().filter(|(name, _)| is_pod_level(name)) {
@@ -232,7 +234,9 @@ fn default_volume(volume: &mut Volume) {
             }
         }
     }
-    if let Some(template) = volume.ephemeral.as_mut().and_then(|ephemeral| ephemeral.volume_claim_template.as_mut()) {
+    if let Some(template) =
+        volume.ephemeral.as_mut().and_then(|ephemeral| ephemeral.volume_claim_template.as_mut())
+    {
         default_text(&mut template.spec.volume_mode, "Filesystem");
         if let Some(resources) = &mut template.spec.resources {
             for list in [&mut resources.limits, &mut resources.requests].into_iter().flatten() {
@@ -273,5 +277,99 @@ fn default_files(files: Option<&mut Vec<DownwardAPIVolumeFile>>) {
         if let Some(resource) = &mut file.resource_field_ref {
             resource.divisor.get_or_insert_with(|| Quantity::ZERO.into());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::defaulted;
+
+    #[test]
+    fn a_pod_gets_what_its_author_left_out() {
+        let pod = "
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: default}
+spec:
+  hostNetwork: true
+  containers:
+  - name: web
+    image: nginx
+    ports: [{containerPort: 80}]
+    resources: {limits: {cpu: 1, memory: 64Mi}, requests: {cpu: 500m}}
+    livenessProbe: {httpGet: {port: 80}}
+    env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+  volumes:
+  - name: scratch
+  - {name: conf, configMap: {name: c}}
+  - {name: token, projected: {sources: [{serviceAccountToken: {path: t}}]}}
+  - {name: host, hostPath: {path: /x}}
+";
+        insta::assert_snapshot!(defaulted(pod), @r#"
+        apiVersion: v1
+        kind: Pod
+        metadata:
+          name: p
+          namespace: default
+        spec:
+          containers:
+          - env:
+            - name: NAME
+              valueFrom:
+                fieldRef:
+                  apiVersion: v1
+                  fieldPath: metadata.name
+            image: nginx
+            imagePullPolicy: Always
+            livenessProbe:
+              failureThreshold: 3
+              httpGet:
+                path: /
+                port: 80
+                scheme: HTTP
+              periodSeconds: 10
+              successThreshold: 1
+              timeoutSeconds: 1
+            name: web
+            ports:
+            - containerPort: 80
+              hostPort: 80
+              protocol: TCP
+            resources:
+              limits:
+                cpu: "1"
+                memory: 64Mi
+              requests:
+                cpu: 500m
+                memory: 64Mi
+            terminationMessagePath: /dev/termination-log
+            terminationMessagePolicy: File
+          dnsPolicy: ClusterFirst
+          enableServiceLinks: true
+          hostNetwork: true
+          restartPolicy: Always
+          schedulerName: default-scheduler
+          securityContext: {}
+          terminationGracePeriodSeconds: 30
+          volumes:
+          - emptyDir: {}
+            name: scratch
+          - configMap:
+              defaultMode: 420
+              name: c
+            name: conf
+          - name: token
+            projected:
+              defaultMode: 420
+              sources:
+              - serviceAccountToken:
+                  expirationSeconds: 3600
+                  path: t
+          - hostPath:
+              path: /x
+              type: ""
+            name: host
+        status: {}
+        "#);
     }
 }

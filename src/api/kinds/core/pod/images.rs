@@ -25,7 +25,9 @@ fn is_repository(name: &str) -> bool {
     let mut parts: Vec<&str> = name.split('/').collect();
     // The first part is a registry if it could not be part of a path: it has a dot, a port or capitals, or is localhost.
     let registry = parts.len() > 1
-        && (parts[0].contains(['.', ':']) || parts[0] == "localhost" || parts[0].chars().any(char::is_uppercase));
+        && (parts[0].contains(['.', ':'])
+            || parts[0] == "localhost"
+            || parts[0].chars().any(char::is_uppercase));
     if registry {
         parts.remove(0);
     }
@@ -47,8 +49,22 @@ mod tests {
 
     #[test]
     fn an_untagged_image_means_latest() {
-        let latest = ["nginx", "nginx:latest", "registry.example:5000/team/web", "localhost:5000/web:latest", "docker.io/library/nginx"];
-        let fixed = ["nginx:1.25", "nginx@sha256:abc", "registry.example:5000/web:v1", "Not An Image", "", "nginx:", "UPPER"];
+        let latest = [
+            "nginx",
+            "nginx:latest",
+            "registry.example:5000/team/web",
+            "localhost:5000/web:latest",
+            "docker.io/library/nginx",
+        ];
+        let fixed = [
+            "nginx:1.25",
+            "nginx@sha256:abc",
+            "registry.example:5000/web:v1",
+            "Not An Image",
+            "",
+            "nginx:",
+            "UPPER",
+        ];
         assert!(latest.iter().all(|image| is_latest(image)), "{latest:?}");
         assert!(fixed.iter().all(|image| !is_latest(image)), "{fixed:?}");
     }

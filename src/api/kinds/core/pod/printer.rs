@@ -29,7 +29,9 @@ pub(crate) fn row(pod: &Pod, now: Timestamp) -> Vec<Cell> {
     let (spec, status) = (pod.spec.as_ref().unwrap_or(&no_spec), pod.status.as_ref().unwrap_or(&no_status));
     let summary = summarize(pod, spec, status);
     let restarts = match summary.last_restart {
-        Some(time) if summary.restarts != 0 => format!("{} ({} ago)", summary.restarts, age::since(Some(time), now)),
+        Some(time) if summary.restarts != 0 => {
+            format!("{} ({} ago)", summary.restarts, age::since(Some(time), now))
+        }
         _ => summary.restarts.to_string(),
     };
     let ip = status.pod_ips.iter().flatten().next().map(|ip| ip.ip.clone()).unwrap_or_default();
@@ -58,7 +60,8 @@ struct Summary {
 impl Summary {
     fn restarted(&mut self, container: &ContainerStatus) {
         self.restarts += container.restart_count;
-        let finished = container.last_state.as_ref().and_then(|state| state.terminated.as_ref()?.finished_at.as_ref());
+        let finished =
+            container.last_state.as_ref().and_then(|state| state.terminated.as_ref()?.finished_at.as_ref());
         self.last_restart = self.last_restart.max(finished.map(|time| time.0));
     }
 }
@@ -66,7 +69,8 @@ impl Summary {
 fn summarize(pod: &Pod, spec: &PodSpec, status: &PodStatus) -> Summary {
     let reason = if text(&status.reason).is_empty() { text(&status.phase) } else { text(&status.reason) };
     let sidecars = spec.init_containers.iter().flatten().filter(|container| is_sidecar(container)).count();
-    let mut summary = Summary { reason: reason.to_owned(), total: spec.containers.len() + sidecars, ..Summary::default() };
+    let mut summary =
+        Summary { reason: reason.to_owned(), total: spec.containers.len() + sidecars, ..Summary::default() };
     let conditions = || status.conditions.iter().flatten();
     if conditions().any(|c| c.type_ == "PodScheduled" && c.reason.as_deref() == Some("SchedulingGated")) {
         summary.reason = "SchedulingGated".to_owned();
@@ -89,7 +93,12 @@ fn summarize(pod: &Pod, spec: &PodSpec, status: &PodStatus) -> Summary {
 }
 
 /// Looks at the init containers up to the first that is not done. Says whether there is one.
-fn summarize_init(spec: &PodSpec, status: &PodStatus, summary: &mut Summary, sidecar_restarts: &mut Summary) -> bool {
+fn summarize_init(
+    spec: &PodSpec,
+    status: &PodStatus,
+    summary: &mut Summary,
+    sidecar_restarts: &mut Summary,
+) -> bool {
     let containers: Vec<_> = spec.init_containers.iter().flatten().collect();
     for (index, container) in status.init_container_statuses.iter().flatten().enumerate() {
         summary.restarted(container);
@@ -164,8 +173,90 @@ fn readiness_gates(spec: &PodSpec, status: &PodStatus) -> String {
     }
     let holds = |gate: &str| {
         let mut conditions = status.conditions.iter().flatten();
-        conditions.find(|condition| condition.type_ == gate).is_some_and(|condition| condition.status == "True")
+        conditions
+            .find(|condition| condition.type_ == gate)
+            .is_some_and(|condition| condition.status == "True")
     };
     let held = gates.iter().filter(|gate| holds(&gate.condition_type)).count();
     format!("{held}/{}", gates.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::row;
+
+    /// The READY, STATUS and RESTARTS of a pod with this status, at half a minute past midnight.
+    fn shown(spec: &str, status: &str, meta: &str) -> String {
+        let spec = if spec.is_empty() { "containers: [{name: web, image: nginx}]" } else { spec };
+        let yaml = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p, {meta}}}, spec: {{{spec}}}, status: {{{status}}}}}"
+        );
+        let row = row(&yaml, "2026-01-01T00:00:30Z");
+        row.split(" | ")
+            .skip(1)
+            .take(3)
+            .filter_map(|cell| cell.split_once('='))
+            .map(|(_, v)| v)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn container(name: &str, state: &str, rest: &str) -> String {
+        format!(
+            "{{name: {name}, image: nginx, imageID: '', ready: true, restartCount: 0, state: {{{state}}}, {rest}}}"
+        )
+    }
+
+    #[test]
+    fn one_word_says_how_far_a_pod_is() {
+        let one = |state: &str, rest: &str| {
+            format!("phase: Running, containerStatuses: [{}]", container("web", state, rest))
+        };
+        let init = |state: &str, rest: &str| {
+            format!("phase: Pending, initContainerStatuses: [{}]", container("prepare", state, rest))
+        };
+        let two = "containers: [{name: web, image: nginx}], initContainers: [{name: prepare, image: b}, {name: side, image: s, restartPolicy: Always}]";
+        let cases = [
+            ("", "phase: Pending".to_owned(), "", "0/1 Pending 0"),
+            ("", one("running: {}", ""), "", "1/1 Running 0"),
+            ("", one("waiting: {reason: ContainerCreating}", "ready: false"), "", "0/1 ContainerCreating 0"),
+            ("", one("waiting: {reason: CrashLoopBackOff}", "ready: false, restartCount: 2, lastState: {terminated: {exitCode: 1, finishedAt: '2026-01-01T00:00:25Z'}}"), "", "0/1 CrashLoopBackOff 2 (5s ago)"),
+            ("", one("terminated: {exitCode: 0, reason: Completed}", "ready: false"), "", "0/1 Completed 0"),
+            ("", one("terminated: {exitCode: 3}", "ready: false"), "", "0/1 ExitCode:3 0"),
+            ("", one("terminated: {exitCode: 137, signal: 9}", "ready: false"), "", "0/1 Signal:9 0"),
+            ("", one("running: {}", ""), "deletionTimestamp: '2026-01-01T00:00:00Z'", "1/1 Terminating 0"),
+            ("", "phase: Failed, reason: Evicted".to_owned(), "", "0/1 Evicted 0"),
+            ("", "phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: SchedulingGated}]".to_owned(), "", "0/1 SchedulingGated 0"),
+            (two, init("running: {}", ""), "", "0/2 Init:0/2 0"),
+            (two, init("waiting: {reason: PodInitializing}", ""), "", "0/2 Init:0/2 0"),
+            (two, init("waiting: {reason: ImagePullBackOff}", ""), "", "0/2 Init:ImagePullBackOff 0"),
+            (two, init("terminated: {exitCode: 1, reason: Error}", ""), "", "0/2 Init:Error 0"),
+            (two, init("terminated: {exitCode: 1}", ""), "", "0/2 Init:ExitCode:1 0"),
+        ];
+        for (spec, status, meta, expected) in cases {
+            // YAML takes a repeated key as an error, so the later one wins here.
+            let status = if status.matches("ready:").count() > 1 {
+                status.replacen("ready: true, ", "", 1)
+            } else {
+                status
+            };
+            let status = if status.matches("restartCount:").count() > 1 {
+                status.replacen("restartCount: 0, ", "", 1)
+            } else {
+                status
+            };
+            assert_eq!(shown(spec, &status, meta), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn wide_columns_say_none_for_what_is_not_there() {
+        let yaml = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {readinessGates: [{conditionType: a}, {conditionType: b}]}, \
+                    status: {phase: Pending, conditions: [{type: b, status: 'True'}]}}";
+        assert_eq!(
+            row(yaml, "2026-01-01T00:00:30Z"),
+            "NAME=p | READY=0/0 | STATUS=Pending | RESTARTS=0 | AGE=<unknown> | IP=<none> | NODE=<none> | NOMINATED NODE=<none> | \
+             READINESS GATES=1/2"
+        );
+    }
 }

@@ -30,7 +30,8 @@ pub(crate) fn class(spec: &PodSpec) -> &'static str {
     if requests.is_empty() && limits.is_empty() {
         return "BestEffort";
     }
-    let equal = requests.len() == limits.len() && requests.iter().all(|(name, quantity)| limits.get(name) == Some(quantity));
+    let equal = requests.len() == limits.len()
+        && requests.iter().all(|(name, quantity)| limits.get(name) == Some(quantity));
     if guaranteed && equal { "Guaranteed" } else { "Burstable" }
 }
 

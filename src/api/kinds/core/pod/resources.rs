@@ -80,5 +80,7 @@ pub(crate) fn is_native(name: &str) -> bool {
 
 /// Whether the name is that of a device or another resource that nodes advertise.
 pub(crate) fn is_extended(name: &str) -> bool {
-    !is_native(name) && !name.starts_with("requests.") && crate::meta::names::qualified_name(&format!("requests.{name}")).is_empty()
+    !is_native(name)
+        && !name.starts_with("requests.")
+        && crate::meta::names::qualified_name(&format!("requests.{name}")).is_empty()
 }

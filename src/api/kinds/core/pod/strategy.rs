@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodIP, PodStatus};
 
-use super::{defaults, printer, qos, validation, warnings};
+use super::{defaults, label_keys, printer, qos, update, validation, warnings};
 use crate::api::field::FieldError;
 use crate::api::kind::{Kind, Rules, Traits, WriteContext};
 use crate::api::kinds::unset::text;
@@ -26,6 +26,16 @@ impl Kind for PodKind {
     }
 
     fn prepare_create(_context: &WriteContext<'_>, pod: &mut Pod) -> Result<(), ApiError> {
+        let wrong = validation::validate_new_pod(pod);
+        if !wrong.is_empty() {
+            return Err(ApiError::invalid(
+                "",
+                "Pod",
+                pod.metadata.name.as_deref().unwrap_or_default(),
+                &wrong,
+            ));
+        }
+        label_keys::apply(pod);
         let spec = pod.spec.get_or_insert_default();
         let gated = spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty());
         let condition = PodCondition {
@@ -58,9 +68,17 @@ impl Kind for PodKind {
         validation::validate_pod(pod)
     }
 
+    fn validate_update(new: &Pod, old: &Pod) -> Vec<FieldError> {
+        update::validate(new, old)
+    }
+
+    fn validate_status_update(new: &Pod, old: &Pod) -> Vec<FieldError> {
+        update::validate_status(new, old)
+    }
+
     fn warnings(pod: &Pod, old: Option<&Pod>) -> Vec<String> {
         // Updates come from components; nobody would read what they are warned about.
-        if old.is_some() { vec![] } else { warnings::pod_name_warning(&pod.metadata).into_iter().collect() }
+        if old.is_some() { vec![] } else { warnings::pod_warnings(pod) }
     }
 
     fn grace_period(pod: &Pod, requested: Option<i64>) -> Option<i64> {
@@ -69,7 +87,13 @@ impl Kind for PodKind {
         let unscheduled = spec.is_none_or(|spec| text(&spec.node_name).is_empty());
         let phase = pod.status.as_ref().map(|status| text(&status.phase)).unwrap_or_default();
         let over = matches!(phase, "Failed" | "Succeeded");
-        Some(if unscheduled || over { 0 } else if period < 0 { 1 } else { period })
+        Some(if unscheduled || over {
+            0
+        } else if period < 0 {
+            1
+        } else {
+            period
+        })
     }
 
     fn selectable_fields(pod: &Pod) -> Vec<(&'static str, String)> {

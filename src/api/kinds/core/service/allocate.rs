@@ -76,7 +76,8 @@ impl<'a> Taking<'a> {
 
     fn any_port(&mut self) -> Result<i32, ApiError> {
         let port = self.context.allocations.any_port(self.context.seed);
-        let port = port.map_err(|error| ApiError::internal(format!("failed to allocate a nodePort: {error}")))?;
+        let port =
+            port.map_err(|error| ApiError::internal(format!("failed to allocate a nodePort: {error}")))?;
         self.taken.ports.insert(port);
         Ok(port.into())
     }
@@ -119,7 +120,9 @@ impl<'a> Taking<'a> {
             });
             taken.map_err(|error| {
                 let why = match error {
-                    AllocationError::OutOfRange => "the provided network does not match the current range".to_owned(),
+                    AllocationError::OutOfRange => {
+                        "the provided network does not match the current range".to_owned()
+                    }
                     other => other.to_string(),
                 };
                 let field = FieldPath::new("spec").child("clusterIPs");
@@ -172,7 +175,8 @@ fn take_for_create(taking: &mut Taking<'_>, service: &mut Service) -> Result<(),
 fn take_node_ports(taking: &mut Taking<'_>, spec: &mut ServiceSpec) -> Result<(), ApiError> {
     let hands_out = hands_out_node_ports(spec);
     let ports = spec.ports.get_or_insert_default();
-    let requested: Vec<(i32, i32)> = ports.iter().map(|port| (port.port, port.node_port.unwrap_or_default())).collect();
+    let requested: Vec<(i32, i32)> =
+        ports.iter().map(|port| (port.port, port.node_port.unwrap_or_default())).collect();
     let mut by_port: BTreeMap<i32, i32> = BTreeMap::new();
     for (index, port) in ports.iter_mut().enumerate() {
         let own = port.node_port.unwrap_or_default();
@@ -202,7 +206,11 @@ fn take_node_ports(taking: &mut Taking<'_>, spec: &mut ServiceSpec) -> Result<()
 
 /// Takes what the changed Service needs besides what the old one holds. What it needs no more stays taken until
 /// [`release`] is called.
-pub(super) fn for_update(context: &WriteContext<'_>, new: &mut Service, old: &Service) -> Result<(), ApiError> {
+pub(super) fn for_update(
+    context: &WriteContext<'_>,
+    new: &mut Service,
+    old: &Service,
+) -> Result<(), ApiError> {
     keep_allocated(new, old);
     normalize_ips(new, old);
     let mut taking = Taking::new(context, new);
@@ -227,7 +235,11 @@ fn take_for_update(taking: &mut Taking<'_>, new: &mut Service, old: &Service) ->
 }
 
 // Models updateNodePorts.
-fn update_node_ports(taking: &mut Taking<'_>, spec: &mut ServiceSpec, held: &BTreeSet<i32>) -> Result<(), ApiError> {
+fn update_node_ports(
+    taking: &mut Taking<'_>,
+    spec: &mut ServiceSpec,
+    held: &BTreeSet<i32>,
+) -> Result<(), ApiError> {
     let hands_out = hands_out_node_ports(spec);
     let (mut taken, mut seen) = (BTreeSet::new(), BTreeSet::new());
     for (index, port) in spec.ports.iter_mut().flatten().enumerate() {
@@ -243,7 +255,10 @@ fn update_node_ports(taking: &mut Taking<'_>, spec: &mut ServiceSpec, held: &BTr
         };
         port.node_port = Some(node);
         if !seen.insert((text(&port.protocol).to_owned(), node)) {
-            return Err(ApiError::internal(format!("duplicate nodePort: {{{} {node}}}", text(&port.protocol))));
+            return Err(ApiError::internal(format!(
+                "duplicate nodePort: {{{} {node}}}",
+                text(&port.protocol)
+            )));
         }
     }
     Ok(())
@@ -265,8 +280,12 @@ fn keep_allocated(new: &mut Service, old: &Service) {
     if needs_node_ports(before) && needs_node_ports(spec) {
         let was: BTreeSet<i32> = node_ports(before).collect();
         let used: BTreeSet<i32> = node_ports(spec).filter(|port| was.contains(port)).collect();
-        let by_name: BTreeMap<&str, i32> =
-            before.ports.iter().flatten().map(|port| (text(&port.name), port.node_port.unwrap_or_default())).collect();
+        let by_name: BTreeMap<&str, i32> = before
+            .ports
+            .iter()
+            .flatten()
+            .map(|port| (text(&port.name), port.node_port.unwrap_or_default()))
+            .collect();
         for port in spec.ports.iter_mut().flatten().filter(|port| port.node_port.unwrap_or_default() == 0) {
             let known = by_name.get(text(&port.name)).copied().unwrap_or_default();
             if known != 0 && !used.contains(&known) {
@@ -274,7 +293,10 @@ fn keep_allocated(new: &mut Service, old: &Service) {
             }
         }
     }
-    if needs_health_check(before) && needs_health_check(spec) && spec.health_check_node_port.unwrap_or_default() == 0 {
+    if needs_health_check(before)
+        && needs_health_check(spec)
+        && spec.health_check_node_port.unwrap_or_default() == 0
+    {
         spec.health_check_node_port = before.health_check_node_port;
     }
 }
@@ -295,10 +317,17 @@ fn normalize_ips(new: &mut Service, old: &Service) {
 
 /// Sets the policy and the families that are not given, and refuses those that this cluster does not have.
 // Models initIPFamilyFields for a cluster with IPv4 only.
-fn complete_families(taking: &Taking<'_>, service: &mut Service, old: Option<&Service>) -> Result<(), ApiError> {
+fn complete_families(
+    taking: &Taking<'_>,
+    service: &mut Service,
+    old: Option<&Service>,
+) -> Result<(), ApiError> {
     let before = old.and_then(|old| old.spec.as_ref());
-    let Some(spec) = service.spec.as_mut().filter(|spec| text(&spec.type_) != "ExternalName") else { return Ok(()) };
-    let free = text(&spec.cluster_ip) == "None" && spec.selector.as_ref().is_none_or(|selector| selector.is_empty());
+    let Some(spec) = service.spec.as_mut().filter(|spec| text(&spec.type_) != "ExternalName") else {
+        return Ok(());
+    };
+    let free =
+        text(&spec.cluster_ip) == "None" && spec.selector.as_ref().is_none_or(|selector| selector.is_empty());
     if spec.ip_family_policy.is_none() {
         let policy = before.and_then(|before| before.ip_family_policy.clone());
         let otherwise = if free { "RequireDualStack" } else { "SingleStack" };
@@ -360,10 +389,14 @@ fn infer_families(spec: &mut ServiceSpec, before: Option<&ServiceSpec>) -> Vec<F
     }
     if policy == "SingleStack" {
         if count(&spec.cluster_ips) == 2 {
-            errors.push(refuse("must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified"));
+            errors.push(refuse(
+                "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified",
+            ));
         }
         if count(&spec.ip_families) == 2 {
-            errors.push(refuse("must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified"));
+            errors.push(refuse(
+                "must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified",
+            ));
         }
     }
     let ips = spec.cluster_ips.clone().unwrap_or_default();

@@ -51,7 +51,10 @@ fn external_ip(service: &Service, spec: &ServiceSpec) -> String {
             let mut balanced: Vec<String> = balancer
                 .iter()
                 .flat_map(|balancer| balancer.ingress.iter().flatten())
-                .map(|ingress| if text(&ingress.ip).is_empty() { text(&ingress.hostname) } else { text(&ingress.ip) }.to_owned())
+                .map(|ingress| {
+                    if text(&ingress.ip).is_empty() { text(&ingress.hostname) } else { text(&ingress.ip) }
+                        .to_owned()
+                })
                 .filter(|address| !address.is_empty())
                 .collect();
             balanced.sort();

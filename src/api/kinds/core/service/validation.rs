@@ -83,7 +83,8 @@ pub(super) fn validate_update(new: &Service, old: &Service) -> Vec<FieldError> {
 }
 
 pub(super) fn validate_status(service: &Service) -> Vec<FieldError> {
-    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.clone()).unwrap_or_default();
+    let balancer =
+        service.status.as_ref().and_then(|status| status.load_balancer.clone()).unwrap_or_default();
     let ingress = balancer.ingress.unwrap_or_default();
     let field = FieldPath::new("status").child("loadBalancer").child("ingress");
     let balanced = service.spec.as_ref().is_some_and(|spec| text(&spec.type_) == "LoadBalancer");
@@ -99,7 +100,9 @@ pub(super) fn validate_status(service: &Service) -> Vec<FieldError> {
         }
         let mode = field.child("ipMode");
         match ingress.ip_mode.as_deref() {
-            None if !ip.is_empty() => errors.push(FieldError::required(&mode, "must be specified when `ip` is set")),
+            None if !ip.is_empty() => {
+                errors.push(FieldError::required(&mode, "must be specified when `ip` is set"))
+            }
             Some(_) if ip.is_empty() => {
                 errors.push(FieldError::forbidden(&mode, "may not be specified when `ip` is not set"));
             }
@@ -118,7 +121,8 @@ pub(super) fn validate_status(service: &Service) -> Vec<FieldError> {
 }
 
 fn validate_topology(service: &Service) -> Vec<FieldError> {
-    let annotation = |key: &str| service.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
+    let annotation =
+        |key: &str| service.metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
     let (mode, hints) = ("service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints");
     match (annotation(mode), annotation(hints)) {
         (Some(value), Some(other)) if value != other => {
@@ -146,7 +150,12 @@ fn validate_kind(spec: &ServiceSpec, field: &FieldPath) -> Vec<FieldError> {
                 ("ipFamilies", set(&spec.ip_families)),
                 ("ipFamilyPolicy", spec.ip_family_policy.is_some()),
             ];
-            errors.extend(wrong.iter().filter(|(_, set)| *set).map(|(name, _)| FieldError::forbidden(&field.child(name), why)));
+            errors.extend(
+                wrong
+                    .iter()
+                    .filter(|(_, set)| *set)
+                    .map(|(name, _)| FieldError::forbidden(&field.child(name), why)),
+            );
             let name = text(&spec.external_name);
             let field = field.child("externalName");
             match name.strip_suffix('.').unwrap_or(name) {
@@ -159,7 +168,12 @@ fn validate_kind(spec: &ServiceSpec, field: &FieldPath) -> Vec<FieldError> {
     errors
 }
 
-fn validate_port(port: &ServicePort, named: bool, seen: &mut BTreeSet<String>, field: &FieldPath) -> Vec<FieldError> {
+fn validate_port(
+    port: &ServicePort,
+    named: bool,
+    seen: &mut BTreeSet<String>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = vec![];
     match text(&port.name) {
         "" if named => errors.push(FieldError::required(&field.child("name"), "")),
@@ -191,7 +205,9 @@ fn validate_affinity(spec: &ServiceSpec, field: &FieldPath) -> Vec<FieldError> {
         "None" => vec![],
         "ClientIP" => {
             let why = "when session affinity type is ClientIP";
-            let Some(given) = &spec.session_affinity_config else { return vec![FieldError::required(&config, why)] };
+            let Some(given) = &spec.session_affinity_config else {
+                return vec![FieldError::required(&config, why)];
+            };
             let field = config.child("clientIP");
             let Some(client) = &given.client_ip else { return vec![FieldError::required(&field, why)] };
             let field = field.child("timeoutSeconds");
@@ -221,7 +237,11 @@ pub(super) fn validate_ips(spec: &ServiceSpec) -> Vec<FieldError> {
     let mut errors = vec![];
     match (ip, ips.first()) {
         ("", Some(_)) => {
-            errors.push(FieldError::invalid(&ips_field, ips.clone(), "must be empty when `clusterIP` is not specified"));
+            errors.push(FieldError::invalid(
+                &ips_field,
+                ips.clone(),
+                "must be empty when `clusterIP` is not specified",
+            ));
         }
         ("", None) => {}
         (_, None) => errors.push(FieldError::required(&ips_field, "")),
@@ -240,14 +260,19 @@ pub(super) fn validate_ips(spec: &ServiceSpec) -> Vec<FieldError> {
             errors.push(FieldError::duplicate(&field, family.as_str()));
         }
     }
-    if let Some(policy) = spec.ip_family_policy.as_deref().filter(|policy| !FAMILY_POLICIES.contains(policy)) {
+    if let Some(policy) = spec.ip_family_policy.as_deref().filter(|policy| !FAMILY_POLICIES.contains(policy))
+    {
         errors.push(FieldError::not_supported(&field.child("ipFamilyPolicy"), policy, &FAMILY_POLICIES));
     }
     let before = errors.len();
     for (index, ip) in ips.iter().enumerate() {
         if index == 0 && ip == "None" {
             if ips.len() > 1 {
-                errors.push(FieldError::invalid(&ips_field, ips.clone(), "'None' must be the first and only value"));
+                errors.push(FieldError::invalid(
+                    &ips_field,
+                    ips.clone(),
+                    "'None' must be the first and only value",
+                ));
             }
             continue;
         }
@@ -264,7 +289,12 @@ pub(super) fn validate_ips(spec: &ServiceSpec) -> Vec<FieldError> {
 }
 
 /// One address a family, and each of the family that is said.
-fn validate_stacks(spec: &ServiceSpec, ips: &[String], families: &[String], field: &FieldPath) -> Vec<FieldError> {
+fn validate_stacks(
+    spec: &ServiceSpec,
+    ips: &[String],
+    families: &[String],
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let is_v4 = |ip: &String| checks::parse_ip(ip).is_some_and(|ip| ip.is_ipv4());
     let mut errors = vec![];
     let kinds: BTreeSet<bool> = ips.iter().map(is_v4).collect();
@@ -291,7 +321,8 @@ fn validate_port_uniqueness(kind: &str, ports: &[ServicePort], field: &FieldPath
     let with_node = || ports.iter().enumerate().filter(|(_, port)| node(port) != 0);
     if kind == "ClusterIP" {
         let why = "may not be used when `type` is 'ClusterIP'";
-        errors.extend(with_node().map(|(i, _)| FieldError::forbidden(&field.index(i).child("nodePort"), why)));
+        errors
+            .extend(with_node().map(|(i, _)| FieldError::forbidden(&field.index(i).child("nodePort"), why)));
     }
     let mut seen = BTreeSet::new();
     for (index, port) in with_node() {
@@ -321,7 +352,8 @@ fn validate_source_ranges(service: &Service, spec: &ServiceSpec, field: &FieldPa
     let (field, ranges, indexed) = match annotation {
         _ if !ranges.is_empty() => (field.child("LoadBalancerSourceRanges"), ranges, true),
         Some(text) => {
-            let ranges = text.split(',').map(|range| range.trim().to_owned()).filter(|_| !text.trim().is_empty());
+            let ranges =
+                text.split(',').map(|range| range.trim().to_owned()).filter(|_| !text.trim().is_empty());
             (FieldPath::new("metadata").child("annotations").key(key), ranges.collect(), false)
         }
         None => return vec![],
@@ -340,7 +372,9 @@ fn validate_source_ranges(service: &Service, spec: &ServiceSpec, field: &FieldPa
 fn validate_class(spec: &ServiceSpec, field: &FieldPath) -> Vec<FieldError> {
     let field = field.child("loadBalancerClass");
     match &spec.load_balancer_class {
-        Some(class) if text(&spec.type_) == "LoadBalancer" => checks::each(names::qualified_name(class), &field, class),
+        Some(class) if text(&spec.type_) == "LoadBalancer" => {
+            checks::each(names::qualified_name(class), &field, class)
+        }
         Some(_) => vec![FieldError::forbidden(&field, "may only be used when `type` is 'LoadBalancer'")],
         None => vec![],
     }
@@ -353,7 +387,11 @@ fn validate_traffic(spec: &ServiceSpec, field: &FieldPath) -> Vec<FieldError> {
     match (is_externally_accessible(spec), text(&spec.external_traffic_policy)) {
         (false, "") | (true, "Cluster" | "Local") => {}
         (false, policy) => {
-            errors.push(FieldError::invalid(&policy_field, policy, "may only be set for externally-accessible services"));
+            errors.push(FieldError::invalid(
+                &policy_field,
+                policy,
+                "may only be set for externally-accessible services",
+            ));
         }
         (true, "") => errors.push(FieldError::required(&policy_field, "")),
         (true, other) => errors.push(FieldError::not_supported(&policy_field, other, &["Cluster", "Local"])),
@@ -387,8 +425,11 @@ fn validate_ip_change(spec: &ServiceSpec, before: &ServiceSpec, field: &FieldPat
     if is_headless(spec) && is_headless(before) {
         return vec![];
     }
-    let (ips, was) = (spec.cluster_ips.clone().unwrap_or_default(), before.cluster_ips.clone().unwrap_or_default());
-    let refuse = |index: usize, why: &str| FieldError::invalid(&field.child("clusterIPs").index(index), ips.clone(), why);
+    let (ips, was) =
+        (spec.cluster_ips.clone().unwrap_or_default(), before.cluster_ips.clone().unwrap_or_default());
+    let refuse = |index: usize, why: &str| {
+        FieldError::invalid(&field.child("clusterIPs").index(index), ips.clone(), why)
+    };
     let fixed = "may not change once set";
     let mut errors = vec![];
     if ips.len() == was.len() {
@@ -414,13 +455,16 @@ fn validate_family_change(spec: &ServiceSpec, before: &ServiceSpec, field: &Fiel
     if is_headless(spec) || is_headless(before) {
         return vec![];
     }
-    let (families, was) = (spec.ip_families.clone().unwrap_or_default(), before.ip_families.clone().unwrap_or_default());
+    let (families, was) =
+        (spec.ip_families.clone().unwrap_or_default(), before.ip_families.clone().unwrap_or_default());
     let ips = spec.cluster_ips.clone().unwrap_or_default();
     let first = field.child("ipFamilies").index(0);
     let mut errors = vec![];
     if families.len() == was.len() {
         let changed = was.iter().zip(&families).filter(|(was, is)| was != is);
-        errors.extend(changed.map(|_| FieldError::invalid(&first, families.clone(), "may not change once set")));
+        errors.extend(
+            changed.map(|_| FieldError::invalid(&first, families.clone(), "may not change once set")),
+        );
         return errors;
     }
     if was.len() > families.len() && ips.is_empty() {

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, ContainerPort, ContainerResizePolicy, EphemeralContainer, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, ContainerResizePolicy, EphemeralContainer, PodSpec, Volume,
+};
 
 use super::resources::{self, Whose};
-use super::{env, handlers, mounts};
+use super::{env, handlers, mounts, security};
 use crate::api::field::{FieldError, FieldPath};
 use crate::api::kinds::checks;
 use crate::api::kinds::core::pod::resources::is_sidecar;
@@ -32,14 +34,22 @@ impl<'a> Surroundings<'a> {
 }
 
 /// All containers of a pod.
-pub(super) fn validate_all(spec: &PodSpec, surroundings: &Surroundings<'_>, field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_all(
+    spec: &PodSpec,
+    surroundings: &Surroundings<'_>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = validate_ordinary(&spec.containers, surroundings, &field.child("containers"));
     errors.extend(validate_init(surroundings, &field.child("initContainers")));
     errors.extend(validate_ephemeral(surroundings, &field.child("ephemeralContainers")));
     errors
 }
 
-fn validate_ordinary(containers: &[Container], around: &Surroundings<'_>, field: &FieldPath) -> Vec<FieldError> {
+fn validate_ordinary(
+    containers: &[Container],
+    around: &Surroundings<'_>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     if containers.is_empty() {
         return vec![FieldError::required(field, "")];
     }
@@ -77,7 +87,8 @@ fn probes(container: &Container) -> [(&'static str, &Option<k8s_openapi::api::co
 
 fn validate_init(around: &Surroundings<'_>, field: &FieldPath) -> Vec<FieldError> {
     let mut errors = vec![];
-    let mut seen: BTreeSet<&String> = around.spec.containers.iter().map(|container| &container.name).collect();
+    let mut seen: BTreeSet<&String> =
+        around.spec.containers.iter().map(|container| &container.name).collect();
     for (index, container) in around.spec.init_containers.iter().flatten().enumerate() {
         let own = field.index(index);
         errors.extend(validate_common(container, around, &own));
@@ -94,7 +105,9 @@ fn validate_init(around: &Surroundings<'_>, field: &FieldPath) -> Vec<FieldError
         let why = "may not be set for init containers without restartPolicy=Always";
         let hooks = [("lifecycle", container.lifecycle.is_some())];
         let hooks = hooks.into_iter().chain(probes(container).map(|(name, probe)| (name, probe.is_some())));
-        errors.extend(hooks.filter(|(_, set)| *set).map(|(name, _)| FieldError::forbidden(&own.child(name), why)));
+        errors.extend(
+            hooks.filter(|(_, set)| *set).map(|(name, _)| FieldError::forbidden(&own.child(name), why)),
+        );
         for (index, policy) in container.resize_policy.iter().flatten().enumerate() {
             if policy.restart_policy == "RestartContainer" {
                 let field = own.child("resizePolicy").index(index).child("restartPolicy");
@@ -123,7 +136,8 @@ fn validate_ephemeral(around: &Surroundings<'_>, field: &FieldPath) -> Vec<Field
             errors.push(FieldError::not_found(&field.child("targetContainerName"), target));
         }
         let resources = container.resources.as_ref();
-        let wanted = resources.is_some_and(|r| r.claims.is_some() || r.limits.is_some() || r.requests.is_some());
+        let wanted =
+            resources.is_some_and(|r| r.claims.is_some() || r.limits.is_some() || r.requests.is_some());
         let unfit = [
             ("ports", container.ports.is_some()),
             ("resources", wanted),
@@ -136,7 +150,12 @@ fn validate_ephemeral(around: &Surroundings<'_>, field: &FieldPath) -> Vec<Field
             ("lifecycle", container.lifecycle.is_some()),
         ];
         let why = "cannot be set for an Ephemeral Container";
-        errors.extend(unfit.iter().filter(|(_, set)| *set).map(|(name, _)| FieldError::forbidden(&field.child(name), why)));
+        errors.extend(
+            unfit
+                .iter()
+                .filter(|(_, set)| *set)
+                .map(|(name, _)| FieldError::forbidden(&field.child(name), why)),
+        );
         for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
             let field = field.child("volumeMounts").index(index);
             for (name, value) in [("subPath", &mount.sub_path), ("subPathExpr", &mount.sub_path_expr)] {
@@ -191,7 +210,10 @@ fn validate_common(container: &Container, around: &Surroundings<'_>, field: &Fie
     }
     errors.extend(validate_ports(container.ports.as_deref().unwrap_or_default(), &field.child("ports")));
     errors.extend(env::validate(container.env.as_deref().unwrap_or_default(), &field.child("env")));
-    errors.extend(env::validate_from(container.env_from.as_deref().unwrap_or_default(), &field.child("envFrom")));
+    errors.extend(env::validate_from(
+        container.env_from.as_deref().unwrap_or_default(),
+        &field.child("envFrom"),
+    ));
     errors.extend(mounts::validate(container, &around.volumes, field));
     let pull = field.child("imagePullPolicy");
     match text(&container.image_pull_policy) {
@@ -200,10 +222,19 @@ fn validate_common(container: &Container, around: &Surroundings<'_>, field: &Fie
         other => errors.push(FieldError::not_supported(&pull, other, &["Always", "IfNotPresent", "Never"])),
     }
     if let Some(wanted) = &container.resources {
-        errors.extend(resources::validate(wanted, Whose::Container, &around.claims, &field.child("resources")));
+        errors.extend(resources::validate(
+            wanted,
+            Whose::Container,
+            &around.claims,
+            &field.child("resources"),
+        ));
     }
     let policies = container.resize_policy.as_deref().unwrap_or_default();
     errors.extend(validate_resize(policies, text(&around.spec.restart_policy), &field.child("resizePolicy")));
+    if let Some(context) = &container.security_context {
+        let host_users = around.spec.host_users != Some(false);
+        errors.extend(security::validate(context, host_users, &field.child("securityContext")));
+    }
     errors
 }
 
@@ -246,7 +277,11 @@ fn host_port_conflicts(containers: &[Container], field: &FieldPath) -> Vec<Field
     errors
 }
 
-fn validate_resize(policies: &[ContainerResizePolicy], pod_policy: &str, field: &FieldPath) -> Vec<FieldError> {
+fn validate_resize(
+    policies: &[ContainerResizePolicy],
+    pod_policy: &str,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let (mut errors, mut seen) = (vec![], BTreeSet::new());
     for (index, policy) in policies.iter().enumerate() {
         let (resource, restart) = (policy.resource_name.as_str(), policy.restart_policy.as_str());
@@ -261,7 +296,9 @@ fn validate_resize(policies: &[ContainerResizePolicy], pod_policy: &str, field: 
         match restart {
             "NotRequired" | "RestartContainer" => {}
             "" => errors.push(FieldError::required(field, "")),
-            other => errors.push(FieldError::not_supported(field, other, &["NotRequired", "RestartContainer"])),
+            other => {
+                errors.push(FieldError::not_supported(field, other, &["NotRequired", "RestartContainer"]))
+            }
         }
         if pod_policy == "Never" && restart != "NotRequired" {
             let why = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
@@ -279,9 +316,12 @@ fn validate_restart(container: &Container, field: &FieldPath) -> Vec<FieldError>
     let mut errors = vec![];
     match container.restart_policy.as_deref() {
         None if rules.is_empty() => return errors,
-        None => errors.push(FieldError::required(&policy, "must specify restartPolicy when restart rules are used")),
+        None => errors
+            .push(FieldError::required(&policy, "must specify restartPolicy when restart rules are used")),
         Some("Always" | "Never" | "OnFailure") => {}
-        Some(other) => errors.push(FieldError::not_supported(&policy, other, &["Always", "Never", "OnFailure"])),
+        Some(other) => {
+            errors.push(FieldError::not_supported(&policy, other, &["Always", "Never", "OnFailure"]))
+        }
     }
     if rules.len() > 20 {
         errors.push(FieldError::too_many(&rules_field, rules.len(), 20));
@@ -298,7 +338,11 @@ fn validate_restart(container: &Container, field: &FieldPath) -> Vec<FieldError>
             continue;
         };
         if !["In", "NotIn"].contains(&codes.operator.as_str()) {
-            errors.push(FieldError::not_supported(&field.child("operator"), codes.operator.as_str(), &["In", "NotIn"]));
+            errors.push(FieldError::not_supported(
+                &field.child("operator"),
+                codes.operator.as_str(),
+                &["In", "NotIn"],
+            ));
         }
         let count = codes.values.as_ref().map_or(0, Vec::len);
         if count > 255 {

@@ -1,7 +1,9 @@
 //! The environment of a container.
 // Models pkg/apis/core/validation (ValidateEnv, ValidateEnvFrom and their parts).
 
-use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector};
+use k8s_openapi::api::core::v1::{
+    EnvFromSource, EnvVar, EnvVarSource, ObjectFieldSelector, ResourceFieldSelector,
+};
 
 use super::paths;
 use crate::api::field::{FieldError, FieldPath};
@@ -12,21 +14,48 @@ use crate::meta::quantity::Quantity;
 
 /// The fields of its pod that a variable may show.
 const FIELDS: [&str; 9] = [
-    "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
-    "status.hostIPs", "status.podIP", "status.podIPs",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
 ];
 /// The fields of its pod that a file may show.
 pub(super) const FILE_FIELDS: [&str; 5] =
     ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
 /// The resources that a variable or a file may show.
 const RESOURCES: [&str; 6] = [
-    "limits.cpu", "limits.ephemeral-storage", "limits.memory", "requests.cpu", "requests.ephemeral-storage", "requests.memory",
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
 ];
 /// All that the API can convert, whether or not it may be used at a place.
 const CONVERTIBLE: [&str; 18] = [
-    "metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName",
-    "spec.restartPolicy", "spec.serviceAccountName", "spec.schedulerName", "status.phase", "status.hostIP", "status.hostIPs",
-    "status.podIP", "status.podIPs", "spec.host", "spec.hostNetwork", "status.nominatedNodeName", "spec.hostname",
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.serviceAccountName",
+    "spec.schedulerName",
+    "status.phase",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+    "spec.host",
+    "spec.hostNetwork",
+    "status.nominatedNodeName",
+    "spec.hostname",
 ];
 
 pub(super) fn validate(env: &[EnvVar], field: &FieldPath) -> Vec<FieldError> {
@@ -38,7 +67,11 @@ pub(super) fn validate(env: &[EnvVar], field: &FieldPath) -> Vec<FieldError> {
             name => errors.extend(checks::each(names::env_var_name(name), &field.child("name"), name)),
         }
         if let Some(source) = &variable.value_from {
-            errors.extend(validate_source(source, !text(&variable.value).is_empty(), &field.child("valueFrom")));
+            errors.extend(validate_source(
+                source,
+                !text(&variable.value).is_empty(),
+                &field.child("valueFrom"),
+            ));
         }
     }
     errors
@@ -63,9 +96,17 @@ pub(super) fn validate_from(sources: &[EnvFromSource], field: &FieldPath) -> Vec
             }
         }
         match given.len() {
-            0 => errors.push(FieldError::invalid(field, "", "must specify one of: `configMapRef` or `secretRef`")),
+            0 => errors.push(FieldError::invalid(
+                field,
+                "",
+                "must specify one of: `configMapRef` or `secretRef`",
+            )),
             1 => {}
-            _ => errors.push(FieldError::invalid(field, "", "may not have more than one field specified at a time")),
+            _ => errors.push(FieldError::invalid(
+                field,
+                "",
+                "may not have more than one field specified at a time",
+            )),
         }
     }
     errors
@@ -106,7 +147,9 @@ fn validate_source(source: &EnvVarSource, has_value: bool, field: &FieldPath) ->
         }
     }
     let why = match count {
-        0 => "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+        0 => {
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        }
         _ if has_value => "may not be specified when `value` is not empty",
         1 => return errors,
         _ => "may not have more than one field specified at a time",
@@ -126,7 +169,11 @@ fn validate_key(name: &str, key: &str, field: &FieldPath) -> Vec<FieldError> {
 
 /// A field of the pod: one of `known`, or a single label or annotation.
 // Models validateObjectFieldSelector and ConvertDownwardAPIFieldLabel.
-pub(super) fn validate_field(selector: &ObjectFieldSelector, known: &[&str], field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_field(
+    selector: &ObjectFieldSelector,
+    known: &[&str],
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let (version, path) = (text(&selector.api_version), selector.field_path.as_str());
     if version.is_empty() {
         return vec![FieldError::required(&field.child("apiVersion"), "")];
@@ -134,25 +181,41 @@ pub(super) fn validate_field(selector: &ObjectFieldSelector, known: &[&str], fie
     if path.is_empty() {
         return vec![FieldError::required(&field.child("fieldPath"), "")];
     }
-    let refuse = |why: String| vec![FieldError::invalid(&field.child("fieldPath"), path, format!("error converting fieldPath: {why}"))];
+    let refuse = |why: String| {
+        vec![FieldError::invalid(
+            &field.child("fieldPath"),
+            path,
+            format!("error converting fieldPath: {why}"),
+        )]
+    };
     if version != "v1" {
         return refuse(format!("unsupported pod version: {version}"));
     }
     let subscripted = path.strip_suffix("']").and_then(|rest| rest.split_once("['"));
     match subscripted {
-        Some(("metadata.annotations", key)) => checks::each(names::qualified_name(&key.to_lowercase()), field, &key.to_lowercase()),
+        Some(("metadata.annotations", key)) => {
+            checks::each(names::qualified_name(&key.to_lowercase()), field, &key.to_lowercase())
+        }
         Some(("metadata.labels", key)) => checks::qualified_name(key, field),
         Some((path, _)) => refuse(format!("field label does not support subscript: {path}")),
         None if !CONVERTIBLE.contains(&path) => refuse(format!("field label not supported: {path}")),
         None => {
             let path = if path == "spec.host" { "spec.nodeName" } else { path };
-            if known.contains(&path) { vec![] } else { vec![FieldError::not_supported(&field.child("fieldPath"), path, known)] }
+            if known.contains(&path) {
+                vec![]
+            } else {
+                vec![FieldError::not_supported(&field.child("fieldPath"), path, known)]
+            }
         }
     }
 }
 
 /// A resource of a container. In a volume it must say which one.
-pub(super) fn validate_resource_field(selector: &ResourceFieldSelector, volume: bool, field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_resource_field(
+    selector: &ResourceFieldSelector,
+    volume: bool,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let resource = selector.resource.as_str();
     let huge_pages = resource.starts_with("requests.hugepages-") || resource.starts_with("limits.hugepages-");
     let mut errors = vec![];
@@ -167,13 +230,19 @@ pub(super) fn validate_resource_field(selector: &ResourceFieldSelector, volume: 
     errors
 }
 
-fn validate_divisor(selector: &ResourceFieldSelector, resource: &str, huge_pages: bool, field: &FieldPath) -> Option<FieldError> {
+fn validate_divisor(
+    selector: &ResourceFieldSelector,
+    resource: &str,
+    huge_pages: bool,
+    field: &FieldPath,
+) -> Option<FieldError> {
     let divisor = selector.divisor.as_ref().and_then(|divisor| Quantity::try_from(divisor).ok())?;
     if divisor.is_zero() {
         return None;
     }
     let bytes = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
-    let (allowed, shown, what): (&[&str], String, &str) = match resource.split_once('.').map(|(_, name)| name) {
+    let (allowed, shown, what): (&[&str], String, &str) = match resource.split_once('.').map(|(_, name)| name)
+    {
         Some("cpu") => (&["1m", "1"], "1m and 1".to_owned(), "cpu"),
         Some("memory") => (&bytes, bytes.join(", "), "memory"),
         Some("ephemeral-storage") => (&bytes, bytes.join(", "), "local ephemeral storage"),

@@ -2,7 +2,8 @@
 // Models pkg/apis/core/validation (validateProbe, validateLifecycle, validateHandler).
 
 use k8s_openapi::api::core::v1::{
-    ExecAction, GRPCAction, HTTPGetAction, Lifecycle, LifecycleHandler, PodOS, Probe, SleepAction, TCPSocketAction,
+    ExecAction, GRPCAction, HTTPGetAction, Lifecycle, LifecycleHandler, PodOS, Probe, SleepAction,
+    TCPSocketAction,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -12,14 +13,50 @@ use crate::api::kinds::unset::text;
 
 /// The signals without those that are counted from the real-time ones' ends.
 const SIGNALS: [&str; 36] = [
-    "SIGABRT", "SIGALRM", "SIGBUS", "SIGCHLD", "SIGCLD", "SIGCONT", "SIGFPE", "SIGHUP", "SIGILL", "SIGINT", "SIGIO", "SIGIOT",
-    "SIGKILL", "SIGPIPE", "SIGPOLL", "SIGPROF", "SIGPWR", "SIGQUIT", "SIGSEGV", "SIGSTKFLT", "SIGSTOP", "SIGSYS", "SIGTERM",
-    "SIGTRAP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGUSR1", "SIGUSR2", "SIGVTALRM", "SIGWINCH", "SIGXCPU", "SIGXFSZ",
-    "SIGRTMIN", "SIGRTMAX",
+    "SIGABRT",
+    "SIGALRM",
+    "SIGBUS",
+    "SIGCHLD",
+    "SIGCLD",
+    "SIGCONT",
+    "SIGFPE",
+    "SIGHUP",
+    "SIGILL",
+    "SIGINT",
+    "SIGIO",
+    "SIGIOT",
+    "SIGKILL",
+    "SIGPIPE",
+    "SIGPOLL",
+    "SIGPROF",
+    "SIGPWR",
+    "SIGQUIT",
+    "SIGSEGV",
+    "SIGSTKFLT",
+    "SIGSTOP",
+    "SIGSYS",
+    "SIGTERM",
+    "SIGTRAP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGVTALRM",
+    "SIGWINCH",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGRTMIN",
+    "SIGRTMAX",
 ];
 
 /// The three probes of a container. Liveness and startup succeed at once.
-pub(super) fn validate_probes(probes: [(&str, &Option<Probe>); 3], grace: Option<i64>, field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_probes(
+    probes: [(&str, &Option<Probe>); 3],
+    grace: Option<i64>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = vec![];
     for (name, probe) in probes {
         let (Some(probe), field) = (probe, field.child(name)) else { continue };
@@ -65,7 +102,12 @@ fn validate_probe(probe: &Probe, grace: Option<i64>, field: &FieldPath) -> Vec<F
 }
 
 /// What runs after the start and before the end.
-pub(super) fn validate_lifecycle(lifecycle: &Lifecycle, grace: Option<i64>, os: Option<&PodOS>, field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_lifecycle(
+    lifecycle: &Lifecycle,
+    grace: Option<i64>,
+    os: Option<&PodOS>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = vec![];
     for (name, handler) in [("postStart", &lifecycle.post_start), ("preStop", &lifecycle.pre_stop)] {
         if let Some(handler) = handler {
@@ -85,7 +127,8 @@ fn validate_stop_signal(signal: &str, os: Option<&PodOS>, field: &FieldPath) -> 
     let mut known: Vec<String> = match os.name.as_str() {
         "windows" => vec!["SIGKILL".to_owned(), "SIGTERM".to_owned()],
         "linux" => {
-            let counted = (1..=15).map(|n| format!("SIGRTMIN+{n}")).chain((1..=14).map(|n| format!("SIGRTMAX-{n}")));
+            let counted =
+                (1..=15).map(|n| format!("SIGRTMIN+{n}")).chain((1..=14).map(|n| format!("SIGRTMAX-{n}")));
             SIGNALS.iter().map(|signal| (*signal).to_owned()).chain(counted).collect()
         }
         _ => return vec![],
@@ -120,7 +163,9 @@ fn validate_handler(handler: &Handler<'_>, grace: Option<i64>, field: &FieldPath
     let given = [
         handler.exec.map(|exec| ("exec", validate_exec(exec, &field.child("exec")))),
         handler.http_get.map(|http| ("httpGet", validate_http_get(http, &field.child("httpGet")))),
-        handler.tcp_socket.map(|tcp| ("tcpSocket", checks::port(&tcp.port, &field.child("tcpSocket").child("port")))),
+        handler
+            .tcp_socket
+            .map(|tcp| ("tcpSocket", checks::port(&tcp.port, &field.child("tcpSocket").child("port")))),
         handler.grpc.map(|grpc| {
             let port = IntOrString::Int(grpc.port);
             ("grpc", checks::port(&port, &field.child("grpc").child("port")))
@@ -132,7 +177,8 @@ fn validate_handler(handler: &Handler<'_>, grace: Option<i64>, field: &FieldPath
         if index == 0 {
             errors.extend(wrong);
         } else {
-            errors.push(FieldError::forbidden(&field.child(name), "may not specify more than 1 handler type"));
+            errors
+                .push(FieldError::forbidden(&field.child(name), "may not specify more than 1 handler type"));
         }
     }
     let none = handler.exec.is_none() && handler.http_get.is_none() && handler.tcp_socket.is_none();
@@ -154,10 +200,15 @@ fn validate_http_get(action: &HTTPGetAction, field: &FieldPath) -> Vec<FieldErro
     }
     errors.extend(checks::port(&action.port, &field.child("port")));
     if !["HTTP", "HTTPS"].contains(&text(&action.scheme)) {
-        errors.push(FieldError::not_supported(&field.child("scheme"), text(&action.scheme), &["HTTP", "HTTPS"]));
+        errors.push(FieldError::not_supported(
+            &field.child("scheme"),
+            text(&action.scheme),
+            &["HTTP", "HTTPS"],
+        ));
     }
     for header in action.http_headers.iter().flatten() {
-        let good = !header.name.is_empty() && header.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let good =
+            !header.name.is_empty() && header.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !good {
             let why = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used \
                        for validation is '[-A-Za-z0-9]+')";

@@ -9,13 +9,21 @@ use super::paths;
 use crate::api::field::{FieldError, FieldPath};
 use crate::api::kinds::unset::text;
 
-pub(super) fn validate(container: &Container, volumes: &BTreeMap<String, Volume>, field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate(
+    container: &Container,
+    volumes: &BTreeMap<String, Volume>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = validate_mounts(container, volumes, &field.child("volumeMounts"));
     errors.extend(validate_devices(container, volumes, &field.child("volumeDevices")));
     errors
 }
 
-fn validate_mounts(container: &Container, volumes: &BTreeMap<String, Volume>, field: &FieldPath) -> Vec<FieldError> {
+fn validate_mounts(
+    container: &Container,
+    volumes: &BTreeMap<String, Volume>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let (mut errors, mut seen) = (vec![], BTreeSet::new());
     let devices = || container.volume_devices.iter().flatten();
     for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
@@ -38,7 +46,11 @@ fn validate_mounts(container: &Container, volumes: &BTreeMap<String, Volume>, fi
             errors.push(FieldError::invalid(&name_field, name, "must not already exist in volumeDevices"));
         }
         if devices().any(|device| device.device_path == path) {
-            errors.push(FieldError::invalid(&path_field, path, "must not already exist as a path in volumeDevices"));
+            errors.push(FieldError::invalid(
+                &path_field,
+                path,
+                "must not already exist as a path in volumeDevices",
+            ));
         }
         errors.extend(validate_mount(mount, container, &own, field));
     }
@@ -46,7 +58,12 @@ fn validate_mounts(container: &Container, volumes: &BTreeMap<String, Volume>, fi
 }
 
 /// The rest of a mount. Kubernetes names these fields as if they were the list's, not the mount's.
-fn validate_mount(mount: &VolumeMount, container: &Container, own: &FieldPath, list: &FieldPath) -> Vec<FieldError> {
+fn validate_mount(
+    mount: &VolumeMount,
+    container: &Container,
+    own: &FieldPath,
+    list: &FieldPath,
+) -> Vec<FieldError> {
     let mut errors = vec![];
     let (path, expression) = (text(&mount.sub_path), text(&mount.sub_path_expr));
     if !path.is_empty() {
@@ -65,7 +82,8 @@ fn validate_mount(mount: &VolumeMount, container: &Container, own: &FieldPath, l
         if !known.contains(&propagation.as_str()) {
             errors.push(FieldError::not_supported(&field, propagation.as_str(), &known));
         }
-        let privileged = container.security_context.as_ref().and_then(|context| context.privileged) == Some(true);
+        let privileged =
+            container.security_context.as_ref().and_then(|context| context.privileged) == Some(true);
         if propagation == "Bidirectional" && !privileged {
             let why = "Bidirectional mount propagation is available only to privileged containers";
             errors.push(FieldError::forbidden(&field, why));
@@ -88,12 +106,18 @@ fn validate_recursive(mount: &VolumeMount, field: &FieldPath) -> Vec<FieldError>
                 errors.push(FieldError::forbidden(field, why));
             }
         }
-        Some(other) => errors.push(FieldError::not_supported(field, other, &["Disabled", "Enabled", "IfPossible"])),
+        Some(other) => {
+            errors.push(FieldError::not_supported(field, other, &["Disabled", "Enabled", "IfPossible"]))
+        }
     }
     errors
 }
 
-fn validate_devices(container: &Container, volumes: &BTreeMap<String, Volume>, field: &FieldPath) -> Vec<FieldError> {
+fn validate_devices(
+    container: &Container,
+    volumes: &BTreeMap<String, Volume>,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let (mut errors, mut paths_seen, mut names_seen) = (vec![], BTreeSet::new(), BTreeSet::new());
     let mounts = || container.volume_mounts.iter().flatten();
     for (index, device) in container.volume_devices.iter().flatten().enumerate() {
@@ -108,7 +132,8 @@ fn validate_devices(container: &Container, volumes: &BTreeMap<String, Volume>, f
         match volumes.get(name) {
             None => errors.push(FieldError::not_found(&name_field, name)),
             Some(volume) if volume.persistent_volume_claim.is_none() && volume.ephemeral.is_none() => {
-                let why = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
+                let why =
+                    "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
                 errors.push(FieldError::invalid(&name_field, name, why));
             }
             Some(_) => {}
@@ -128,7 +153,11 @@ fn validate_devices(container: &Container, volumes: &BTreeMap<String, Volume>, f
             errors.push(FieldError::invalid(&name_field, name, "must not already exist in volumeMounts"));
         }
         if mounts().any(|mount| mount.mount_path == path) {
-            errors.push(FieldError::invalid(&path_field, path, "must not already exist as a path in volumeMounts"));
+            errors.push(FieldError::invalid(
+                &path_field,
+                path,
+                "must not already exist as a path in volumeMounts",
+            ));
         }
     }
     errors

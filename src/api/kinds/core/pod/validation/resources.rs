@@ -3,28 +3,53 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{ResourceClaim, ResourceRequirements};
+use k8s_openapi::api::core::v1::{PodSpec, ResourceClaim, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 
 use crate::api::field::{FieldError, FieldErrorKind, FieldPath};
 use crate::api::kinds::checks;
 use crate::api::kinds::core::pod::resources::{
-    is_extended, is_huge_page, is_native, is_overcommit_allowed, is_pod_level, read,
+    aggregate, is_extended, is_huge_page, is_native, is_overcommit_allowed, is_pod_level, read,
 };
 use crate::api::kinds::unset::text;
 use crate::meta::quantity::Quantity;
 
 /// The resources that Kubernetes knows without a prefix.
 const STANDARD: [&str; 22] = [
-    "cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.ephemeral-storage", "limits.cpu",
-    "limits.memory", "limits.ephemeral-storage", "pods", "resourcequotas", "services", "replicationcontrollers", "secrets",
-    "configmaps", "persistentvolumeclaims", "storage", "requests.storage", "services.nodeports", "services.loadbalancers",
-    "deployments.apps", "replicasets.apps",
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "requests.storage",
+    "services.nodeports",
+    "services.loadbalancers",
+    "deployments.apps",
+    "replicasets.apps",
 ];
 /// Those that come in whole numbers.
 const WHOLE: [&str; 9] = [
-    "pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims",
-    "services.nodeports", "services.loadbalancers",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
 ];
 
 /// Whose resources are judged.
@@ -35,7 +60,11 @@ pub(super) enum Whose {
 }
 
 /// An amount of a resource: not negative, and whole where it must be.
-pub(crate) fn validate_resource_value(name: &str, quantity: &ApiQuantity, field: &FieldPath) -> Vec<FieldError> {
+pub(crate) fn validate_resource_value(
+    name: &str,
+    quantity: &ApiQuantity,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     let Ok(value) = Quantity::try_from(quantity) else { return vec![] };
     let mut errors = vec![];
     if value.signum() < 0 {
@@ -73,7 +102,10 @@ pub(super) fn validate(
                 errors.push(FieldError::invalid(&request_field, request.to_string(), why));
             }
             None if !is_overcommit_allowed(name) => {
-                errors.push(FieldError::required(&limit_field, "Limit must be set for non overcommitable resources"));
+                errors.push(FieldError::required(
+                    &limit_field,
+                    "Limit must be set for non overcommitable resources",
+                ));
             }
             _ => {}
         }
@@ -83,7 +115,11 @@ pub(super) fn validate(
     if !computes && names.iter().any(|name| is_huge_page(name)) {
         errors.push(FieldError::forbidden(field, "HugePages require cpu or memory"));
     }
-    errors.extend(validate_claims(resources.claims.as_deref().unwrap_or_default(), claims, &field.child("claims")));
+    errors.extend(validate_claims(
+        resources.claims.as_deref().unwrap_or_default(),
+        claims,
+        &field.child("claims"),
+    ));
     errors
 }
 
@@ -126,6 +162,42 @@ fn validate_name(name: &str, whose: Whose, field: &FieldPath) -> Vec<FieldError>
     errors
 }
 
+/// What the containers want must fit into what the pod as a whole gets.
+// Models validatePodResourceConsistency.
+pub(super) fn validate_consistency(
+    pod: &ResourceRequirements,
+    spec: &PodSpec,
+    field: &FieldPath,
+) -> Vec<FieldError> {
+    let (limits, requests) = (read(pod.limits.as_ref()), read(pod.requests.as_ref()));
+    let mut errors = vec![];
+    let wanted = aggregate(spec, |container| container.resources.as_ref()?.requests.as_ref());
+    for (name, sum) in &wanted {
+        if let Some(request) = requests.get(name).filter(|request| *sum > **request) {
+            let why = format!("must be greater than or equal to aggregate container requests of {sum}");
+            errors.push(FieldError::invalid(&field.child("requests").key(name), request.to_string(), why));
+        }
+    }
+    let allowed = aggregate(spec, |container| container.resources.as_ref()?.limits.as_ref());
+    for (name, sum) in allowed.iter().filter(|(name, _)| is_huge_page(name)) {
+        if let Some(limit) = limits.get(name).filter(|limit| *sum > **limit) {
+            let why = format!("must be greater than or equal to aggregate container limits of {sum}");
+            errors.push(FieldError::invalid(&field.child("limits").key(name), limit.to_string(), why));
+        }
+    }
+    for (index, container) in spec.containers.iter().enumerate() {
+        let own = read(container.resources.as_ref().and_then(|own| own.limits.as_ref()));
+        for (name, limit) in &own {
+            if let Some(most) = limits.get(name).filter(|most| limit > *most) {
+                let field = field.child("containers").index(index).key(name).child("limits");
+                let why = format!("must be less than or equal to pod limits of {most}");
+                errors.push(FieldError::invalid(&field, limit.to_string(), why));
+            }
+        }
+    }
+    errors
+}
+
 // Models validateResourceClaimNames.
 fn validate_claims(claims: &[ResourceClaim], known: &BTreeSet<String>, field: &FieldPath) -> Vec<FieldError> {
     let (mut errors, mut seen) = (vec![], BTreeSet::new());
@@ -143,7 +215,10 @@ fn validate_claims(claims: &[ResourceClaim], known: &BTreeSet<String>, field: &F
             if !request.is_empty() {
                 errors.extend(checks::dns_label(request, &field.child("request")));
             }
-            let partly = seen.iter().filter(|key: &&String| key.split_once('/').is_some_and(|(of, _)| of == name)).count();
+            let partly = seen
+                .iter()
+                .filter(|key: &&String| key.split_once('/').is_some_and(|(of, _)| of == name))
+                .count();
             if seen.contains(&key) {
                 errors.push(FieldError::duplicate(&field, key.as_str()));
             } else if request.is_empty() {
@@ -153,9 +228,18 @@ fn validate_claims(claims: &[ResourceClaim], known: &BTreeSet<String>, field: &F
         }
         if !known.contains(name) {
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            let ending = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
+            let ending = if names.is_empty() {
+                " which is empty".to_owned()
+            } else {
+                format!(": {}", names.join(", "))
+            };
             let detail = format!("must be one of the names in pod.spec.resourceClaims{ending}");
-            errors.push(FieldError { kind: FieldErrorKind::NotFound, field, value: Some(name.into()), detail });
+            errors.push(FieldError {
+                kind: FieldErrorKind::NotFound,
+                field,
+                value: Some(name.into()),
+                detail,
+            });
         }
     }
     errors
