@@ -6,13 +6,13 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::UpArgs;
+use super::command_line::{UpArgs, live_runtime};
 use crate::cluster::Cluster;
 use crate::runtime::sim::Pace;
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn run(args: UpArgs) -> anyhow::Result<()> {
-    super::live_runtime()?.block_on(serve(args))
+    live_runtime()?.block_on(serve(args))
 }
 
 async fn serve(args: UpArgs) -> anyhow::Result<()> {
