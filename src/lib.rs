@@ -14,12 +14,15 @@
 
 pub mod api;
 pub mod bash;
+pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod controllers;
 pub mod events;
 pub mod informer;
 pub mod kubectl;
+pub mod kubelet;
 pub mod meta;
 pub mod net;
 pub mod network;

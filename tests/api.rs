@@ -32,10 +32,10 @@ async fn a_component_writes_and_an_informer_follows() {
     informer.synced().await;
     let mut changes = informer.subscribe();
     let maps: Api<ConfigMap> = Api::namespaced(client, "default");
-    maps.create(&PostParams::default(), &map("a")).await.unwrap();
+    client::because_of(Some(3), maps.create(&PostParams::default(), &map("a"))).await.unwrap();
     let store = server.rest().store();
     let record = store.history(store.revision(), store.revision()).remove(0);
-    assert_eq!(&*record.author.component, "test-controller");
+    assert_eq!((&*record.author.component, record.author.cause), ("test-controller", Some(3)));
     let patch = serde_json::json!({"data": {"k": "v"}});
     maps.patch("a", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     maps.delete("a", &DeleteParams::default()).await.unwrap();

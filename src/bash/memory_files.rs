@@ -119,12 +119,10 @@ impl MemoryFiles {
         });
     }
 
-    /// Takes a path away, without asking for permission.
+    /// Takes a path away, without asking for permission. A link goes itself.
     pub fn take_away(&self, path: &str) {
-        let _ = self.change(path, false, |slot| {
-            *slot = None;
-            Ok(())
-        });
+        let (above, name) = split(path);
+        let _ = self.change_entry(above, name, |slot| *slot = None);
     }
 
     /// Sets who owns a path.

@@ -5,11 +5,20 @@
 
 mod context;
 mod deployment;
+mod discovery;
+mod endpoints;
 mod expectations;
+mod garbage_collector;
+mod namespace;
+mod node_ipam;
+mod node_lifecycle;
 mod percent;
+mod pod_gc;
 mod pods;
 mod queue;
 mod replicaset;
+mod root_ca;
+mod service_account;
 
 pub use context::{Clients, Context, Handle};
 
@@ -24,12 +33,24 @@ pub struct Controller {
 
 /// Every controller, in the order in which they are started.
 pub fn all() -> &'static [Controller] {
-    &[
-        Controller { name: "deployment-controller", start: deployment::controller::start },
-        Controller { name: "replicaset-controller", start: replicaset::controller::start_replica_sets },
-        Controller {
-            name: "replication-controller",
-            start: replicaset::controller::start_replication_controllers,
-        },
-    ]
+    const fn row(name: &'static str, start: fn(&Context) -> Handle) -> Controller {
+        Controller { name, start }
+    }
+    const ALL: &[Controller] = &[
+        row("service-account-controller", service_account::start),
+        row("root-ca-certificate-publisher-controller", root_ca::start),
+        row("node-ipam-controller", node_ipam::start_ipam),
+        row("ttl-controller", node_ipam::start_ttl),
+        row("node-lifecycle-controller", node_lifecycle::controller::start),
+        row("taint-eviction-controller", node_lifecycle::eviction::start),
+        row("deployment-controller", deployment::controller::start),
+        row("replicaset-controller", replicaset::controller::start_replica_sets),
+        row("replication-controller", replicaset::controller::start_replication_controllers),
+        row("endpoints-controller", endpoints::legacy::start),
+        row("endpointslice-controller", endpoints::slice_controller::start),
+        row("namespace-controller", namespace::controller::start),
+        row("pod-garbage-collector-controller", pod_gc::start),
+        row("garbage-collector-controller", garbage_collector::controller::start),
+    ];
+    ALL
 }

@@ -156,7 +156,6 @@ fn suggestions(verbs: &[&'static dyn Verb], typed: &str) -> String {
             names.push(verb.name());
         }
     }
-    names.sort_unstable();
     if names.is_empty() {
         return String::new();
     }

@@ -328,7 +328,7 @@ impl Factory {
             token,
             username: some(&user.username),
             password: some(&user.password),
-            exec: user.exec.clone(),
+            exec: user.exec.as_ref().and_then(|exec| serde_json::to_value(exec).ok()),
             proxy_url: some(&cluster.proxy_url),
             impersonate,
         })

@@ -77,9 +77,33 @@ pub struct User {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_provider: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub exec: Option<Value>,
+    pub exec: Option<Exec>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extensions: Vec<Value>,
+}
+
+/// A program that gives credentials.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Exec {
+    pub command: String,
+    pub args: Option<Vec<String>>,
+    pub env: Option<Vec<Variable>>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub api_version: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub install_hint: String,
+    pub provide_cluster_info: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub interactive_mode: String,
+}
+
+/// A variable of a program that gives credentials.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Variable {
+    pub name: String,
+    pub value: String,
 }
 
 /// A cluster, a user and a namespace that belong together.

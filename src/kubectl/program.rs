@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::command::{self, Found};
 use super::connect::Connect;
+use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::{Factory, FactoryParts, global_flags};
 use super::flags::{self, FlagError};
@@ -25,6 +26,8 @@ pub struct Kubectl {
     pub connect: Arc<dyn Connect>,
     /// The network for `proxy`, `port-forward` and URLs.
     pub network: Arc<dyn Network>,
+    /// The editor for `edit`.
+    pub editor: Arc<dyn Editor>,
     /// The time for ages, timeouts and waits.
     pub clock: Clock,
     /// The chance for names.
@@ -70,9 +73,11 @@ impl Program for Kubectl {
             cwd: context.cwd,
             files: context.files,
             network: self.network.clone(),
+            editor: self.editor.clone(),
             clock: self.clock.clone(),
             seed: self.seed.clone(),
             command_path: found.path.clone(),
+            verb: found.verb,
         });
         for warning in &flags.warnings {
             // A reader that is gone is told by the verb's own writing.
@@ -89,7 +94,12 @@ async fn dispatch(session: &Session, found: &Found, flags: &flags::Flags, args: 
         Some(_) if !args.is_empty() => {
             Err(KubectlError::usage(&found.path, format!("unknown command {:?}", args.join(" "))))
         }
-        _ => session.out.write(help_of(found)).await,
+        // A group alone is a mistake: its help goes to standard error, and the code is 1.
+        Some(_) => {
+            session.err.write(help_of(found)).await?;
+            Err(KubectlError::Exit(1))
+        }
+        None => session.out.write(help_of(found)).await,
     }
 }
 

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
+use super::command::{self, Verb};
+use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
 use super::mapper::Mapper;
@@ -39,12 +41,16 @@ pub struct Session {
     pub files: Arc<dyn Files>,
     /// The network of the place that kubectl runs in.
     pub network: Arc<dyn Network>,
+    /// The editor of the place that kubectl runs in.
+    pub editor: Arc<dyn Editor>,
     /// The cluster's time.
     pub clock: Clock,
     /// The cluster's chance.
     pub seed: Seed,
     /// The words that were typed to get to the verb, like `kubectl create configmap`.
     pub command_path: String,
+    /// The verb that runs; `None` is kubectl itself.
+    pub verb: Option<&'static dyn Verb>,
     /// The kubeconfig and the flags that override it.
     pub factory: Factory,
     pub(crate) client: OnceCell<Client>,
@@ -58,9 +64,11 @@ pub struct SessionParts {
     pub cwd: String,
     pub files: Arc<dyn Files>,
     pub network: Arc<dyn Network>,
+    pub editor: Arc<dyn Editor>,
     pub clock: Clock,
     pub seed: Seed,
     pub command_path: String,
+    pub verb: Option<&'static dyn Verb>,
     pub factory: Factory,
 }
 
@@ -78,9 +86,11 @@ impl Session {
             cwd: parts.cwd,
             files: parts.files,
             network: parts.network,
+            editor: parts.editor,
             clock: parts.clock,
             seed: parts.seed,
             command_path: parts.command_path,
+            verb: parts.verb,
             factory: parts.factory,
             client: OnceCell::new(),
             mapper: OnceCell::new(),
@@ -138,6 +148,20 @@ impl Session {
     pub async fn read_file(&self, path: &str) -> Result<Bytes> {
         let read = self.files.read(&self.absolute(path)).await;
         read.map_err(|error| KubectlError::message(open_error(path, &error)))
+    }
+
+    /// The verb's help.
+    pub fn help(&self) -> String {
+        self.verb.map(|verb| command::help(verb, &self.command_path)).unwrap_or_default()
+    }
+
+    /// Prints the verb's help and gives the error of arguments that it cannot take.
+    // Models helpErrorf of k8s.io/kubectl/pkg/cmd/config.
+    pub async fn help_and_fail(&self, text: impl Into<String>) -> KubectlError {
+        match self.out.write(self.help()).await {
+            Ok(()) => KubectlError::Message(text.into()),
+            Err(error) => error,
+        }
     }
 
     /// A variable of the environment; `None` if unset or empty.

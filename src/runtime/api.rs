@@ -138,6 +138,8 @@ pub struct ContainerConfig {
     pub stdin_once: bool,
     /// Whether the process has a terminal.
     pub tty: bool,
+    /// Where the process leaves its last words ([`ContainerStatus::termination_message`]); empty for nowhere.
+    pub termination_message_path: String,
     /// Resource limits.
     pub resources: Resources,
     /// Who the process runs as, and what it may.

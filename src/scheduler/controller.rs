@@ -56,7 +56,7 @@ pub fn start(client: kube::Client, informers: &Informers, clock: Clock, seed: Se
         clock,
         seed,
         framework: Framework::new(default_profile()),
-        listers: Listers::new(informers),
+        listers: Listers::default(),
         cache: Cache::default(),
         queue: SchedulingQueue::default(),
         decisions: decisions.clone(),
@@ -106,14 +106,14 @@ impl State {
         let (nodes, pods) = (informers.of::<Node>(), informers.of::<Pod>());
         nodes.synced().await;
         pods.synced().await;
-        self.listers.synced().await;
+        self.listers = Listers::new(&self.client, &informers).await;
         let mut feeds = Feeds {
             nodes: nodes.subscribe(),
             pods: pods.subscribe(),
-            claims: informers.of().subscribe(),
-            volumes: informers.of().subscribe(),
-            classes: informers.of().subscribe(),
-            namespaces: informers.of().subscribe(),
+            claims: self.listers.claims.subscribe(),
+            volumes: self.listers.volumes.subscribe(),
+            classes: self.listers.storage_classes.subscribe(),
+            namespaces: self.listers.namespaces.subscribe(),
         };
         loop {
             self.drain(&mut feeds);

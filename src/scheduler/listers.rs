@@ -1,5 +1,4 @@
 //! The other kinds that plugins look at: by name, or all of a namespace. In tests they are plain lists.
-#![cfg_attr(not(test), allow(clippy::large_enum_variant))]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +10,10 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
 
-use crate::informer::{Cached, Informer, Informers, key_of};
+use kube::api::{Api, ListParams};
+use tokio::sync::mpsc;
+
+use crate::informer::{Cached, Change, Informer, Informers, key_of};
 
 /// Where objects of a kind come from.
 #[derive(Debug)]
@@ -50,10 +52,23 @@ impl<K: Cached> Source<K> {
         }
     }
 
-    async fn synced(&self) {
-        if let Self::Informer(informer) = self {
-            informer.synced().await;
+    /// What happens to the objects from now on, beginning with those that are there.
+    pub(super) fn subscribe(&self) -> mpsc::UnboundedReceiver<Change<K>> {
+        match self {
+            Self::Informer(informer) => informer.subscribe(),
+            Self::Fixed(_) => mpsc::unbounded_channel().1,
         }
+    }
+
+    /// The informer of the kind with its first list, if the API serves the kind.
+    async fn served(client: &kube::Client, informers: &Informers) -> Self {
+        let first = Api::<K>::all(client.clone()).list(&ListParams::default().limit(1)).await;
+        if matches!(first, Err(kube::Error::Api(status)) if status.code == 404) {
+            return Self::default();
+        }
+        let informer = informers.of();
+        informer.synced().await;
+        Self::Informer(informer)
     }
 }
 
@@ -73,32 +88,19 @@ pub struct Listers {
 }
 
 impl Listers {
-    /// Over the cluster's informers.
-    pub fn new(informers: &Informers) -> Self {
+    /// Over the cluster's informers. A kind that the API does not serve has no objects.
+    pub async fn new(client: &kube::Client, informers: &Informers) -> Self {
         Self {
-            namespaces: Source::Informer(informers.of()),
-            services: Source::Informer(informers.of()),
-            replication_controllers: Source::Informer(informers.of()),
-            replica_sets: Source::Informer(informers.of()),
-            stateful_sets: Source::Informer(informers.of()),
-            claims: Source::Informer(informers.of()),
-            volumes: Source::Informer(informers.of()),
-            storage_classes: Source::Informer(informers.of()),
-            disruption_budgets: Source::Informer(informers.of()),
+            namespaces: Source::served(client, informers).await,
+            services: Source::served(client, informers).await,
+            replication_controllers: Source::served(client, informers).await,
+            replica_sets: Source::served(client, informers).await,
+            stateful_sets: Source::served(client, informers).await,
+            claims: Source::served(client, informers).await,
+            volumes: Source::served(client, informers).await,
+            storage_classes: Source::served(client, informers).await,
+            disruption_budgets: Source::served(client, informers).await,
         }
-    }
-
-    /// Waits until all have been listed.
-    pub async fn synced(&self) {
-        self.namespaces.synced().await;
-        self.services.synced().await;
-        self.replication_controllers.synced().await;
-        self.replica_sets.synced().await;
-        self.stateful_sets.synced().await;
-        self.claims.synced().await;
-        self.volumes.synced().await;
-        self.storage_classes.synced().await;
-        self.disruption_budgets.synced().await;
     }
 
     /// The labels of a namespace.

@@ -40,11 +40,6 @@ impl Resource {
         self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
     }
 
-    /// Whether there is nothing of anything.
-    pub fn is_zero(&self) -> bool {
-        self.0.values().all(|&amount| amount == 0)
-    }
-
     /// Adds all amounts.
     pub fn add(&mut self, other: &Self) {
         for (name, amount) in other.iter() {

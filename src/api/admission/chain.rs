@@ -188,3 +188,179 @@ impl Chain {
         self.plugins.iter().try_for_each(|plugin| plugin.validate(request, context))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::{Node, Pod};
+
+    use super::*;
+    use crate::api::kind::KindInfo;
+    use crate::store::{Author, Op, Payload, Txn};
+
+    struct World {
+        clock: Clock,
+        seed: Seed,
+        store: Store,
+        registry: Registry,
+    }
+
+    impl World {
+        /// A cluster with these objects, as JSON by their keys.
+        fn with(objects: &[(&str, serde_json::Value)]) -> Self {
+            let clock = Clock::virtual_time();
+            let store = Store::new(clock.clone());
+            for (key, value) in objects {
+                let value = Payload::Plain(value.to_string().into());
+                let success = vec![Op::Put { key: (*key).to_owned(), value, lease: 0 }];
+                store.txn(Txn { success, ..Txn::default() }, Author::default()).unwrap();
+            }
+            Self { clock, seed: Seed::new(7), store, registry: Registry::built_in() }
+        }
+
+        fn tea() -> Self {
+            let namespace =
+                |phase: &str| serde_json::json!({"metadata": {"name": "tea"}, "status": {"phase": phase}});
+            let account = serde_json::json!({"metadata": {"name": "default"}, "imagePullSecrets": [{"name": "registry"}]});
+            Self::with(&[
+                ("/registry/namespaces/tea", namespace("Active")),
+                ("/registry/namespaces/gone", namespace("Terminating")),
+                ("/registry/serviceaccounts/tea/default", account),
+            ])
+        }
+
+        fn info(&self, plural: &str) -> KindInfo {
+            self.registry.resource("", "v1", plural).unwrap().info().clone()
+        }
+
+        fn admit(
+            &self,
+            plural: &str,
+            namespace: &str,
+            operation: Operation,
+            object: &mut dyn Object,
+        ) -> Result<(), ApiError> {
+            let (info, user) = (self.info(plural), UserInfo::admin());
+            let name = object.meta().name.clone().unwrap_or_default();
+            let mut request = AdmissionRequest {
+                operation,
+                kind: &info,
+                subresource: "",
+                namespace,
+                name: &name,
+                object: (operation != Operation::Delete).then_some(object),
+                old: None,
+                user: &user,
+                dry_run: false,
+                warnings: vec![],
+            };
+            let Self { clock, seed, store, registry } = self;
+            let (context, chain) = (AdmissionContext { clock, seed, store, registry }, Chain::built_in());
+            chain.admit(&mut request, &context)?;
+            chain.validate(&mut request, &context)
+        }
+    }
+
+    fn pod(json: serde_json::Value) -> Pod {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn plain() -> Pod {
+        pod(
+            serde_json::json!({"metadata": {"generateName": "web-"}, "spec": {"containers": [{"name": "web"}]}}),
+        )
+    }
+
+    #[test]
+    fn a_new_pod_gets_an_account_a_token_tolerations_and_a_priority() {
+        let mut pod = plain();
+        World::tea().admit("pods", "tea", Operation::Create, &mut pod).unwrap();
+        let spec = pod.spec.unwrap();
+        assert_eq!(
+            (spec.service_account_name.as_deref(), spec.service_account.as_deref()),
+            (Some("default"), Some("default"))
+        );
+        assert_eq!(
+            (spec.priority, spec.preemption_policy.as_deref()),
+            (Some(0), Some("PreemptLowerPriority"))
+        );
+        assert_eq!(spec.image_pull_secrets.unwrap()[0].name, "registry");
+        let volume = &spec.volumes.unwrap()[0];
+        assert!(volume.name.starts_with("kube-api-access-") && volume.name.len() == 21, "{}", volume.name);
+        let mounts = spec.containers[0].volume_mounts.as_ref().unwrap();
+        assert_eq!((mounts[0].name.as_str(), mounts[0].read_only), (volume.name.as_str(), Some(true)));
+        let sources = volume.projected.as_ref().unwrap().sources.as_ref().unwrap();
+        assert_eq!(sources[0].service_account_token.as_ref().unwrap().expiration_seconds, Some(3607));
+        let taints: Vec<_> =
+            spec.tolerations.unwrap().into_iter().map(|t| (t.key.unwrap(), t.toleration_seconds)).collect();
+        let expected =
+            ["not-ready", "unreachable"].map(|name| (format!("node.kubernetes.io/{name}"), Some(300)));
+        assert_eq!(taints, expected);
+    }
+
+    #[test]
+    fn a_pod_that_says_so_has_no_token() {
+        let mut pod = plain();
+        pod.spec.as_mut().unwrap().automount_service_account_token = Some(false);
+        World::tea().admit("pods", "tea", Operation::Create, &mut pod).unwrap();
+        assert_eq!(pod.spec.unwrap().volumes, None);
+    }
+
+    #[test]
+    fn refusals_are_in_kubernetes_words() {
+        let world = World::tea();
+        let refused = |plural: &str, namespace: &str, operation, object: &mut dyn Object| {
+            world.admit(plural, namespace, operation, object).unwrap_err()
+        };
+        let ghost = &mut pod(
+            serde_json::json!({"metadata": {"name": "ghost"}, "spec": {"serviceAccountName": "ghost"}}),
+        );
+        assert_eq!(
+            refused("pods", "tea", Operation::Create, ghost).to_string(),
+            "pods \"ghost\" is forbidden: error looking up service account tea/ghost: serviceaccount \"ghost\" not found"
+        );
+        let classy = &mut pod(
+            serde_json::json!({"metadata": {"name": "nopc"}, "spec": {"priorityClassName": "royal"}}),
+        );
+        assert_eq!(
+            refused("pods", "tea", Operation::Create, classy).to_string(),
+            "pods \"nopc\" is forbidden: no PriorityClass with name royal was found"
+        );
+        assert_eq!(
+            refused("pods", "nowhere", Operation::Create, &mut plain()).to_string(),
+            "namespaces \"nowhere\" not found"
+        );
+        let late = refused("pods", "gone", Operation::Create, &mut plain());
+        assert_eq!(
+            late.to_string(),
+            "pods \"web-\" is forbidden: unable to create new content in namespace gone because it is being terminated"
+        );
+        let causes = late.0.details.unwrap().causes.unwrap();
+        assert_eq!(causes[0].reason.as_deref(), Some("NamespaceTerminating"));
+        let namespace: &mut k8s_openapi::api::core::v1::Namespace =
+            &mut serde_json::from_value(serde_json::json!({"metadata": {"name": "default"}})).unwrap();
+        assert_eq!(
+            refused("namespaces", "default", Operation::Delete, namespace).to_string(),
+            "namespaces \"default\" is forbidden: this namespace may not be deleted"
+        );
+    }
+
+    #[test]
+    fn system_priorities_hold_without_objects() {
+        let mut pod = plain();
+        pod.spec.as_mut().unwrap().priority_class_name = Some("system-node-critical".to_owned());
+        World::tea().admit("pods", "tea", Operation::Create, &mut pod).unwrap();
+        assert_eq!(pod.spec.unwrap().priority, Some(2_000_001_000));
+    }
+
+    #[test]
+    fn a_new_node_is_not_ready() {
+        let mut node: Node =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "worker"}})).unwrap();
+        World::tea().admit("nodes", "", Operation::Create, &mut node).unwrap();
+        let taints = node.spec.unwrap().taints.unwrap();
+        assert_eq!(
+            (taints[0].key.as_str(), taints[0].effect.as_str()),
+            ("node.kubernetes.io/not-ready", "NoSchedule")
+        );
+    }
+}

@@ -29,7 +29,13 @@ impl World {
     pub(crate) fn new() -> Self {
         let clock = Clock::virtual_time();
         let store = Store::new(clock.clone());
-        Self { clock, seed: Seed::new(7), store, allocations: Allocations::default(), user: UserInfo::admin() }
+        Self {
+            clock,
+            seed: Seed::new(7),
+            store,
+            allocations: Allocations::default(),
+            user: UserInfo::admin(),
+        }
     }
 
     pub(crate) fn context(&self) -> WriteContext<'_> {
@@ -144,8 +150,17 @@ fn the_registry_says_what_a_real_cluster_says() {
     for (resource, singular, short, categories, verbs) in FACTS {
         let info = have.get(*resource).unwrap_or_else(|| panic!("{resource} is missing")).info().clone();
         let verbs = if *verbs == "*" { ALL_VERBS } else { verbs };
-        let got = (info.singular.as_str(), info.short_names.join(" "), info.categories.join(" "), info.verbs.join(" "));
-        assert_eq!(got, (*singular, (*short).to_owned(), (*categories).to_owned(), verbs.to_owned()), "{resource}");
+        let got = (
+            info.singular.as_str(),
+            info.short_names.join(" "),
+            info.categories.join(" "),
+            info.verbs.join(" "),
+        );
+        assert_eq!(
+            got,
+            (*singular, (*short).to_owned(), (*categories).to_owned(), verbs.to_owned()),
+            "{resource}"
+        );
     }
 }
 
@@ -172,7 +187,11 @@ fn every_kind_has_a_sample_that_is_valid_and_fills_its_columns() {
         let columns = kind.columns();
         let row = kind.row(&*object, crate::clock::VIRTUAL_START);
         assert_eq!(columns.len(), row.len(), "{name}: a cell a column");
-        assert_eq!(columns.iter().filter(|column| column.format == "name").count(), 1, "{name}: one name column");
+        assert_eq!(
+            columns.iter().filter(|column| column.format == "name").count(),
+            1,
+            "{name}: one name column"
+        );
         let names: Vec<_> = kind.selectable_fields(&*object).into_iter().map(|(name, _)| name).collect();
         let blank = kind.decode(serde_json::json!({})).unwrap();
         let blank_names: Vec<_> = kind.selectable_fields(&*blank).into_iter().map(|(name, _)| name).collect();

@@ -52,9 +52,9 @@ fn write(out: &mut String, value: &Value, column: usize) {
     }
 }
 
-/// A list: items that are all objects or all lists hug its brackets, others get lines of their own.
+/// A list: items that are all objects or lists hug its brackets, others get lines of their own.
 fn list(out: &mut String, items: &[Value], column: usize) {
-    let cuddled = items.iter().all(Value::is_object) || items.iter().all(Value::is_array);
+    let cuddled = items.iter().all(|item| item.is_object() || item.is_array());
     if cuddled {
         out.push('[');
         for (number, item) in items.iter().enumerate() {

@@ -29,8 +29,12 @@ impl TemplatePrinter {
             .func("exists", |arguments| Ok(Data::Bool(exists(arguments))))
             .func("base64decode", base64decode)
             .parse(source);
-        let template = parsed
-            .map_err(|error| KubectlError::message(format!("error parsing template {source}, {error}")))?;
+        let template = parsed.map_err(|error| {
+            KubectlError::message(format!(
+                "error parsing template {source}, {}",
+                without_column(&error.to_string())
+            ))
+        })?;
         Ok(Self { source: source.to_owned(), template })
     }
 }
@@ -46,6 +50,17 @@ impl ResourcePrinter for TemplatePrinter {
         *out += &format!("\tobject given to template engine was:\n\t\t{}\n\n", gofmt::plain(object));
         Err(KubectlError::message(format!("error executing template {}: {error}", gofmt::quote(source))))
     }
+}
+
+/// Go's parse errors name the line alone: `template: output:1: ...`.
+fn without_column(error: &str) -> String {
+    let cut = error.strip_prefix("template: output:").and_then(|rest| {
+        let (line, rest) = rest.split_once(':')?;
+        let (column, message) = rest.split_once(": ")?;
+        column.parse::<u64>().ok()?;
+        Some(format!("template: output:{line}: {message}"))
+    });
+    cut.unwrap_or_else(|| error.to_owned())
 }
 
 /// The value that the template engine sees.

@@ -343,9 +343,9 @@ impl<'a> Builder<'a> {
         let documents = if self.flatten && is_list(&document) { flatten(document) } else { vec![document] };
         let mut infos = vec![];
         for object in documents {
+            decodable(&object, source)?;
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (kind, api_version) = (text(&object["kind"]), text(&object["apiVersion"]));
-            decodable(&object, &kind, source)?;
             let (name, namespace) =
                 (text(&object["metadata"]["name"]), text(&object["metadata"]["namespace"]));
             let mut info = Info { namespace, name, source: source.to_owned(), object, ..Info::default() };
@@ -632,6 +632,9 @@ fn flatten(list: Value) -> Vec<Value> {
 /// Objects must say what they are before anything is sent.
 // Models validation.paramVerifyingSchema.
 fn validate(document: &Value, source: &str) -> Result<()> {
+    if !document.is_object() {
+        return Ok(());
+    }
     let missing = |field: &str| document[field].as_str().unwrap_or_default().is_empty();
     let errors: Vec<&str> = [("apiVersion", "apiVersion not set"), ("kind", "kind not set")]
         .into_iter()
@@ -649,15 +652,15 @@ fn validate(document: &Value, source: &str) -> Result<()> {
     )))
 }
 
-fn decodable(object: &Value, kind: &str, source: &str) -> Result<()> {
+fn decodable(object: &Value, source: &str) -> Result<()> {
     let unable = |why: String| Err(KubectlError::message(format!("unable to decode {source:?}: {why}")));
     if !object.is_object() {
         return unable(format!(
-            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            "json: cannot unmarshal {} into Go value of type unstructured.detector",
             go_type(object)
         ));
     }
-    if kind.is_empty() {
+    if object["kind"].as_str().unwrap_or_default().is_empty() {
         return unable(format!("Object 'Kind' is missing in '{object}'"));
     }
     for field in ["labels", "annotations"] {

@@ -234,8 +234,15 @@ pub fn decode_documents(content: &str) -> (Vec<Value>, Option<String>) {
                         .take(error.line().saturating_sub(1))
                         .map(|line| line.len() + 1)
                         .sum::<usize>();
-                    let text = json_error_text(&error, content);
-                    json_error = Some(format!("json: offset {}: {text}", offset + error.column()));
+                    json_error = Some(if error.is_eof() {
+                        "unexpected EOF".to_owned()
+                    } else {
+                        format!(
+                            "json: offset {}: {}",
+                            offset + error.column(),
+                            json_error_text(&error, content)
+                        )
+                    });
                     rest = &content[start..];
                     break;
                 }
@@ -259,13 +266,20 @@ pub fn decode_documents(content: &str) -> (Vec<Value>, Option<String>) {
     (documents, None)
 }
 
+/// A syntax error in the words of Go's encoding/json.
 fn json_error_text(error: &serde_json::Error, content: &str) -> String {
-    if error.is_eof() {
-        return "unexpected end of JSON input".to_owned();
-    }
     let line = content.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-    let found = line.chars().nth(error.column().saturating_sub(1)).unwrap_or(' ');
-    format!("invalid character '{found}' looking for beginning of object key string")
+    let found = line.chars().nth(error.column().saturating_sub(1)).unwrap_or('\n');
+    let found = if found == '\n' { "\\n".to_owned() } else { found.to_string() };
+    let message = error.to_string();
+    let place = match message.split(" at line ").next().unwrap_or_default() {
+        "expected `:`" => "after object key",
+        "expected `,` or `}`" => "after object key:value pair",
+        "expected `,` or `]`" => "after array element",
+        "key must be a string" | "trailing comma" => "looking for beginning of object key string",
+        _ => "looking for beginning of value",
+    };
+    format!("invalid character '{found}' {place}")
 }
 
 /// The texts between lines of `---`.

@@ -1,7 +1,6 @@
 //! Deleting objects and waiting until they are gone: the work of `delete`, and of `replace --force` and `run --rm`.
 // Models kubectl/pkg/cmd/delete (DeleteOptions.DeleteResult).
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -128,7 +127,7 @@ pub async fn gone(
     let other = |object: &Value| !uid.is_empty() && object["metadata"]["uid"] != uid;
     let waiting = until(session, target, |seen| {
         Ok(match seen {
-            Seen::Absent | Seen::Deleted(_) => true,
+            Seen::Absent | Seen::Deleted => true,
             Seen::Present(object) => other(object),
         })
     });
@@ -139,9 +138,4 @@ pub async fn gone(
         ))
     };
     session.clock.timeout(timeout, waiting).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// The namespaces that objects are in.
-pub fn namespaces(infos: &[Info]) -> BTreeSet<&str> {
-    infos.iter().map(|info| info.namespace.as_str()).collect()
 }

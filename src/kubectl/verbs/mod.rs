@@ -1,12 +1,24 @@
 //! The verbs, one file each, and their table.
 
+mod absent;
 mod api_resources;
+mod apply;
 pub mod attach;
+mod auth;
+mod autoscale;
+mod cluster_info;
+mod completion;
+mod config;
 pub mod create;
 mod delete;
 mod deletion;
 mod describe;
+mod drain;
+mod drain_filters;
+mod edit;
+mod events;
 mod exec;
+mod explain;
 mod expose;
 mod get;
 mod label;
@@ -19,18 +31,49 @@ mod port_forward;
 mod proxy;
 mod replace;
 mod rollout;
+mod run;
+mod run_attached;
 mod scale;
+mod set;
+mod taint;
 mod targets;
+mod testing;
 mod version;
+mod wait;
 mod watching;
 pub mod writing;
 
 use super::command::{Group, Verb};
 
-const BEGINNER: &[&dyn Verb] = &[&create::Create, &expose::Expose];
-const INTERMEDIATE: &[&dyn Verb] = &[&get::Get, &delete::Delete];
-const DEPLOY: &[&dyn Verb] = &[&rollout::Rollout, &scale::Scale];
-const CLUSTER: &[&dyn Verb] = &[];
+#[rustfmt::skip]
+const BEGINNER: &[&dyn Verb] = &[
+    &create::Create,
+    &expose::Expose,
+    &run::Run,
+    &set::Set,
+];
+#[rustfmt::skip]
+const INTERMEDIATE: &[&dyn Verb] = &[
+    &explain::Explain,
+    &get::Get,
+    &edit::Edit,
+    &delete::Delete,
+];
+#[rustfmt::skip]
+const DEPLOY: &[&dyn Verb] = &[
+    &rollout::Rollout,
+    &scale::Scale,
+    &autoscale::Autoscale,
+];
+#[rustfmt::skip]
+const CLUSTER: &[&dyn Verb] = &[
+    &cluster_info::ClusterInfo,
+    &drain::Drain::Cordon,
+    &drain::Drain::Uncordon,
+    &drain::Drain::Drain,
+    &taint::Taint,
+];
+#[rustfmt::skip]
 const TROUBLESHOOTING: &[&dyn Verb] = &[
     &describe::Describe,
     &logs::Logs,
@@ -38,11 +81,34 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
     &exec::Exec,
     &port_forward::PortForward,
     &proxy::Proxy,
+    &auth::Auth,
+    &events::Events,
 ];
-const ADVANCED: &[&dyn Verb] = &[&patch::PatchVerb, &replace::Replace];
-const SETTINGS: &[&dyn Verb] = &[&label::Label::Labels, &label::Label::Annotations];
-const OTHER: &[&dyn Verb] =
-    &[&api_resources::ApiResources, &api_resources::ApiVersions, &options::Options, &version::Version];
+#[rustfmt::skip]
+const ADVANCED: &[&dyn Verb] = &[
+    &apply::Apply,
+    &patch::PatchVerb,
+    &replace::Replace,
+    &wait::Wait,
+    &absent::KUSTOMIZE,
+];
+#[rustfmt::skip]
+const SETTINGS: &[&dyn Verb] = &[
+    &label::Label::Labels,
+    &label::Label::Annotations,
+    &completion::Completion,
+];
+#[rustfmt::skip]
+const OTHER: &[&dyn Verb] = &[
+    &api_resources::ApiResources,
+    &api_resources::ApiVersions,
+    &config::Config,
+    &absent::KUBERC,
+    &absent::PLUGIN,
+    &version::Version,
+    &options::Options,
+    &completion::Complete,
+];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.
 pub static GROUPS: &[Group] = &[

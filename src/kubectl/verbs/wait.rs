@@ -6,11 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::targets::{Finding, all_flag, all_namespaces_flag, field_selector_flag, find, local_flag, selector_flag};
+use super::targets::{
+    Finding, all_flag, all_namespaces_flag, field_selector_flag, find, local_flag, selector_flag,
+};
 use super::watching::{Seen, Target, WEEK, until};
 use super::writing::{DryRun, tell};
 use crate::kubectl::client::Request;
 use crate::kubectl::command::Verb;
+use crate::kubectl::describe::fields::plain;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::jsonpath::{JsonPath, relaxed};
@@ -83,7 +86,13 @@ impl Verb for Wait {
             }
         }
         let deleting = conditions.iter().any(|condition| matches!(condition, Condition::Delete));
-        let mut found = find(session, flags, args, Finding { latest: true, local: flags.bool("local"), ..Finding::default() }).await?;
+        let mut found = find(
+            session,
+            flags,
+            args,
+            Finding { latest: true, local: flags.bool("local"), ..Finding::default() },
+        )
+        .await?;
         if deleting {
             found.ignore_errors(KubectlError::is_not_found);
         }
@@ -127,7 +136,8 @@ fn condition(text: &str) -> Result<Condition> {
     }
     if let Some(input) = text.strip_prefix("jsonpath=") {
         let (path, value) = path_and_value(input)?;
-        return Ok(Condition::Path { path: JsonPath::parse(&path)?, value });
+        let path = JsonPath::parse(&path).map_err(KubectlError::message)?.allow_missing_keys(true);
+        return Ok(Condition::Path { path, value });
     }
     Err(KubectlError::message(format!("unrecognized condition: {text:?}")))
 }
@@ -195,7 +205,12 @@ async fn lookup(session: &Session, flags: &Flags, args: &[String]) -> Result<boo
 }
 
 /// Waits for one condition of one object; without a limit it looks once.
-async fn one(session: &Session, info: &Info, condition: &Condition, limit: Option<Duration>) -> Result<Value> {
+async fn one(
+    session: &Session,
+    info: &Info,
+    condition: &Condition,
+    limit: Option<Duration>,
+) -> Result<Value> {
     let mapping = info.mapping()?;
     if info.name.is_empty() {
         return Err(KubectlError::message("resource name must be provided"));
@@ -214,9 +229,9 @@ async fn one(session: &Session, info: &Info, condition: &Condition, limit: Optio
     let target = Target { mapping, namespace: &info.namespace, name: &info.name };
     let deleting = matches!(condition, Condition::Delete);
     let waiting = until(session, target, |seen| match seen {
-        Seen::Absent | Seen::Deleted(_) if deleting => Ok(true),
+        Seen::Absent | Seen::Deleted if deleting => Ok(true),
         Seen::Absent => Err(not_found(info)),
-        Seen::Deleted(_) => Ok(false),
+        Seen::Deleted => Ok(false),
         Seen::Present(object) => {
             last = object.clone();
             met(condition, object)
@@ -243,12 +258,16 @@ fn met(condition: &Condition, object: &Value) -> Result<bool> {
 }
 
 fn status_is(object: &Value, name: &str, value: &str) -> bool {
-    let same = |text: &Value, other: &str| text.as_str().is_some_and(|text| text.to_lowercase() == other.to_lowercase());
+    let same = |text: &Value, other: &str| {
+        text.as_str().is_some_and(|text| text.to_lowercase() == other.to_lowercase())
+    };
     let conditions = object["status"]["conditions"].as_array();
-    let Some(condition) = conditions.into_iter().flatten().find(|condition| same(&condition["type"], name)) else {
+    let Some(condition) = conditions.into_iter().flatten().find(|condition| same(&condition["type"], name))
+    else {
         return false;
     };
-    let observed = condition["observedGeneration"].as_i64().or_else(|| object["status"]["observedGeneration"].as_i64());
+    let observed =
+        condition["observedGeneration"].as_i64().or_else(|| object["status"]["observedGeneration"].as_i64());
     if let (Some(observed), Some(generation)) = (observed, object["metadata"]["generation"].as_i64())
         && observed < generation
     {
@@ -259,19 +278,21 @@ fn status_is(object: &Value, name: &str, value: &str) -> bool {
 
 // Models kubectl/pkg/cmd/wait (json.go).
 fn path_is(path: &JsonPath, object: &Value, value: &str) -> Result<bool> {
-    let results = path.find(object)?;
-    let Some(first) = results.first() else { return Ok(false) };
-    if results.len() > 1 && value.is_empty() {
+    let results = path.find(object).map_err(KubectlError::message)?;
+    let Some(first) = results.first().and_then(|found| found.first()) else { return Ok(false) };
+    if results.len() > 1 {
+        return Err(KubectlError::message("given jsonpath expression matches more than one list"));
+    }
+    if results[0].len() > 1 {
         return Err(KubectlError::message("given jsonpath expression matches more than one value"));
     }
-    match first {
-        Value::Array(_) | Value::Object(_) if !value.is_empty() => {
-            let text = "jsonpath leads to a nested object or list which is not supported";
-            Err(KubectlError::message(text))
-        }
-        Value::Null => Ok(false),
-        _ if value.is_empty() => Ok(true),
-        Value::String(text) => Ok(text == value),
-        other => Ok(other.to_string() == value),
+    if value.is_empty() {
+        return Ok(true);
     }
+    if first.is_array() || first.is_object() {
+        return Err(KubectlError::message(
+            "jsonpath leads to a nested object or list which is not supported",
+        ));
+    }
+    Ok(plain(first).trim() == value.trim())
 }

@@ -33,8 +33,8 @@ pub struct Target<'a> {
 pub enum Seen<'a> {
     /// It is there.
     Present(&'a Value),
-    /// It went while one watched; this is its last state.
-    Deleted(&'a Value),
+    /// It went while one watched.
+    Deleted,
     /// It is not there when one starts to look.
     Absent,
 }
@@ -65,7 +65,7 @@ where
                     let Ok(event) = event else { break };
                     let done = match event.kind.as_str() {
                         "ADDED" | "MODIFIED" => check(Seen::Present(&event.object))?,
-                        "DELETED" => check(Seen::Deleted(&event.object))?,
+                        "DELETED" => check(Seen::Deleted)?,
                         _ => false,
                     };
                     if done {

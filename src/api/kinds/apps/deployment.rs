@@ -301,12 +301,12 @@ spec:
                 app: slow
             spec:
               containers:
-                - image: nginx:1.25
-                  imagePullPolicy: IfNotPresent
-                  name: web
-                  resources: {}
-                  terminationMessagePath: /dev/termination-log
-                  terminationMessagePolicy: File
+              - image: nginx:1.25
+                imagePullPolicy: IfNotPresent
+                name: web
+                resources: {}
+                terminationMessagePath: /dev/termination-log
+                terminationMessagePolicy: File
               dnsPolicy: ClusterFirst
               restartPolicy: Always
               schedulerName: default-scheduler
@@ -334,7 +334,10 @@ spec:
             "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"
         );
         assert_eq!(
-            with("  template:\n", "  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}\n  template:\n"),
+            with(
+                "  template:\n",
+                "  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}\n  template:\n"
+            ),
             "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0"
         );
         assert_eq!(
@@ -369,7 +372,9 @@ spec:
 
     #[test]
     fn the_row_counts_pods() {
-        let yaml = format!("{SLOW}status: {{replicas: 1, readyReplicas: 1, updatedReplicas: 1, availableReplicas: 1}}\n");
+        let yaml = format!(
+            "{SLOW}status: {{replicas: 1, readyReplicas: 1, updatedReplicas: 1, availableReplicas: 1}}\n"
+        );
         assert_eq!(
             row(&yaml, "2026-01-01T00:00:05Z"),
             "NAME=slow | READY=1/1 | UP-TO-DATE=1 | AVAILABLE=1 | AGE=5s | CONTAINERS=web | IMAGES=nginx:1.25 | SELECTOR=app=slow"

@@ -120,3 +120,39 @@ fn shown(object: &Endpoints) -> String {
 fn join_port(ip: &str, port: i32) -> String {
     if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::{refused, row};
+
+    fn endpoints(subsets: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Endpoints, metadata: {{name: e, namespace: default}}, subsets: {subsets}}}"
+        )
+    }
+
+    #[test]
+    fn the_row_shows_the_first_three() {
+        let shown = |subsets: &str| {
+            row(&endpoints(subsets), "2026-01-01T00:00:00Z").split(" | ").nth(1).unwrap().to_owned()
+        };
+        assert_eq!(shown("[]"), "ENDPOINTS=<none>");
+        assert_eq!(shown("[{addresses: [{ip: 10.0.0.1}], ports: [{port: 80}]}]"), "ENDPOINTS=10.0.0.1:80");
+        let four = "[{addresses: [{ip: 10.0.0.1}, {ip: 10.0.0.2}], ports: [{name: a, port: 80}, {name: b, port: 90}]}]";
+        assert_eq!(shown(four), "ENDPOINTS=10.0.0.1:80,10.0.0.2:80,10.0.0.1:90 + 1 more...");
+        assert_eq!(shown("[{notReadyAddresses: [{ip: 10.0.0.1}], ports: [{port: 80}]}]"), "ENDPOINTS=");
+    }
+
+    #[test]
+    fn addresses_can_be_sent_to() {
+        assert_eq!(
+            refused(&endpoints("[{addresses: [{ip: 127.0.0.1}], ports: [{port: 0}]}]")),
+            "subsets[0].addresses[0].ip: Invalid value: \"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)\n\
+             subsets[0].ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive"
+        );
+        assert_eq!(
+            refused(&endpoints("[{}]")),
+            "subsets[0]: Required value: must specify `addresses` or `notReadyAddresses`"
+        );
+    }
+}

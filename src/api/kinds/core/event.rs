@@ -173,3 +173,50 @@ fn source(event: &Event) -> String {
         instance => format!("{component}, {instance}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::{refused, row};
+
+    fn event(rest: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Event, metadata: {{name: e, namespace: default}}, involvedObject: {{kind: Pod, name: web, \
+             namespace: default}}, type: Normal, reason: Started, message: ' Container started ', {rest}}}"
+        )
+    }
+
+    #[test]
+    fn a_row_tells_both_styles_of_events() {
+        let now = "2026-01-01T00:01:00Z";
+        assert_eq!(
+            row(
+                &event(
+                    "count: 3, source: {component: kubelet, host: minikube}, firstTimestamp: '2026-01-01T00:00:00Z', lastTimestamp: '2026-01-01T00:00:50Z'"
+                ),
+                now
+            ),
+            "LAST SEEN=10s | TYPE=Normal | REASON=Started | OBJECT=pod/web | SUBOBJECT= | SOURCE=kubelet, minikube | \
+             MESSAGE=Container started | FIRST SEEN=60s | COUNT=3 | NAME=e"
+        );
+        assert_eq!(
+            row(
+                &event(
+                    "eventTime: '2026-01-01T00:00:55.000000Z', reportingComponent: default-scheduler, reportingInstance: s1, action: Binding"
+                ),
+                now
+            ),
+            "LAST SEEN=5s | TYPE=Normal | REASON=Started | OBJECT=pod/web | SUBOBJECT= | SOURCE=default-scheduler, s1 | \
+             MESSAGE=Container started | FIRST SEEN=5s | COUNT=1 | NAME=e"
+        );
+    }
+
+    #[test]
+    fn the_namespaces_agree() {
+        let words = "involvedObject.namespace: Invalid value: \"default\": does not match event.namespace";
+        assert_eq!(
+            refused(&event("").replace("name: e, namespace: default", "name: e, namespace: tea")),
+            words
+        );
+        assert_eq!(refused(&event("")), "");
+    }
+}

@@ -92,6 +92,15 @@ impl Kind for NamespaceKind {
         )]
     }
 
+    fn validate_subresource_update(subresource: &str, new: &Namespace, _old: &Namespace) -> Vec<FieldError> {
+        if subresource != "finalize" {
+            return vec![];
+        }
+        let field = FieldPath::new("spec").child("finalizers");
+        let finalizers = new.spec.iter().flat_map(|spec| spec.finalizers.iter().flatten()).enumerate();
+        finalizers.flat_map(|(index, finalizer)| finalizer_name(finalizer, &field.index(index))).collect()
+    }
+
     fn selectable_fields(namespace: &Namespace) -> Vec<(&'static str, String)> {
         let phase = namespace.status.as_ref().and_then(|status| status.phase.clone());
         vec![
@@ -131,4 +140,47 @@ fn finalizer_name(name: &str, field: &FieldPath) -> Vec<FieldError> {
         ));
     }
     errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::kinds::samples::{World, created, read, shown};
+
+    #[test]
+    fn a_new_namespace_is_as_a_real_cluster_makes_it() {
+        let (kind, object) =
+            created(&World::new(), "{apiVersion: v1, kind: Namespace, metadata: {name: tea}}").unwrap();
+        insta::assert_snapshot!(shown(&*kind, &*object), @"
+        apiVersion: v1
+        kind: Namespace
+        metadata:
+          labels:
+            kubernetes.io/metadata.name: tea
+          name: tea
+        spec:
+          finalizers:
+          - kubernetes
+        status:
+          phase: Active
+        ");
+        assert!(kind.holds_deletion(&*object));
+    }
+
+    #[test]
+    fn it_stays_until_it_is_empty_and_says_so() {
+        let world = World::new();
+        let (kind, mut object) =
+            created(&world, "{apiVersion: v1, kind: Namespace, metadata: {name: tea}}").unwrap();
+        kind.begin_deletion(&mut *object);
+        let phase = object.get::<Namespace>().unwrap().status.clone().unwrap().phase;
+        assert_eq!(phase.as_deref(), Some("Terminating"));
+        let (_, mut update) =
+            read("{apiVersion: v1, kind: Namespace, metadata: {name: tea}, spec: {finalizers: []}}");
+        kind.prepare_update(&world.context(), &mut *update, &*object).unwrap();
+        assert!(kind.holds_deletion(&*update), "an ordinary update does not take the finalizer away");
+        let errors = kind.validate_status_update(&*object, &*object);
+        let words = "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty";
+        assert_eq!(errors[0].to_string(), words);
+    }
 }

@@ -213,7 +213,7 @@ fn validate_pod_cidrs(cidrs: &[String]) -> Vec<FieldError> {
 }
 
 fn readiness(node: &Node, status: &NodeStatus) -> String {
-    let ready = status.conditions.iter().flatten().filter(|condition| condition.type_ == "Ready").next_back();
+    let ready = status.conditions.iter().flatten().rfind(|condition| condition.type_ == "Ready");
     let word = match ready.map(|condition| condition.status == "True") {
         Some(true) => "Ready",
         Some(false) => "NotReady",
@@ -241,4 +241,59 @@ fn address(status: &NodeStatus, kind: &str) -> String {
     addresses
         .find(|address| address.type_ == kind)
         .map_or_else(|| "<none>".to_owned(), |address| address.address.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::{change_refused, refused, row};
+
+    fn node(rest: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: minikube, labels: {{node-role.kubernetes.io/control-plane: ''}}}}, {rest}}}"
+        )
+    }
+
+    #[test]
+    fn the_row_says_whether_pods_may_come() {
+        let info = "nodeInfo: {architecture: amd64, bootID: '', containerRuntimeVersion: 'containerd://2.1.9', kernelVersion: '6.12', \
+                    kubeProxyVersion: '', kubeletVersion: v1.36.2, machineID: '', operatingSystem: linux, osImage: Debian, systemUUID: ''}";
+        let yaml = node(&format!(
+            "spec: {{unschedulable: true}}, status: {{conditions: [{{type: Ready, status: 'True'}}], addresses: [{{type: InternalIP, \
+             address: 192.0.2.2}}], {info}}}"
+        ));
+        assert_eq!(
+            row(&yaml, "2026-01-01T00:00:05Z"),
+            "NAME=minikube | STATUS=Ready,SchedulingDisabled | ROLES=control-plane | AGE=<unknown> | VERSION=v1.36.2 | \
+             INTERNAL-IP=192.0.2.2 | EXTERNAL-IP=<none> | OS-IMAGE=Debian | KERNEL-VERSION=6.12 (amd64) | \
+             CONTAINER-RUNTIME=containerd://2.1.9"
+        );
+        assert!(
+            row(&node("status: {conditions: [{type: Ready, status: Unknown}]}"), "2026-01-01T00:00:05Z")
+                .contains("STATUS=NotReady |")
+        );
+        assert!(row(&node("status: {}"), "2026-01-01T00:00:05Z").contains("STATUS=Unknown |"));
+    }
+
+    #[test]
+    fn taints_are_known_and_once() {
+        assert_eq!(
+            refused(&node("spec: {taints: [{key: a, effect: Never}]}")),
+            "metadata.taints[0].effect: Unsupported value: \"Never\": supported values: \"NoSchedule\", \"PreferNoSchedule\", \"NoExecute\""
+        );
+        assert_eq!(
+            refused(&node(
+                "spec: {taints: [{key: a, effect: NoSchedule}, {key: a, value: b, effect: NoSchedule}]}"
+            )),
+            "metadata.taints[1]: Duplicate value: {\"Key\":\"a\",\"Value\":\"b\",\"Effect\":\"NoSchedule\",\"TimeAdded\":null}: \
+             taints must be unique by key and effect pair"
+        );
+    }
+
+    #[test]
+    fn the_pods_network_stays() {
+        assert_eq!(
+            change_refused(&node("spec: {podCIDR: 10.244.0.0/24}"), &node("spec: {podCIDR: 10.244.9.0/24}")),
+            "spec.podCIDRs: Forbidden: node updates may not change podCIDR except from \"\" to valid"
+        );
+    }
 }

@@ -157,3 +157,84 @@ fn go_json_error(bytes: &[u8], error: &serde_json::Error) -> String {
     let found = char::from(bytes.get(at).copied().unwrap_or_default());
     format!("invalid character {found:?} looking for beginning of value")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::api::kinds::samples::{change_refused, defaulted, read, refused};
+
+    fn secret(rest: &str) -> String {
+        format!("{{apiVersion: v1, kind: Secret, metadata: {{name: login, namespace: default}}, {rest}}}")
+    }
+
+    #[test]
+    fn text_becomes_bytes() {
+        insta::assert_snapshot!(defaulted(&secret("stringData: {user: admin}, data: {user: b2xk, key: a2V5}")), @"
+        apiVersion: v1
+        data:
+          key: a2V5
+          user: YWRtaW4=
+        kind: Secret
+        metadata:
+          name: login
+          namespace: default
+        type: Opaque
+        ");
+    }
+
+    #[test]
+    fn a_type_says_what_there_must_be() {
+        let cases = [
+            ("type: kubernetes.io/tls", "data[tls.crt]: Required value\ndata[tls.key]: Required value"),
+            (
+                "type: kubernetes.io/basic-auth",
+                "data[username]: Required value\ndata[password]: Required value",
+            ),
+            ("type: kubernetes.io/ssh-auth", "data[ssh-privatekey]: Required value"),
+            ("type: kubernetes.io/dockerconfigjson", "data[.dockerconfigjson]: Required value"),
+            (
+                "type: kubernetes.io/dockerconfigjson, stringData: {.dockerconfigjson: '[]'}",
+                "data[.dockerconfigjson]: Invalid value: \"<secret contents redacted>\": json: cannot unmarshal array into Go value \
+                 of type map[string]interface {}",
+            ),
+            (
+                "type: kubernetes.io/service-account-token",
+                "metadata.annotations[kubernetes.io/service-account.name]: Required value",
+            ),
+            ("type: own", ""),
+        ];
+        for (rest, expected) in cases {
+            assert_eq!(refused(&secret(rest)), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn the_type_stays_and_an_immutable_one_stays_whole() {
+        let frozen = secret("immutable: true, stringData: {a: b}");
+        let words = "Forbidden: field is immutable when `immutable` is set";
+        assert_eq!(
+            change_refused(&frozen, &secret("immutable: true, stringData: {a: c}")),
+            format!("data: {words}")
+        );
+        assert_eq!(change_refused(&frozen, &secret("stringData: {a: b}")), format!("immutable: {words}"));
+        let kept = "type: Invalid value: \"own\": field is immutable";
+        assert_eq!(change_refused(&secret("type: Opaque"), &secret("type: own")), kept);
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_is_warned_about() {
+        let pair = || {
+            let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+            (made.cert.pem(), made.signing_key.serialize_pem())
+        };
+        let ((certificate, key), (_, other)) = (pair(), pair());
+        let warned = |certificate: &str, key: &str| {
+            let data = serde_json::json!({"tls.crt": certificate, "tls.key": key});
+            let (kind, object) = read(&secret(&format!("type: kubernetes.io/tls, stringData: {data}")));
+            kind.warnings(&*object, None).join("\n")
+        };
+        assert_eq!(warned(&certificate, &key), "");
+        assert_eq!(warned(&certificate, &other), "tls: private key does not match public key");
+        assert_eq!(warned("none", &key), "tls: failed to find any PEM data in certificate input");
+        assert_eq!(warned(&certificate, "none"), "tls: failed to find any PEM data in key input");
+    }
+}

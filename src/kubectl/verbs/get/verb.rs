@@ -105,7 +105,7 @@ impl Verb for Get {
     }
 
     fn suggest_for(&self) -> &'static [&'static str] {
-        &["list", "ps"]
+        &["list", "ls"]
     }
 
     fn short(&self) -> &'static str {

@@ -78,7 +78,7 @@ async fn follow(session: &Session, flags: &Flags, info: &Info) -> Result<()> {
     let watching = async {
         let ended = until(session, target, move |seen| match seen {
             Seen::Absent => Ok(false),
-            Seen::Deleted(_) => Err(KubectlError::message("object has been deleted")),
+            Seen::Deleted => Err(KubectlError::message("object has been deleted")),
             Seen::Present(object) => {
                 let (line, done) = viewer(object, revision).map_err(KubectlError::message)?;
                 // The receiver lives as long as this future.

@@ -296,9 +296,9 @@ spec:
   - name: web
     image: nginx
     ports: [{containerPort: 80}]
-    resources: {limits: {cpu: 1, memory: 64Mi}, requests: {cpu: 0.5}}
+    resources: {limits: {cpu: 1, memory: 64Mi}, requests: {cpu: 500m}}
     livenessProbe: {httpGet: {port: 80}}
-    env: [{name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
+    env: [{name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]
   volumes:
   - name: scratch
   - {name: conf, configMap: {name: c}}
@@ -313,37 +313,37 @@ spec:
           namespace: default
         spec:
           containers:
-            - env:
-                - name: N
-                  valueFrom:
-                    fieldRef:
-                      apiVersion: v1
-                      fieldPath: metadata.name
-              image: nginx
-              imagePullPolicy: Always
-              livenessProbe:
-                failureThreshold: 3
-                httpGet:
-                  path: /
-                  port: 80
-                  scheme: HTTP
-                periodSeconds: 10
-                successThreshold: 1
-                timeoutSeconds: 1
-              name: web
-              ports:
-                - containerPort: 80
-                  hostPort: 80
-                  protocol: TCP
-              resources:
-                limits:
-                  cpu: "1"
-                  memory: 64Mi
-                requests:
-                  cpu: 500m
-                  memory: 64Mi
-              terminationMessagePath: /dev/termination-log
-              terminationMessagePolicy: File
+          - env:
+            - name: NAME
+              valueFrom:
+                fieldRef:
+                  apiVersion: v1
+                  fieldPath: metadata.name
+            image: nginx
+            imagePullPolicy: Always
+            livenessProbe:
+              failureThreshold: 3
+              httpGet:
+                path: /
+                port: 80
+                scheme: HTTP
+              periodSeconds: 10
+              successThreshold: 1
+              timeoutSeconds: 1
+            name: web
+            ports:
+            - containerPort: 80
+              hostPort: 80
+              protocol: TCP
+            resources:
+              limits:
+                cpu: "1"
+                memory: 64Mi
+              requests:
+                cpu: 500m
+                memory: 64Mi
+            terminationMessagePath: /dev/termination-log
+            terminationMessagePolicy: File
           dnsPolicy: ClusterFirst
           enableServiceLinks: true
           hostNetwork: true
@@ -352,23 +352,23 @@ spec:
           securityContext: {}
           terminationGracePeriodSeconds: 30
           volumes:
-            - emptyDir: {}
-              name: scratch
-            - configMap:
-                defaultMode: 420
-                name: c
-              name: conf
-            - name: token
-              projected:
-                defaultMode: 420
-                sources:
-                  - serviceAccountToken:
-                      expirationSeconds: 3600
-                      path: t
-            - hostPath:
-                path: /x
-                type: ""
-              name: host
+          - emptyDir: {}
+            name: scratch
+          - configMap:
+              defaultMode: 420
+              name: c
+            name: conf
+          - name: token
+            projected:
+              defaultMode: 420
+              sources:
+              - serviceAccountToken:
+                  expirationSeconds: 3600
+                  path: t
+          - hostPath:
+              path: /x
+              type: ""
+            name: host
         status: {}
         "#);
     }

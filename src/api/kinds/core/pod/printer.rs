@@ -192,20 +192,30 @@ mod tests {
             "{{apiVersion: v1, kind: Pod, metadata: {{name: p, {meta}}}, spec: {{{spec}}}, status: {{{status}}}}}"
         );
         let row = row(&yaml, "2026-01-01T00:00:30Z");
-        row.split(" | ").skip(1).take(3).filter_map(|cell| cell.split_once('=')).map(|(_, v)| v).collect::<Vec<_>>().join(" ")
+        row.split(" | ")
+            .skip(1)
+            .take(3)
+            .filter_map(|cell| cell.split_once('='))
+            .map(|(_, v)| v)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     fn container(name: &str, state: &str, rest: &str) -> String {
-        format!("{{name: {name}, image: i, imageID: '', ready: true, restartCount: 0, state: {{{state}}}, {rest}}}")
+        format!(
+            "{{name: {name}, image: nginx, imageID: '', ready: true, restartCount: 0, state: {{{state}}}, {rest}}}"
+        )
     }
 
     #[test]
     fn one_word_says_how_far_a_pod_is() {
-        let one = |state: &str, rest: &str| format!("phase: Running, containerStatuses: [{}]", container("web", state, rest));
+        let one = |state: &str, rest: &str| {
+            format!("phase: Running, containerStatuses: [{}]", container("web", state, rest))
+        };
         let init = |state: &str, rest: &str| {
             format!("phase: Pending, initContainerStatuses: [{}]", container("prepare", state, rest))
         };
-        let two = "containers: [{name: web, image: n}], initContainers: [{name: prepare, image: b}, {name: side, image: s, restartPolicy: Always}]";
+        let two = "containers: [{name: web, image: nginx}], initContainers: [{name: prepare, image: b}, {name: side, image: s, restartPolicy: Always}]";
         let cases = [
             ("", "phase: Pending".to_owned(), "", "0/1 Pending 0"),
             ("", one("running: {}", ""), "", "1/1 Running 0"),
@@ -225,8 +235,16 @@ mod tests {
         ];
         for (spec, status, meta, expected) in cases {
             // YAML takes a repeated key as an error, so the later one wins here.
-            let status = if status.matches("ready:").count() > 1 { status.replacen("ready: true, ", "", 1) } else { status };
-            let status = if status.matches("restartCount:").count() > 1 { status.replacen("restartCount: 0, ", "", 1) } else { status };
+            let status = if status.matches("ready:").count() > 1 {
+                status.replacen("ready: true, ", "", 1)
+            } else {
+                status
+            };
+            let status = if status.matches("restartCount:").count() > 1 {
+                status.replacen("restartCount: 0, ", "", 1)
+            } else {
+                status
+            };
             assert_eq!(shown(spec, &status, meta), expected, "{status}");
         }
     }

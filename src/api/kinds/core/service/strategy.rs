@@ -218,3 +218,187 @@ fn warnings(service: &Service) -> Vec<String> {
     }
     warnings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::kind::Object;
+    use crate::api::kinds::samples::{World, change_refused, created, read, refused, row, shown};
+
+    fn service(spec: &str) -> String {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: orders, namespace: default}}, spec: {{{spec}}}}}"
+        )
+    }
+
+    fn spec(object: &dyn Object) -> ServiceSpec {
+        object.get::<Service>().unwrap().spec.clone().unwrap()
+    }
+
+    #[test]
+    fn a_new_service_gets_an_address_and_what_was_left_out() {
+        let world = World::new();
+        let (kind, object) =
+            created(&world, &service("selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]"))
+                .unwrap();
+        let ip = spec(&*object).cluster_ip.unwrap();
+        let text = shown(&*kind, &*object).replace(&ip, "10.96.18.0");
+        insta::assert_snapshot!(text, @r#"
+        apiVersion: v1
+        kind: Service
+        metadata:
+          name: orders
+          namespace: default
+        spec:
+          clusterIP: "10.96.18.0"
+          clusterIPs:
+          - "10.96.18.0"
+          internalTrafficPolicy: Cluster
+          ipFamilies:
+          - IPv4
+          ipFamilyPolicy: SingleStack
+          ports:
+          - port: 80
+            protocol: TCP
+            targetPort: 8080
+          selector:
+            app: orders
+          sessionAffinity: None
+          type: ClusterIP
+        status:
+          loadBalancer: {}
+        "#);
+    }
+
+    #[test]
+    fn what_is_taken_is_refused_and_comes_back() {
+        let world = World::new();
+        let fixed = service("type: NodePort, clusterIP: 10.96.0.50, ports: [{port: 80, nodePort: 30080}]");
+        let (kind, object) = created(&world, &fixed).unwrap();
+        let message = |yaml: &str| created(&world, yaml).err().unwrap().to_string();
+        let port = "Service \"orders\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated";
+        assert_eq!(message(&service("type: NodePort, ports: [{port: 80, nodePort: 30080}]")), port);
+        let ip = "Service \"orders\" is invalid: spec.clusterIPs: Invalid value: [\"10.96.0.50\"]: failed to allocate IP 10.96.0.50: \
+                  provided IP is already allocated";
+        assert_eq!(message(&service("clusterIP: 10.96.0.50, ports: [{port: 80}]")), ip);
+        let range = "Service \"orders\" is invalid: spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid \
+                     range. The range of valid ports is 30000-32767";
+        assert_eq!(message(&service("type: NodePort, ports: [{port: 80, nodePort: 80}]")), range);
+        kind.after_delete(&world.allocations, &*object);
+        created(&world, &fixed).expect("all came back");
+    }
+
+    #[test]
+    fn a_refused_or_dry_creation_keeps_nothing() {
+        let world = World::new();
+        let yaml = service(
+            "type: NodePort, clusterIP: 10.96.0.60, ports: [{name: a, port: 80, nodePort: 30090}, {name: b, port: 81, nodePort: 99}]",
+        );
+        created(&world, &yaml).err().unwrap();
+        let good = service("type: NodePort, clusterIP: 10.96.0.60, ports: [{port: 80, nodePort: 30090}]");
+        let (kind, mut object) = read(&good);
+        let dry = WriteContext { dry_run: true, ..world.context() };
+        kind.prepare_create(&dry, &mut *object).unwrap();
+        created(&world, &good).expect("neither kept the address or the port");
+    }
+
+    #[test]
+    fn an_update_takes_and_gives_back_what_the_type_needs() {
+        let world = World::new();
+        let (kind, old) =
+            created(&world, &service("type: NodePort, ports: [{port: 80, nodePort: 30100}]")).unwrap();
+        let (_, mut new) = read(&service("ports: [{port: 80}]"));
+        kind.prepare_update(&world.context(), &mut *new, &*old).unwrap();
+        assert_eq!(spec(&*new).cluster_ip, spec(&*old).cluster_ip, "the address stays");
+        assert_eq!(spec(&*new).ports.unwrap()[0].node_port, None);
+        kind.after_replace(&world.allocations, &*old, &*new);
+        created(&world, &service("type: NodePort, ports: [{port: 80, nodePort: 30100}]"))
+            .expect("the port came back");
+        let (_, mut back) = read(&service("type: NodePort, ports: [{port: 80}]"));
+        kind.prepare_update(&world.context(), &mut *back, &*new).unwrap();
+        assert!(spec(&*back).ports.unwrap()[0].node_port.is_some_and(|port| port >= 30_000));
+        let (_, mut same) = read(&service("type: NodePort, ports: [{port: 81}]"));
+        kind.prepare_update(&world.context(), &mut *same, &*back).unwrap();
+        assert_eq!(
+            spec(&*same).ports.unwrap()[0].node_port,
+            spec(&*back).ports.unwrap()[0].node_port,
+            "it is kept"
+        );
+    }
+
+    #[test]
+    fn headless_and_external_services_have_no_address() {
+        let world = World::new();
+        let (_, headless) =
+            created(&world, &service("clusterIP: None, selector: {a: b}, ports: [{port: 80}]")).unwrap();
+        assert_eq!(spec(&*headless).cluster_ips, Some(vec!["None".to_owned()]));
+        assert_eq!(spec(&*headless).ip_family_policy.as_deref(), Some("SingleStack"));
+        let (_, free) = created(&world, &service("clusterIP: None, ports: [{port: 80}]")).unwrap();
+        assert_eq!(spec(&*free).ip_families, Some(vec!["IPv4".to_owned(), "IPv6".to_owned()]));
+        let (_, external) =
+            created(&world, &service("type: ExternalName, externalName: example.com")).unwrap();
+        assert_eq!((spec(&*external).cluster_ip, spec(&*external).ip_families), (None, None));
+    }
+
+    #[test]
+    fn it_is_refused_in_the_words_of_a_real_cluster() {
+        let wrong = |spec: &str| refused(&service(spec));
+        assert_eq!(
+            wrong("type: Wrong, ports: [{port: 80}]"),
+            "spec.type: Unsupported value: \"Wrong\": supported values: \"ClusterIP\", \"ExternalName\", \"LoadBalancer\", \"NodePort\""
+        );
+        assert_eq!(
+            wrong("ports: [{port: 99999}]"),
+            "spec.ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive\nspec.ports[0].targetPort: Invalid \
+             value: 99999: must be between 1 and 65535, inclusive"
+        );
+        assert_eq!(wrong("selector: {a: b}"), "spec.ports: Required value");
+        assert_eq!(
+            wrong("ports: [{port: 80}, {port: 90}]"),
+            "spec.ports[0].name: Required value\nspec.ports[1].name: Required value"
+        );
+        assert_eq!(wrong("type: ExternalName"), "spec.externalName: Required value");
+        assert_eq!(
+            wrong("ports: [{port: 80}], sessionAffinity: Cookie"),
+            "spec.sessionAffinity: Unsupported value: \"Cookie\": supported values: \"ClientIP\", \"None\""
+        );
+        assert_eq!(
+            change_refused(
+                &service("clusterIP: 10.96.0.1, clusterIPs: [10.96.0.1], ports: [{port: 80}]"),
+                &service("clusterIP: 10.96.200.200, clusterIPs: [10.96.200.200], ports: [{port: 80}]")
+            ),
+            "spec.clusterIPs[0]: Invalid value: [\"10.96.200.200\"]: may not change once set"
+        );
+    }
+
+    #[test]
+    fn the_row_shows_where_it_is_reached() {
+        let shown = |spec: &str| {
+            let row = row(&service(spec), "2026-01-01T00:00:05Z");
+            row.split(" | ")
+                .skip(1)
+                .take(4)
+                .map(|cell| cell.split_once('=').unwrap().1.to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(
+            shown("clusterIPs: [10.96.0.1], ports: [{port: 443}]"),
+            "ClusterIP 10.96.0.1 <none> 443/TCP"
+        );
+        assert_eq!(
+            shown(
+                "type: NodePort, clusterIPs: [10.96.0.2], ports: [{name: a, port: 80, nodePort: 30080}, {name: b, port: 53, protocol: UDP}]"
+            ),
+            "NodePort 10.96.0.2 <none> 80:30080/TCP,53/UDP"
+        );
+        assert_eq!(
+            shown("type: LoadBalancer, clusterIPs: [10.96.0.3], ports: [{port: 80}]"),
+            "LoadBalancer 10.96.0.3 <pending> 80/TCP"
+        );
+        assert_eq!(
+            shown("type: ExternalName, externalName: example.com"),
+            "ExternalName <none> example.com <none>"
+        );
+    }
+}

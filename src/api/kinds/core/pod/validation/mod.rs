@@ -6,6 +6,7 @@ mod disks;
 mod env;
 mod handlers;
 mod mounts;
+mod network;
 mod paths;
 mod resources;
 mod scheduling;

@@ -1,13 +1,11 @@
 //! The spec of a pod as a whole, and the templates of pods.
 // Models pkg/apis/core/validation (ValidatePodSpec, ValidatePodTemplateSpec, validatePodMetadataAndSpec).
 
-use k8s_openapi::api::core::v1::{
-    Pod, PodDNSConfig, PodResourceClaim, PodSpec, PodTemplateSpec, ResourceRequirements,
-};
+use k8s_openapi::api::core::v1::{Pod, PodResourceClaim, PodSpec, PodTemplateSpec, ResourceRequirements};
 
 use super::containers::{self, Surroundings};
 use super::resources::{self, Whose};
-use super::{scheduling, security, volumes};
+use super::{network, scheduling, security, volumes};
 use crate::api::field::{FieldError, FieldErrorKind, FieldPath};
 use crate::api::kinds::checks;
 use crate::api::kinds::unset::text;
@@ -158,7 +156,7 @@ fn validate_spec(spec: &PodSpec, pod: Option<&str>, field: &FieldPath) -> Vec<Fi
     if let Some(resources) = &spec.resources {
         errors.extend(validate_pod_resources(resources, spec, &field.child("resources")));
     }
-    errors.extend(validate_host_ports(spec, pod.is_some(), &field.child("containers")));
+    errors.extend(network::validate_host_ports(spec, pod.is_some(), &field.child("containers")));
     let choice = |name: &str, value: &str, known: &[&str]| match value {
         "" => Some(FieldError::required(&field.child(name), "")),
         value if known.contains(&value) => None,
@@ -174,12 +172,16 @@ fn validate_spec(spec: &PodSpec, pod: Option<&str>, field: &FieldPath) -> Vec<Fi
     if let Some(affinity) = &spec.affinity {
         errors.extend(scheduling::validate_affinity(affinity, &field.child("affinity")));
     }
-    errors.extend(validate_dns(spec.dns_config.as_ref(), text(&spec.dns_policy), &field.child("dnsConfig")));
+    errors.extend(network::validate_dns(
+        spec.dns_config.as_ref(),
+        text(&spec.dns_policy),
+        &field.child("dnsConfig"),
+    ));
     errors.extend(validate_gates(spec, field));
     let constraints = spec.topology_spread_constraints.as_deref().unwrap_or_default();
     errors.extend(scheduling::validate_spread(constraints, &field.child("topologySpreadConstraints")));
-    errors.extend(validate_host_users(spec, field));
-    errors.extend(validate_host_name(spec, field));
+    errors.extend(network::validate_host_users(spec, field));
+    errors.extend(network::validate_host_name(spec, field));
     errors.extend(validate_names(spec, field));
     let tolerations = spec.tolerations.as_deref().unwrap_or_default();
     errors.extend(scheduling::validate_tolerations(tolerations, &field.child("tolerations")));
@@ -247,70 +249,6 @@ fn validate_pod_resources(
     errors
 }
 
-fn validate_host_ports(spec: &PodSpec, is_pod: bool, field: &FieldPath) -> Vec<FieldError> {
-    if spec.host_network != Some(true) {
-        return vec![];
-    }
-    let mut errors = vec![];
-    for (index, container) in spec.containers.iter().enumerate() {
-        for (number, port) in container.ports.iter().flatten().enumerate() {
-            let host = port.host_port.unwrap_or_default();
-            if (is_pod || host != 0) && host != port.container_port {
-                let field = field.index(index).child("ports").index(number).child("hostPort");
-                let why = "must match `containerPort` when `hostNetwork` is true";
-                errors.push(FieldError::invalid(&field, host, why));
-            }
-        }
-    }
-    errors
-}
-
-fn validate_dns(config: Option<&PodDNSConfig>, policy: &str, field: &FieldPath) -> Vec<FieldError> {
-    if policy == "None" {
-        if config.is_none() {
-            return vec![FieldError::required(field, "must provide `dnsConfig` when `dnsPolicy` is None")];
-        }
-        if config.and_then(|config| config.nameservers.as_ref()).is_none_or(Vec::is_empty) {
-            let why = "must provide at least one DNS nameserver when `dnsPolicy` is None";
-            return vec![FieldError::required(&field.child("nameservers"), why)];
-        }
-    }
-    let Some(config) = config else { return vec![] };
-    let (servers, searches) =
-        (config.nameservers.clone().unwrap_or_default(), config.searches.clone().unwrap_or_default());
-    let mut errors = vec![];
-    if servers.len() > 3 {
-        let why = "must not have more than 3 nameservers";
-        errors.push(FieldError::invalid(&field.child("nameservers"), servers.clone(), why));
-    }
-    for (index, server) in servers.iter().enumerate() {
-        errors.extend(checks::ip(server, &field.child("nameservers").index(index)));
-    }
-    let searches_field = field.child("searches");
-    if searches.len() > 32 {
-        errors.push(FieldError::invalid(
-            &searches_field,
-            searches.clone(),
-            "must not have more than 32 search paths",
-        ));
-    }
-    if searches.join(" ").len() > 2048 {
-        let why = "must not have more than 2048 characters (including spaces) in the search list";
-        errors.push(FieldError::invalid(&searches_field, searches.clone(), why));
-    }
-    for (index, search) in searches.iter().enumerate().filter(|(_, search)| *search != ".") {
-        // Names of searches may have underscores.
-        let plain = search.strip_suffix('.').unwrap_or(search).replace('_', "a");
-        errors.extend(checks::dns_subdomain(&plain, &searches_field.index(index)));
-    }
-    for (index, option) in config.options.iter().flatten().enumerate() {
-        if text(&option.name).is_empty() {
-            errors.push(FieldError::required(&field.child("options").index(index), "must not be empty"));
-        }
-    }
-    errors
-}
-
 fn validate_gates(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
     let (mut errors, mut seen) = (vec![], BTreeSet::new());
     for (index, gate) in spec.readiness_gates.iter().flatten().enumerate() {
@@ -323,34 +261,6 @@ fn validate_gates(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
         if !seen.insert(&gate.name) {
             errors.push(FieldError::duplicate(&field, gate.name.as_str()));
         }
-    }
-    errors
-}
-
-fn validate_host_users(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
-    if spec.host_users != Some(false) {
-        return vec![];
-    }
-    let why = "when `hostUsers` is false";
-    let shared = [("hostNetwork", spec.host_network), ("HostPID", spec.host_pid), ("HostIPC", spec.host_ipc)];
-    let shared = shared.iter().filter(|(_, set)| *set == Some(true));
-    shared.map(|(name, _)| FieldError::forbidden(&field.child(name), why)).collect()
-}
-
-fn validate_host_name(spec: &PodSpec, field: &FieldPath) -> Vec<FieldError> {
-    let mut errors = vec![];
-    if let Some(name) = &spec.hostname_override {
-        let field = field.child("hostnameOverride");
-        if spec.set_hostname_as_fqdn == Some(true) {
-            errors.push(FieldError::forbidden(&field, "may not be specified when setHostnameAsFQDN is true"));
-        }
-        if spec.host_network == Some(true) {
-            errors.push(FieldError::forbidden(&field, "may not be specified when hostNetwork is true"));
-        }
-        if name.len() > 64 {
-            errors.push(FieldError::too_long(&field, 64));
-        }
-        errors.extend(checks::dns_subdomain(name, &field));
     }
     errors
 }
@@ -456,8 +366,11 @@ mod tests {
 
     /// A pod whose spec has these lines besides one container, and what it is refused with.
     fn check(spec: &str, expected: &str) {
-        let containers = if spec.contains("containers:") { "" } else { "  containers: [{name: web, image: nginx}]\n" };
-        let yaml = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: default}}\nspec:\n{containers}{spec}\n");
+        let containers =
+            if spec.contains("containers:") { "" } else { "  containers: [{name: web, image: nginx}]\n" };
+        let yaml = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: default}}\nspec:\n{containers}{spec}\n"
+        );
         assert_eq!(refused(&yaml), expected, "{spec}");
     }
 
@@ -492,12 +405,24 @@ mod tests {
 
     #[test]
     fn each_part_of_a_spec_says_what_is_wrong() {
-        check("  dnsPolicy: Own", "spec.dnsPolicy: Unsupported value: \"Own\": supported values: \"ClusterFirstWithHostNet\", \
-               \"ClusterFirst\", \"Default\", \"None\"");
-        check("  dnsPolicy: None", "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None");
-        check("  activeDeadlineSeconds: 0", "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive");
+        check(
+            "  dnsPolicy: Own",
+            "spec.dnsPolicy: Unsupported value: \"Own\": supported values: \"ClusterFirstWithHostNet\", \
+               \"ClusterFirst\", \"Default\", \"None\"",
+        );
+        check(
+            "  dnsPolicy: None",
+            "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None",
+        );
+        check(
+            "  activeDeadlineSeconds: 0",
+            "spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive",
+        );
         check("  hostname: a.b", "spec.hostname: Invalid value: \"a.b\": must not contain dots");
-        check("  securityContext: {runAsUser: -1}", "spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive");
+        check(
+            "  securityContext: {runAsUser: -1}",
+            "spec.securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive",
+        );
         check(
             "  tolerations: [{key: a, operator: Exists, value: b}]",
             "spec.tolerations[0].operator: Invalid value: \"b\": value must be empty when `operator` is 'Exists'",
@@ -532,7 +457,9 @@ mod tests {
         check(&container("env: [{name: ''}]"), &format!("{at}.env[0].name: Required value"));
         check(
             &container("env: [{name: A, value: b, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]"),
-            &format!("{at}.env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty"),
+            &format!(
+                "{at}.env[0].valueFrom: Invalid value: \"\": may not be specified when `value` is not empty"
+            ),
         );
         check(
             &container("env: [{name: A, valueFrom: {fieldRef: {fieldPath: spec.nowhere}}}]"),
@@ -548,12 +475,18 @@ mod tests {
                  greater than or equal to 0"
             ),
         );
-        check(&container("readinessProbe: {}"), &format!("{at}.readinessProbe: Required value: must specify a handler type"));
+        check(
+            &container("readinessProbe: {}"),
+            &format!("{at}.readinessProbe: Required value: must specify a handler type"),
+        );
         check(
             &container("startupProbe: {tcpSocket: {port: 80}, successThreshold: 2}"),
             &format!("{at}.startupProbe.successThreshold: Invalid value: 2: must be 1"),
         );
-        check(&container("ports: [{containerPort: 0}]"), &format!("{at}.ports[0].containerPort: Required value"));
+        check(
+            &container("ports: [{containerPort: 0}]"),
+            &format!("{at}.ports[0].containerPort: Required value"),
+        );
         check(
             &container("resources: {limits: {gpu: 1}}"),
             &format!(

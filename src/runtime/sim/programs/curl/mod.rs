@@ -1,0 +1,9 @@
+//! `curl` 7.88: requests over the pod network, in curl's own words and exit codes.
+
+mod options;
+mod progress;
+mod program;
+mod transfer;
+mod url;
+
+pub use program::Curl;

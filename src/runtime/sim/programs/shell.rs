@@ -1,0 +1,176 @@
+//! `sh`, `bash`, `ash`: the shell as a program, with a script of its own, one on its input, or a person at a terminal.
+
+use async_trait::async_trait;
+
+use super::super::launcher::{Launcher, look_up, quoted, read_all};
+use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext};
+
+/// The largest script that is read from standard input.
+const MAX_SCRIPT_BYTES: u64 = 4 << 20;
+/// What makes a command more than words.
+const SHELL_SYNTAX: &[char] = &['$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#', '=', '!', '\n'];
+
+/// The shell.
+pub(super) struct Shell {
+    launcher: Launcher,
+}
+
+/// What a shell was asked to run.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Call {
+    /// The letters of `-e`, `-u`, `-x` and their like.
+    options: String,
+    script: Option<String>,
+    /// A file with the script.
+    file: Option<String>,
+    args: Vec<String>,
+    interactive: bool,
+}
+
+impl Shell {
+    pub(super) fn new(launcher: Launcher) -> Self {
+        Self { launcher }
+    }
+}
+
+/// Reads the words of a call. The error is the option that no shell has.
+fn parse(words: &[String]) -> Result<Call, String> {
+    let mut call = Call::default();
+    let mut words = words.iter().skip(1);
+    let mut wants_script = false;
+    while let Some(word) = words.next() {
+        let letters = match word.strip_prefix('-') {
+            Some("" | "-") => break,
+            Some("-norc" | "-noprofile" | "-login" | "-posix") => continue,
+            Some(letters) if !letters.starts_with('-') => letters,
+            Some(_) => return Err(word.clone()),
+            None => {
+                let rest = words.cloned().collect();
+                return Ok(match wants_script {
+                    // The word after the script is the shell's own name, `$0`.
+                    true => Call { script: Some(word.clone()), args: rest, ..call },
+                    false => Call { file: Some(word.clone()), args: rest, ..call },
+                });
+            }
+        };
+        for letter in letters.chars() {
+            match letter {
+                'c' => wants_script = true,
+                'i' => call.interactive = true,
+                'l' | 's' => {}
+                'o' => drop(words.next().filter(|name| name.as_str() == "pipefail").map(|_| call.options.push('o'))),
+                'e' | 'u' | 'x' | 'f' | 'v' | 'n' | 'a' => call.options.push(letter),
+                other => return Err(format!("-{other}")),
+            }
+        }
+    }
+    if wants_script { Err("-c".to_owned()) } else { Ok(call) }
+}
+
+/// The words of a script that is one command without any of the shell's own syntax.
+fn single_command(script: &str) -> Option<Vec<String>> {
+    let words: Vec<String> = script.split_whitespace().map(str::to_owned).collect();
+    (!words.is_empty() && !script.trim().contains(SHELL_SYNTAX)).then_some(words)
+}
+
+#[async_trait]
+impl Program for Shell {
+    async fn run(&self, mut context: ProgramContext) -> i32 {
+        let name = context.name().to_owned();
+        let call = match parse(&context.args) {
+            Ok(call) => call,
+            Err(option) if option == "-c" => {
+                context.stdio.err(format!("{name}: -c: option requires an argument\n")).await;
+                return 2;
+            }
+            Err(option) => {
+                context.stdio.err(format!("{name}: {option}: invalid option\n")).await;
+                return 2;
+            }
+        };
+        let script = match (&call.script, &call.file) {
+            (Some(script), _) => script.clone(),
+            (None, Some(file)) => match context.files.read(&context.path(file)).await {
+                Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                Err(error) => {
+                    let text = match context.system.dialect {
+                        Dialect::Busybox => format!("{name}: can't open '{file}': {}\n", error.strerror()),
+                        Dialect::Dash if name == "sh" => format!("sh: 0: cannot open {file}: {}\n", error.strerror()),
+                        _ => format!("{name}: {file}: {}\n", error.strerror()),
+                    };
+                    context.stdio.err(text).await;
+                    return if context.system.dialect == Dialect::Gnu { 127 } else { 2 };
+                }
+            },
+            (None, None) if context.stdio.stdin_is_terminal => return self.interactive(context).await,
+            (None, None) => {
+                let bytes = read_all(&mut *context.stdio.stdin, MAX_SCRIPT_BYTES).await;
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+        };
+        if let Some(words) = single_command(&script).filter(|_| call.options.is_empty())
+            && self.launcher.programs().contains_key(&words[0])
+            && look_up(&*context.files, &context.env, &context.cwd, &words[0]).await.is_ok()
+        {
+            return self.launcher.exec(context, words).await;
+        }
+        self.script(context, &call, &script).await
+    }
+}
+
+impl Shell {
+    /// A shell for the person at the terminal. `sh` is busybox's or dash's, whatever else the image has.
+    async fn interactive(&self, context: ProgramContext) -> i32 {
+        let is_sh = context.name() != "bash";
+        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
+        if is_sh && system.dialect == Dialect::Gnu {
+            system.dialect = Dialect::Dash;
+        }
+        let programs = self.launcher.programs();
+        let mut bash = Bash::new(BashConfig { files, system: system.clone(), env, cwd, programs });
+        crate::bash::interactive(&mut bash, &system, stdio).await
+    }
+
+    async fn script(&self, context: ProgramContext, call: &Call, script: &str) -> i32 {
+        let mut whole = String::new();
+        for option in call.options.chars() {
+            whole.push_str(if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }.as_str());
+        }
+        let positional = if call.script.is_some() { call.args.get(1..).unwrap_or_default() } else { &call.args };
+        if !positional.is_empty() {
+            whole.push_str(&format!("set -- {}; ", quoted(positional)));
+        }
+        whole.push_str(script);
+        let ProgramContext { env, cwd, files, stdio, system, .. } = context;
+        let programs = self.launcher.programs();
+        let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
+        bash.execute(&whole, stdio).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn calls_are_read_as_shells_do() {
+        let call = parse(&words("sh -ec script name one")).unwrap();
+        assert_eq!((call.options.as_str(), call.script.as_deref(), &call.args[..]), ("e", Some("script"), &words("name one")[..]));
+        let call = parse(&words("bash -x /start.sh one")).unwrap();
+        assert_eq!((call.options.as_str(), call.file.as_deref(), &call.args[..]), ("x", Some("/start.sh"), &words("one")[..]));
+        assert_eq!(parse(&words("sh -c")), Err("-c".to_owned()));
+        assert_eq!(parse(&words("sh -Q")), Err("-Q".to_owned()));
+    }
+
+    #[test]
+    fn a_plain_command_needs_no_shell() {
+        assert_eq!(single_command(" sleep 5 "), Some(words("sleep 5")));
+        for script in ["sleep 5; exit", "echo $HOME", "a | b", "X=1 env", ""] {
+            assert_eq!(single_command(script), None, "{script}");
+        }
+    }
+}
