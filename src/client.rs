@@ -37,7 +37,10 @@ pub fn cause() -> Option<Revision> {
 /// A client for the component of that name, acting as `user`.
 pub fn component(service: &ApiService, name: &str, user: UserInfo) -> kube::Client {
     let agent = HeaderValue::from_str(name).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-    kube::Client::new(InProcess { service: service.clone(), agent: Some(agent), who: Who::User(user) }, "default")
+    kube::Client::new(
+        InProcess { service: service.clone(), agent: Some(agent), who: Who::User(user) },
+        "default",
+    )
 }
 
 /// A client that sends what it is given, acting as `user`: for kubectl, which names itself.
@@ -48,7 +51,8 @@ pub fn as_user(service: &ApiService, user: UserInfo) -> kube::Client {
 /// A client that says who it is with a bearer token, which the server checks.
 pub fn with_token(service: &ApiService, token: &str) -> kube::Client {
     // A token that is no header value is nobody's token.
-    let token = HeaderValue::from_str(&format!("Bearer {token}")).unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+    let token = HeaderValue::from_str(&format!("Bearer {token}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
     kube::Client::new(InProcess { service: service.clone(), agent: None, who: Who::Token(token) }, "default")
 }
 

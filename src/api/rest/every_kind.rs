@@ -15,13 +15,17 @@ fn sample(info: &KindInfo) -> Value {
     } else {
         format!("fixtures/kinds/{}.yaml", info.plural)
     };
-    let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: every kind has a sample: {error}"));
+    let text =
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: every kind has a sample: {error}"));
     codec::parse(&text, MediaType::Yaml).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn base(info: &KindInfo, namespace: &str) -> String {
-    let group =
-        if info.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/{}", info.group, info.version) };
+    let group = if info.group.is_empty() {
+        "/api/v1".to_owned()
+    } else {
+        format!("/apis/{}/{}", info.group, info.version)
+    };
     if info.namespaced {
         format!("{group}/namespaces/{namespace}/{}", info.plural)
     } else {
@@ -67,6 +71,19 @@ async fn live(info: &KindInfo) {
     spec.1["metadata"].take();
     assert_eq!(spec.0, spec.1, "nothing but metadata was patched: {what}");
 
+    // Some kinds count changes of labels or annotations, none those of owners.
+    let before = door.get(&one).await.json()["metadata"]["generation"].clone();
+    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "1"});
+    let patch = json!({"metadata": {"ownerReferences": [owner]}}).to_string();
+    let media = [("content-type", "application/merge-patch+json")];
+    let owned = door.ask(&format!("PATCH {one}"), &media, &patch).await;
+    assert_eq!(
+        owned.json()["metadata"]["generation"],
+        before,
+        "an owner is no new spec: {what}: {}",
+        owned.text
+    );
+
     let listed = door.get(&list).await.json();
     let items = listed["items"].as_array().expect("a list has items");
     assert!(items.iter().any(|item| item["metadata"]["name"] == name.as_str()), "list {what}");
@@ -75,7 +92,9 @@ async fn live(info: &KindInfo) {
     let (columns, cells) = (&table["columnDefinitions"], &table["rows"][0]["cells"]);
     assert_eq!(columns.as_array().map(Vec::len), cells.as_array().map(Vec::len), "table of {what}: {table}");
 
-    let gone = door.send(&format!("DELETE {one}"), &json!({"gracePeriodSeconds": 0})).await;
+    let gone = door
+        .send(&format!("DELETE {one}"), &json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"}))
+        .await;
     assert_eq!(gone.code, 200, "delete {what}: {}", gone.text);
     let left = door.get(&one).await;
     if left.code == 200 {
