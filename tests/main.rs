@@ -2,3 +2,7 @@
 
 mod api;
 mod control_plane;
+mod healing;
+mod parity;
+mod same_seed;
+mod transcripts;
