@@ -1,5 +1,6 @@
 //! Tests of the whole: one binary, a module a subject.
 
+mod api;
 mod control_plane;
 mod healing;
 mod parity;
