@@ -10,7 +10,7 @@ use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::mapper::Mapping;
 use crate::kubectl::output::table::{TablePrinter, reorder};
 use crate::kubectl::output::{TabWriter, sort};
-use crate::kubectl::resources::{Info, Visited, is_list, list_items};
+use crate::kubectl::resources::{FilenameOptions, Info, Visited, is_list, list_items};
 
 /// Gets and prints once.
 pub(super) async fn run(options: &Options<'_>, args: &[String]) -> Result<()> {
@@ -75,6 +75,10 @@ async fn tables(options: &Options<'_>, found: Visited) -> Result<()> {
             "No resources found".to_owned()
         };
         session.err.line(nothing).await?;
+    }
+    if !FilenameOptions::new(options.flags).is_empty() && !found.errors.is_empty() {
+        // kubectl wraps errors of files twice, and so tells even one without "error: ".
+        return Err(KubectlError::Many(found.errors));
     }
     KubectlError::aggregate(found.errors)
 }
