@@ -73,8 +73,9 @@ fn located(error: &str, source: &str) -> String {
             (before.matches('\n').count() + 1, before.len() - before.rfind('\n').map_or(0, |end| end + 1));
         format!("template: output:{line}:{column}: executing \"output\" at <{node}>: {message}")
     };
-    if let Some(field) = message.strip_prefix("can't evaluate field ").and_then(|rest| rest.split(' ').next())
-    {
+    let no_field = message.strip_prefix("can't evaluate field ").and_then(|rest| rest.split(' ').next());
+    let no_key = message.strip_prefix("map has no entry for key: ");
+    if let Some(field) = no_field.or(no_key) {
         let end_of = |offset: usize| offset + 1 + field.len();
         let whole = |offset: &usize| {
             !source[end_of(*offset)..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
@@ -82,8 +83,12 @@ fn located(error: &str, source: &str) -> String {
         let place = source.match_indices(&format!(".{field}")).map(|(offset, _)| offset).find(whole);
         if let Some(offset) = place {
             let chain = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '$'));
-            let start = source[..offset].rfind(chain).map_or(0, |index| index + 1);
-            let text = format!("can't evaluate field {field} in type interface {{}}");
+            let before = source[..offset].char_indices().rev().find(|(_, letter)| chain(*letter));
+            let start = before.map_or(0, |(index, letter)| index + letter.len_utf8());
+            let text = match no_key {
+                Some(key) => format!("map has no entry for key {}", gofmt::quote(key)),
+                None => format!("can't evaluate field {field} in type interface {{}}"),
+            };
             return at(offset, &source[start..end_of(offset)], &text);
         }
     }
