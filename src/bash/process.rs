@@ -26,8 +26,19 @@ pub mod signal {
     pub const WINCH: i32 = 28;
 
     const NAMES: &[(&str, i32)] = &[
-        ("HUP", HUP), ("INT", INT), ("QUIT", QUIT), ("KILL", KILL), ("USR1", USR1), ("USR2", USR2), ("PIPE", PIPE),
-        ("ALRM", ALRM), ("TERM", TERM), ("CHLD", CHLD), ("CONT", CONT), ("STOP", STOP), ("WINCH", WINCH),
+        ("HUP", HUP),
+        ("INT", INT),
+        ("QUIT", QUIT),
+        ("KILL", KILL),
+        ("USR1", USR1),
+        ("USR2", USR2),
+        ("PIPE", PIPE),
+        ("ALRM", ALRM),
+        ("TERM", TERM),
+        ("CHLD", CHLD),
+        ("CONT", CONT),
+        ("STOP", STOP),
+        ("WINCH", WINCH),
     ];
 
     /// The number of `TERM`, `SIGTERM`, `term` or `15`.
@@ -129,9 +140,11 @@ impl Signals {
     /// Waits for a signal that ends the process.
     pub async fn fatal(&self) -> i32 {
         let mut changes = self.state.subscribe();
-        // The sender lives in `self`.
-        let came = changes.wait_for(|state| state.fatal.is_some()).await;
-        came.ok().and_then(|state| state.fatal).unwrap_or(signal::KILL)
+        let fatal = changes.wait_for(|state| state.fatal.is_some()).await.map(|state| state.fatal);
+        match fatal {
+            Ok(number) => number.unwrap_or(signal::KILL),
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

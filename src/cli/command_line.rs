@@ -108,6 +108,12 @@ pub(super) enum ComponentArg {
     Kubelet,
 }
 
+impl Default for ClusterArgs {
+    fn default() -> Self {
+        Self { nodes: 1, seed: None, pace: None }
+    }
+}
+
 impl ClusterArgs {
     pub(super) fn config(&self, default_pace: Pace) -> ClusterConfig {
         let pace = match self.pace {

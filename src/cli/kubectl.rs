@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::command_line::live_runtime;
-use crate::bash::{HostFiles, Program, ProgramContext, host_stdio};
+use crate::bash::{HostFiles, Program, ProgramContext, System, host_stdio};
 use crate::clock::Clock;
 use crate::kubectl::{EditRequest, Editor, HostConnect, HostNetwork, Kubectl};
 use crate::seed::Seed;
@@ -12,6 +12,7 @@ use crate::seed::Seed;
 pub(super) fn run(args: Vec<String>) -> anyhow::Result<i32> {
     let runtime = live_runtime()?;
     let code = runtime.block_on(async {
+        let clock = Clock::real();
         let kubectl = Kubectl {
             connect: Arc::new(HostConnect),
             network: Arc::new(HostNetwork),
@@ -26,6 +27,7 @@ pub(super) fn run(args: Vec<String>) -> anyhow::Result<i32> {
                 .map_or_else(|_| "/".to_owned(), |path| path.to_string_lossy().into_owned()),
             files: Arc::new(HostFiles::new()),
             stdio: host_stdio(),
+            system: System::new("localhost", clock),
         };
         kubectl.run(context).await
     });
