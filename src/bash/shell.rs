@@ -254,7 +254,15 @@ fn build(config: &BashConfig, jobs: &Jobs, exited: Arc<AtomicI32>) -> bashkit::B
             Adapter { program: program.clone(), files: config.files.clone(), system: config.system.clone() };
         builder = builder.command(name, adapter);
     }
-    builder.build()
+    let mut kit = builder.build();
+    if !config.env.contains_key("USER") {
+        // bashkit exports the name that `whoami` answers; a shell does not.
+        let mut state = kit.shell_state();
+        state.env.remove("USER");
+        state.variables.remove("USER");
+        kit.restore_shell_state(&state);
+    }
+    kit
 }
 
 #[cfg(test)]

@@ -86,6 +86,10 @@ fn spoken_by(name: &str, dialect: Dialect) -> Dialect {
 impl Program for Shell {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         let name = context.name().to_owned();
+        if spoken_by(&name, context.system.dialect) != Dialect::Dash {
+            let level = context.env.get("SHLVL").and_then(|level| level.parse::<u32>().ok()).unwrap_or(0);
+            context.env.insert("SHLVL".to_owned(), level.saturating_add(1).to_string());
+        }
         let call = match parse(&context.args) {
             Ok(call) => call,
             Err(option) if option == "-c" => {
