@@ -73,10 +73,23 @@ fn single_command(script: &str) -> Option<Vec<String>> {
     (!words.is_empty() && !script.trim().contains(SHELL_SYNTAX)).then_some(words)
 }
 
+/// Whose words a shell has: `sh` is busybox's or dash's, whatever else the image has, and `bash` beside dash is bash.
+fn spoken_by(name: &str, dialect: Dialect) -> Dialect {
+    match (name, dialect) {
+        ("bash", Dialect::Dash) => Dialect::Gnu,
+        ("bash", other) | (_, other @ (Dialect::Busybox | Dialect::Dash)) => other,
+        (_, Dialect::Gnu) => Dialect::Dash,
+    }
+}
+
 #[async_trait]
 impl Program for Shell {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         let name = context.name().to_owned();
+        if spoken_by(&name, context.system.dialect) != Dialect::Dash {
+            let level = context.env.get("SHLVL").and_then(|level| level.parse::<u32>().ok()).unwrap_or(0);
+            context.env.insert("SHLVL".to_owned(), level.saturating_add(1).to_string());
+        }
         let call = match parse(&context.args) {
             Ok(call) => call,
             Err(option) if option == "-c" => {
@@ -119,13 +132,11 @@ impl Program for Shell {
 }
 
 impl Shell {
-    /// A shell for the person at the terminal. `sh` is busybox's or dash's, whatever else the image has.
+    /// A shell for the person at the terminal.
     async fn interactive(&self, context: ProgramContext) -> i32 {
-        let is_sh = context.name() != "bash";
+        let dialect = spoken_by(context.name(), context.system.dialect);
         let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
-        if is_sh && system.dialect == Dialect::Gnu {
-            system.dialect = Dialect::Dash;
-        }
+        system.dialect = dialect;
         let programs = self.launcher.programs();
         let mut bash = Bash::new(BashConfig { files, system: system.clone(), env, cwd, programs });
         crate::bash::interactive(&mut bash, &system, stdio).await
@@ -141,7 +152,9 @@ impl Shell {
             whole.push_str(&format!("set -- {}; ", quoted(positional)));
         }
         whole.push_str(script);
-        let ProgramContext { env, cwd, files, stdio, system, .. } = context;
+        let dialect = spoken_by(context.name(), context.system.dialect);
+        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
+        system.dialect = dialect;
         let programs = self.launcher.programs();
         let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
         bash.execute(&whole, stdio).await
