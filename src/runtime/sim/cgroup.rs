@@ -110,6 +110,11 @@ impl Cgroup {
         self.memory_limit_bytes
     }
 
+    /// The memory in use, in bytes.
+    pub fn usage_bytes(&self) -> u64 {
+        self.lock().memory_bytes
+    }
+
     /// CPU time so far in nanoseconds, and memory now in bytes.
     pub(super) fn usage(&self) -> (u64, u64) {
         self.settle(0.0);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::super::launcher::{Launcher, look_up, quoted, read_all};
+use super::super::launcher::{Launcher, look_up, read_all};
 use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext};
 
 /// The largest script that is read from standard input.
@@ -123,15 +123,18 @@ impl Shell {
         for option in call.options.chars() {
             whole.push_str(if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }.as_str());
         }
-        let positional = if call.script.is_some() { call.args.get(1..).unwrap_or_default() } else { &call.args };
-        if !positional.is_empty() {
-            whole.push_str(&format!("set -- {}; ", quoted(positional)));
-        }
         whole.push_str(script);
+        let args0 = context.name().to_owned();
         let ProgramContext { env, cwd, files, stdio, system, .. } = context;
         let programs = self.launcher.programs();
+        // `sh -c script name one`: the first word is `$0`.
+        let (arg0, positional) = match (&call.script, &call.file) {
+            (Some(_), _) => (call.args.first().cloned().unwrap_or(args0), call.args.get(1..).unwrap_or_default().to_vec()),
+            (None, Some(file)) => (file.clone(), call.args.clone()),
+            (None, None) => (args0, call.args.clone()),
+        };
         let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
-        bash.execute(&whole, stdio).await
+        bash.execute_with(&whole, &arg0, &positional, stdio).await
     }
 }
 

@@ -7,3 +7,4 @@ mod transfer;
 mod url;
 
 pub use program::Curl;
+pub(super) use url::Url;

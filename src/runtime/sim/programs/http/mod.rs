@@ -7,4 +7,4 @@ mod server;
 
 pub(super) use client::{Answer, Client, ClientError};
 pub(super) use message::{Headers, Head};
-pub(super) use server::{Handler, Request, Response, serve};
+pub(super) use server::{Handler, Request, Response, reason, serve};
