@@ -37,12 +37,19 @@ pub fn cause() -> Option<Revision> {
 /// A client for the component of that name, acting as `user`.
 pub fn component(service: &ApiService, name: &str, user: UserInfo) -> kube::Client {
     let agent = HeaderValue::from_str(name).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-    kube::Client::new(InProcess { service: service.clone(), agent: Some(agent), user }, "default")
+    kube::Client::new(InProcess { service: service.clone(), agent: Some(agent), who: Who::User(user) }, "default")
 }
 
 /// A client that sends what it is given, acting as `user`: for kubectl, which names itself.
 pub fn as_user(service: &ApiService, user: UserInfo) -> kube::Client {
-    kube::Client::new(InProcess { service: service.clone(), agent: None, user }, "default")
+    kube::Client::new(InProcess { service: service.clone(), agent: None, who: Who::User(user) }, "default")
+}
+
+/// A client that says who it is with a bearer token, which the server checks.
+pub fn with_token(service: &ApiService, token: &str) -> kube::Client {
+    // A token that is no header value is nobody's token.
+    let token = HeaderValue::from_str(&format!("Bearer {token}")).unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+    kube::Client::new(InProcess { service: service.clone(), agent: None, who: Who::Token(token) }, "default")
 }
 
 /// The tower service under an in-process client.
@@ -50,7 +57,25 @@ pub fn as_user(service: &ApiService, user: UserInfo) -> kube::Client {
 struct InProcess {
     service: ApiService,
     agent: Option<HeaderValue>,
-    user: UserInfo,
+    who: Who,
+}
+
+/// As whom a client acts.
+#[derive(Clone)]
+enum Who {
+    /// Beyond doubt: the caller is a part of this process.
+    User(UserInfo),
+    /// Whoever the token is for.
+    Token(HeaderValue),
+}
+
+impl Who {
+    fn sign<B>(&self, request: &mut Request<B>) {
+        match self {
+            Self::User(user) => drop(request.extensions_mut().insert(user.clone())),
+            Self::Token(token) => drop(request.headers_mut().insert(header::AUTHORIZATION, token.clone())),
+        }
+    }
 }
 
 impl Service<Request<ClientBody>> for InProcess {
@@ -70,12 +95,12 @@ impl Service<Request<ClientBody>> for InProcess {
         if let Some(revision) = cause() {
             request.headers_mut().insert(CAUSE_HEADER, HeaderValue::from(revision));
         }
-        let user = self.user.clone();
+        let who = self.who.clone();
         let mut service = self.service.clone();
         if request.headers().contains_key(header::UPGRADE) {
-            return Box::pin(upgrade::call(service, request, user));
+            return Box::pin(upgrade::call(service, request, who));
         }
-        request.extensions_mut().insert(user);
+        who.sign(&mut request);
         Box::pin(async move { Ok(service.call(request).await?) })
     }
 }
@@ -92,13 +117,13 @@ mod upgrade {
     pub(super) async fn call(
         service: ApiService,
         request: Request<ServerBody>,
-        user: UserInfo,
+        who: Who,
     ) -> Result<Response<ServerBody>, tower::BoxError> {
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         tokio::spawn(async move {
             let handler = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
                 let mut request = request.map(ServerBody::new);
-                request.extensions_mut().insert(user.clone());
+                who.sign(&mut request);
                 let mut service = service.clone();
                 async move { service.call(request).await }
             });

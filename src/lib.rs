@@ -14,8 +14,10 @@
 
 pub mod api;
 pub mod bash;
+pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod cluster;
 pub mod controllers;
 pub mod events;
 pub mod informer;

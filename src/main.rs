@@ -1,3 +1,5 @@
 //! The binary: hands the command line to `cli`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    k8s_learn::cli::main()
+}

@@ -6,6 +6,8 @@
 
 mod files;
 mod host_files;
+mod host_stdio;
+mod interactive;
 mod kit;
 mod memory_files;
 mod mount_files;
@@ -14,9 +16,13 @@ mod program;
 mod shell;
 mod streams;
 mod terminal;
+mod tty;
+mod tty_input;
 
 pub use files::{Files, FilesError, Metadata, resolve, split};
 pub use host_files::HostFiles;
+pub use host_stdio::{host_stdio, host_terminal};
+pub use interactive::interactive;
 pub use kit::scan::{Completeness, completeness};
 pub use memory_files::MemoryFiles;
 pub use mount_files::{MountFiles, MountPoint};
@@ -25,3 +31,5 @@ pub use program::{Dialect, Program, ProgramContext, Stdio, System, User};
 pub use shell::{Bash, BashConfig, Interrupt, Programs};
 pub use streams::{SharedReader, SharedWriter, pipe};
 pub use terminal::{RawMode, Terminal, TerminalMode};
+pub use tty::{Foreground, tty};
+pub use tty_input::TtyInput;

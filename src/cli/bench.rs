@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
+use super::command_line::live_runtime;
 use crate::cluster::scenarios;
 use crate::cluster::{Cluster, ClusterConfig};
 use crate::runtime::sim::Pace;
@@ -21,7 +22,7 @@ const RUNS: usize = 5;
 
 /// Measures and prints a table.
 pub(super) fn run() -> anyhow::Result<()> {
-    super::live_runtime()?.block_on(async {
+    live_runtime()?.block_on(async {
         println!("{:<58} {:>12} {:>12}", "what", "measured", "keep");
         let mut starts = vec![];
         for _ in 0..RUNS {

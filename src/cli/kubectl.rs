@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::bash::{HostFiles, Program, ProgramContext, host_stdio};
+use super::command_line::live_runtime;
+use crate::bash::{HostFiles, Program, ProgramContext, System, host_stdio};
 use crate::clock::Clock;
 use crate::kubectl::{EditRequest, Editor, HostConnect, HostNetwork, Kubectl};
 use crate::seed::Seed;
 
 /// Runs kubectl with these arguments, the first being its name.
 pub(super) fn run(args: Vec<String>) -> anyhow::Result<i32> {
-    let runtime = super::live_runtime()?;
+    let runtime = live_runtime()?;
     let code = runtime.block_on(async {
+        let clock = Clock::real();
         let kubectl = Kubectl {
             connect: Arc::new(HostConnect),
             network: Arc::new(HostNetwork),
@@ -25,6 +27,7 @@ pub(super) fn run(args: Vec<String>) -> anyhow::Result<i32> {
                 .map_or_else(|_| "/".to_owned(), |path| path.to_string_lossy().into_owned()),
             files: Arc::new(HostFiles::new()),
             stdio: host_stdio(),
+            system: System::new("localhost", clock),
         };
         kubectl.run(context).await
     });

@@ -6,13 +6,13 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::UpArgs;
+use super::command_line::{UpArgs, live_runtime};
 use crate::cluster::Cluster;
 use crate::runtime::sim::Pace;
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn run(args: UpArgs) -> anyhow::Result<()> {
-    super::live_runtime()?.block_on(serve(args))
+    live_runtime()?.block_on(serve(args))
 }
 
 async fn serve(args: UpArgs) -> anyhow::Result<()> {
@@ -25,10 +25,10 @@ async fn serve(args: UpArgs) -> anyhow::Result<()> {
     config.token = args.token;
     config.serve_names = vec![address.ip().to_string(), "localhost".to_owned()];
     let cluster = Cluster::start(config).await.context("the cluster does not start")?;
-    let server = cluster.serve(listener);
+    let server = cluster.serve(listener)?;
     let _node_ports = cluster.open_node_ports(address.ip());
     let url = format!("https://{address}");
-    let path = write_kubeconfig(args.kubeconfig, &cluster.kubeconfig(&url))?;
+    let path = write_kubeconfig(args.kubeconfig, &cluster.kubeconfig(&url)?)?;
     let ready = tokio::select! { biased;
         _ = interrupt.recv() => false,
         _ = terminate.recv() => false,

@@ -71,6 +71,9 @@ pub enum ClusterError {
     /// An address is taken.
     #[error("the address {0} is taken")]
     Address(std::net::IpAddr),
+    /// A kubelet did not start.
+    #[error("a kubelet does not start: {0}")]
+    Kubelet(String),
     /// The API server refused something that must work.
     #[error(transparent)]
     Api(#[from] kube::Error),

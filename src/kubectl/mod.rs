@@ -12,6 +12,7 @@ pub mod editor;
 pub mod error;
 pub mod factory;
 pub mod flags;
+pub mod host;
 pub mod kubeconfig;
 pub mod mapper;
 pub mod network;
@@ -28,5 +29,6 @@ pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
 pub use editor::{EditRequest, Editor, NoEditor};
+pub use host::{HostEditor, HostNetwork};
 pub use network::Network;
 pub use program::Kubectl;

@@ -94,7 +94,12 @@ async fn dispatch(session: &Session, found: &Found, flags: &flags::Flags, args: 
         Some(_) if !args.is_empty() => {
             Err(KubectlError::usage(&found.path, format!("unknown command {:?}", args.join(" "))))
         }
-        _ => session.out.write(help_of(found)).await,
+        // A group alone is a mistake: its help goes to standard error, and the code is 1.
+        Some(_) => {
+            session.err.write(help_of(found)).await?;
+            Err(KubectlError::Exit(1))
+        }
+        None => session.out.write(help_of(found)).await,
     }
 }
 

@@ -67,8 +67,13 @@ impl Pretender {
     fn new(clock: Clock, seed: Seed) -> Arc<Self> {
         let state = State { healthy: true, ..State::default() };
         let (ends, mut ended) = mpsc::unbounded_channel::<(String, i32)>();
-        let this =
-            Arc::new(Self { clock, seed, state: Mutex::new(state), events: broadcast::channel(1024).0, ends });
+        let this = Arc::new(Self {
+            clock,
+            seed,
+            state: Mutex::new(state),
+            events: broadcast::channel(1024).0,
+            ends,
+        });
         let ending = Arc::downgrade(&this);
         tokio::spawn(async move {
             while let Some((id, code)) = ended.recv().await {
@@ -86,7 +91,11 @@ impl Pretender {
     fn tell(&self, id: &str, kind: ContainerEventKind) {
         let uid = {
             let state = self.lock();
-            let sandbox = state.containers.get(id).map(|(status, _)| status.sandbox_id.clone()).unwrap_or(id.to_owned());
+            let sandbox = state
+                .containers
+                .get(id)
+                .map(|(status, _)| status.sandbox_id.clone())
+                .unwrap_or(id.to_owned());
             state.sandboxes.get(&sandbox).map(|sandbox| sandbox.config.uid.clone()).unwrap_or_default()
         };
         let _ = self.events.send(ContainerEvent { pod_uid: uid, container_id: id.to_owned(), kind });
@@ -116,7 +125,11 @@ impl Pretender {
     /// A volume's files as text.
     pub(super) fn files(&self, volume: &str) -> BTreeMap<String, String> {
         let content = self.lock().volumes.get(volume).cloned().unwrap_or_default();
-        content.files.into_iter().map(|(path, (bytes, _))| (path, String::from_utf8_lossy(&bytes).into_owned())).collect()
+        content
+            .files
+            .into_iter()
+            .map(|(path, (bytes, _))| (path, String::from_utf8_lossy(&bytes).into_owned()))
+            .collect()
     }
 
     /// Containers by name: how many there are of each.
@@ -234,7 +247,11 @@ impl ContainerRuntime for Pretender {
 
     async fn container_status(&self, id: &str) -> Result<ContainerStatus> {
         let state = self.lock();
-        state.containers.get(id).map(|(status, _)| status.clone()).ok_or_else(|| RuntimeError::NotFound(id.to_owned()))
+        state
+            .containers
+            .get(id)
+            .map(|(status, _)| status.clone())
+            .ok_or_else(|| RuntimeError::NotFound(id.to_owned()))
     }
 
     async fn list_containers(&self, sandbox_id: Option<&str>) -> Result<Vec<ContainerStatus>> {
@@ -249,7 +266,11 @@ impl ContainerRuntime for Pretender {
 
     async fn exec_sync(&self, _: &str, _: &[String], _: Duration) -> Result<ExecResult> {
         let healthy = self.lock().healthy;
-        Ok(ExecResult { exit_code: i32::from(!healthy), stderr: Bytes::from("not well"), ..ExecResult::default() })
+        Ok(ExecResult {
+            exit_code: i32::from(!healthy),
+            stderr: Bytes::from("not well"),
+            ..ExecResult::default()
+        })
     }
 
     async fn exec(&self, _: &str, command: &[String], mut streams: Streams) -> Result<i32> {
@@ -273,7 +294,11 @@ impl ContainerRuntime for Pretender {
 
     async fn logs(&self, id: &str, _: LogRequest) -> Result<BoxStream<'static, LogLine>> {
         let status = self.container_status(id).await?;
-        let line = LogLine { time: status.created_at, stderr: false, bytes: Bytes::from(format!("life {}\n", status.attempt)) };
+        let line = LogLine {
+            time: status.created_at,
+            stderr: false,
+            bytes: Bytes::from(format!("life {}\n", status.attempt)),
+        };
         Ok(futures::stream::iter([line]).boxed())
     }
 
@@ -335,7 +360,11 @@ impl TestNode {
         let store = Store::new(clock.clone());
         let server = ApiServer::new(Config::new(store, clock.clone(), seed.clone()));
         server.bootstrap(Some(([192, 168, 49, 2], 8443).into())).unwrap();
-        let user = UserInfo { name: "system:node:m".to_owned(), groups: vec!["system:masters".to_owned()], ..UserInfo::default() };
+        let user = UserInfo {
+            name: "system:node:m".to_owned(),
+            groups: vec!["system:masters".to_owned()],
+            ..UserInfo::default()
+        };
         let client = client::component(&server.service(), "kubelet", user);
         let runtime = Pretender::new(clock.clone(), seed.clone());
         let host = Fabric::new(seed.clone()).join_node([192, 0, 2, 2].into(), "m").unwrap();
@@ -350,11 +379,11 @@ impl TestNode {
         };
         let mut config = KubeletConfig::new(NodeConfig::new("m", host.ip(), &seed));
         config.node.labels.insert("disk".to_owned(), "ssd".to_owned());
-        let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
+        let account: ServiceAccount =
+            serde_json::from_value(json!({"metadata": {"name": "default"}})).unwrap();
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "default");
         let _ = accounts.create(&PostParams::default(), &account).await;
-        let mut node =
-            Self { clock, runtime, client, host, kubelet: None, deps, config, _server: server };
+        let mut node = Self { clock, runtime, client, host, kubelet: None, deps, config, _server: server };
         node.set_config_map("kube-root-ca.crt", json!({"ca.crt": "-"})).await;
         node.start_kubelet().await;
         node
@@ -370,7 +399,8 @@ impl TestNode {
 
     pub(super) async fn set_config_map(&self, name: &str, data: Value) {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), "default");
-        let map: ConfigMap = serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap();
+        let map: ConfigMap =
+            serde_json::from_value(json!({"metadata": {"name": name}, "data": data})).unwrap();
         if api.create(&PostParams::default(), &map).await.is_err() {
             api.replace(name, &PostParams::default(), &map).await.unwrap();
         }
@@ -418,10 +448,13 @@ impl TestNode {
         let api: Api<Event> = Api::namespaced(self.client.clone(), "default");
         let mut events = api.list(&ListParams::default()).await.unwrap().items;
         events.retain(|event| event.involved_object.name.as_deref() == Some(about));
-        events.sort_by_key(|event| event.metadata.resource_version.clone().and_then(|v| v.parse::<u64>().ok()));
+        events
+            .sort_by_key(|event| event.metadata.resource_version.clone().and_then(|v| v.parse::<u64>().ok()));
         events
             .into_iter()
-            .map(|event| format!("{}: {}", event.reason.unwrap_or_default(), event.message.unwrap_or_default()))
+            .map(|event| {
+                format!("{}: {}", event.reason.unwrap_or_default(), event.message.unwrap_or_default())
+            })
             .collect()
     }
 }

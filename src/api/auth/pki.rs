@@ -142,6 +142,12 @@ pub(in crate::api) fn user_of(certificate: &[u8]) -> Option<UserInfo> {
     (!name.is_empty()).then(|| UserInfo::new(&name, &groups))
 }
 
+/// The user that a client certificate in PEM names.
+pub fn user_of_pem(certificate: &[u8]) -> Option<UserInfo> {
+    use rustls_pki_types::pem::PemObject;
+    user_of(&rustls_pki_types::CertificateDer::from_pem_slice(certificate).ok()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

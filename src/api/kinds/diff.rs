@@ -152,9 +152,9 @@ fn longest(
 ) -> Match {
     let mut best = Match { a: a_low, b: b_low, size: 0 };
     let mut lengths: HashMap<usize, usize> = HashMap::new();
-    for i in a_low..a_high {
+    for (i, line) in a.iter().enumerate().take(a_high).skip(a_low) {
         let mut now = HashMap::new();
-        for &j in index.get(a[i]).into_iter().flatten().filter(|j| (b_low..b_high).contains(*j)) {
+        for &j in index.get(line).into_iter().flatten().filter(|j| (b_low..b_high).contains(*j)) {
             let before = j.checked_sub(1).and_then(|j| lengths.get(&j)).copied().unwrap_or(0);
             now.insert(j, before + 1);
             if before + 1 > best.size {

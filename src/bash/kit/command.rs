@@ -94,8 +94,8 @@ impl Command for Adapter {
         };
         let surroundings =
             context.execution_extension::<Streams>().and_then(|s| s.try_with(Streams::clone).ok());
-        let (out_reader, out_writer) = tokio::io::simplex(PIPE_BYTES);
-        let (err_reader, err_writer) = tokio::io::simplex(PIPE_BYTES);
+        let (out_reader, out_writer) = tokio::io::duplex(PIPE_BYTES);
+        let (err_reader, err_writer) = tokio::io::duplex(PIPE_BYTES);
         let stdio = Stdio {
             stdin: input.reader(context.stdin.clone()),
             stdout: Box::new(out_writer),

@@ -76,6 +76,8 @@ struct Lexer<'a> {
     here_documents: Vec<(String, bool)>,
     open_quote: bool,
     open_here_document: bool,
+    /// Whether the text ends in a comment.
+    ends_in_comment: bool,
 }
 
 impl<'a> Lexer<'a> {
@@ -89,6 +91,7 @@ impl<'a> Lexer<'a> {
             here_documents: vec![],
             open_quote: false,
             open_here_document: false,
+            ends_in_comment: false,
         }
     }
 
@@ -99,7 +102,7 @@ impl<'a> Lexer<'a> {
 
     fn is_code_at_end(mut self) -> bool {
         while self.next_separator().is_some() {}
-        !self.open_quote && !self.open_here_document
+        !self.open_quote && !self.open_here_document && !self.ends_in_comment
     }
 
     /// The next `;`, `&` or newline that is not inside anything.
@@ -111,7 +114,8 @@ impl<'a> Lexer<'a> {
                 b'\'' => self.skip_to(b'\''),
                 b'"' => self.skip_double_quotes(),
                 b'#' if self.at_word_start() => {
-                    self.at = self.script[start..].find('\n').map_or(self.bytes.len(), |n| start + n)
+                    self.at = self.script[start..].find('\n').map_or(self.bytes.len(), |n| start + n);
+                    self.ends_in_comment = self.script[self.at..].trim().is_empty();
                 }
                 b'(' | b'{' if self.bytes[start] == b'(' || self.is_brace_word() => self.open(),
                 b')' => self.close(),

@@ -30,7 +30,10 @@ impl TemplatePrinter {
             .func("base64decode", base64decode)
             .parse(source);
         let template = parsed.map_err(|error| {
-            KubectlError::message(format!("error parsing template {source}, {}", without_column(&error.to_string())))
+            KubectlError::message(format!(
+                "error parsing template {source}, {}",
+                without_column(&error.to_string())
+            ))
         })?;
         Ok(Self { source: source.to_owned(), template })
     }
@@ -40,7 +43,9 @@ impl ResourcePrinter for TemplatePrinter {
     fn print(&mut self, object: &Value, out: &mut String) -> Result<()> {
         let Err(error) = self.template.execute_fmt(out, &to_data(object)) else { return Ok(()) };
         let source = &self.source;
-        *out += &format!("Error executing template: {error}. Printing more information for debugging the template:\n");
+        *out += &format!(
+            "Error executing template: {error}. Printing more information for debugging the template:\n"
+        );
         *out += &format!("\ttemplate was:\n\t\t{source}\n\traw data was:\n\t\t{}\n", json::compact(object));
         *out += &format!("\tobject given to template engine was:\n\t\t{}\n\n", gofmt::plain(object));
         Err(KubectlError::message(format!("error executing template {}: {error}", gofmt::quote(source))))
@@ -69,9 +74,9 @@ fn to_data(value: &Value) -> Data {
         },
         Value::String(text) => Data::String(text.as_str().into()),
         Value::Array(items) => Data::List(items.iter().map(to_data).collect()),
-        Value::Object(map) => {
-            Data::Map(Arc::new(map.iter().map(|(key, value)| (key.as_str().into(), to_data(value))).collect()))
-        }
+        Value::Object(map) => Data::Map(Arc::new(
+            map.iter().map(|(key, value)| (key.as_str().into(), to_data(value))).collect(),
+        )),
     }
 }
 
@@ -147,7 +152,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_gos_words() {
-        assert_eq!(render("{{range", true).unwrap_err(), "error: error parsing template {{range, template: output:1: unclosed action\n");
+        assert_eq!(
+            render("{{range", true).unwrap_err(),
+            "error: error parsing template {{range, template: output:1: unclosed action\n"
+        );
         let expected = "error: error executing template \"{{.items.x}}\": template: output:1:8: executing \"output\" at <.items.x>: can't \
                         evaluate field x in type interface {}\n";
         assert_eq!(render("{{.items.x}}", true).unwrap_err(), expected);

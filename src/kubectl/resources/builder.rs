@@ -163,7 +163,8 @@ impl<'a> Builder<'a> {
             match split_type_name(name) {
                 Ok(Some(tuple)) => self.tuples.push(tuple),
                 Ok(None) if default_type.is_empty() => {
-                    self.errors.push(KubectlError::message(format!("the argument {name:?} must be RESOURCE/NAME")));
+                    self.errors
+                        .push(KubectlError::message(format!("the argument {name:?} must be RESOURCE/NAME")));
                 }
                 Ok(None) => self.tuples.push((default_type.to_owned(), name.clone())),
                 Err(error) => self.errors.push(error),
@@ -250,9 +251,14 @@ impl<'a> Builder<'a> {
 
     /// Finds what is meant. Errors of single objects are in the result; `Err` is one of the arguments as a whole.
     pub async fn visit(mut self) -> Result<Visited> {
-        let sources = if self.files.is_empty() { None } else { Some(read_sources(self.session, &self.files).await?) };
-        if self.select_all && (self.label_selector.as_deref().is_some_and(|s| !s.is_empty()) || self.field_selector.is_some()) {
-            self.errors.push(KubectlError::message("setting 'all' parameter but found a non empty selector. "));
+        let sources =
+            if self.files.is_empty() { None } else { Some(read_sources(self.session, &self.files).await?) };
+        if self.select_all
+            && (self.label_selector.as_deref().is_some_and(|s| !s.is_empty())
+                || self.field_selector.is_some())
+        {
+            self.errors
+                .push(KubectlError::message("setting 'all' parameter but found a non empty selector. "));
         }
         let mut found = Visited::default();
         let mut files = vec![];
@@ -297,7 +303,9 @@ impl<'a> Builder<'a> {
             return Err(KubectlError::message("name cannot be provided when a path is specified"));
         }
         if !self.tuples.is_empty() {
-            return Err(KubectlError::message("resource/name arguments cannot be provided when a path is specified"));
+            return Err(KubectlError::message(
+                "resource/name arguments cannot be provided when a path is specified",
+            ));
         }
         let selector = match &self.label_selector {
             Some(text) => Some(Selector::parse(text).map_err(|error| {
@@ -338,7 +346,8 @@ impl<'a> Builder<'a> {
             decodable(&object, source)?;
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let (kind, api_version) = (text(&object["kind"]), text(&object["apiVersion"]));
-            let (name, namespace) = (text(&object["metadata"]["name"]), text(&object["metadata"]["namespace"]));
+            let (name, namespace) =
+                (text(&object["metadata"]["name"]), text(&object["metadata"]["namespace"]));
             let mut info = Info { namespace, name, source: source.to_owned(), object, ..Info::default() };
             if !self.local {
                 info.mapping = Some(self.mapping_of(&api_version, &kind, &info).await?);
@@ -377,7 +386,8 @@ impl<'a> Builder<'a> {
             }
         }
         let labels = info.object["metadata"]["labels"].as_object().into_iter().flatten();
-        let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+        let labels =
+            labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
         if selector.is_none_or(|selector| selector.matches(&labels)) {
             found.infos.push(info);
         }
@@ -405,7 +415,11 @@ impl<'a> Builder<'a> {
     async fn mappings(&self) -> Result<Vec<Arc<Mapping>>> {
         let mapper = self.session.mapper().await?;
         let mut mappings: Vec<Arc<Mapping>> = vec![];
-        let types: Vec<String> = self.types.iter().flat_map(|word| mapper.expand(word).unwrap_or_else(|| vec![word.clone()])).collect();
+        let types: Vec<String> = self
+            .types
+            .iter()
+            .flat_map(|word| mapper.expand(word).unwrap_or_else(|| vec![word.clone()]))
+            .collect();
         if types.len() > 1 && self.single_resource_type {
             return Err(several_types());
         }
@@ -458,7 +472,12 @@ impl<'a> Builder<'a> {
             request = self.with_accept(request);
             let list = client.json(request).await.map_err(|error| self.enhance(error, mapping))?;
             token = list["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
-            let info = Info { mapping: Some(mapping.clone()), namespace: namespace.to_owned(), object: list, ..Info::default() };
+            let info = Info {
+                mapping: Some(mapping.clone()),
+                namespace: namespace.to_owned(),
+                object: list,
+                ..Info::default()
+            };
             if self.flatten && is_list(&info.object) {
                 found.infos.extend(list_items(info.object).into_iter().map(|item| item_info(item, mapping)));
             } else {
@@ -483,13 +502,22 @@ impl<'a> Builder<'a> {
         if !matches!(status.reason.as_deref(), Some("BadRequest" | "NotFound")) {
             return KubectlError::Status(status);
         }
-        let subject = format!("{}, Resource={}", if mapping.group.is_empty() { format!("/{}", mapping.version) } else { mapping.api_version() }, mapping.resource);
+        let subject = format!(
+            "{}, Resource={}",
+            if mapping.group.is_empty() { format!("/{}", mapping.version) } else { mapping.api_version() },
+            mapping.resource
+        );
         let message = status.message.take().unwrap_or_default();
-        let (labels, fields) = (self.label_selector.clone().unwrap_or_default(), self.field_selector.clone().unwrap_or_default());
+        let (labels, fields) = (
+            self.label_selector.clone().unwrap_or_default(),
+            self.field_selector.clone().unwrap_or_default(),
+        );
         status.message = Some(if labels.is_empty() && fields.is_empty() {
             format!("Unable to list {subject:?}: {message}")
         } else {
-            format!("Unable to find {subject:?} that match label selector {labels:?}, field selector {fields:?}: {message}")
+            format!(
+                "Unable to find {subject:?} that match label selector {labels:?}, field selector {fields:?}: {message}"
+            )
         });
         KubectlError::Status(status)
     }
@@ -516,7 +544,11 @@ impl<'a> Builder<'a> {
         found.single_item_implied |= self.names.len() == 1;
         found.targets_single_items = true;
         match self.types.len() {
-            0 => return Err(KubectlError::message("you must provide a resource and a resource name together")),
+            0 => {
+                return Err(KubectlError::message(
+                    "you must provide a resource and a resource name together",
+                ));
+            }
             1 => {}
             _ => return Err(KubectlError::message("you must specify only one resource")),
         }
@@ -540,7 +572,8 @@ impl<'a> Builder<'a> {
         }
         let namespace = if mapping.namespaced { self.namespace.clone() } else { String::new() };
         let subresource = self.subresource.clone();
-        let mut info = Info { mapping: Some(mapping), namespace, name: name.to_owned(), subresource, ..Info::default() };
+        let mut info =
+            Info { mapping: Some(mapping), namespace, name: name.to_owned(), subresource, ..Info::default() };
         if self.require_object {
             let client = self.session.client().await?;
             if let Err(error) = self.fetch(&client, &mut info).await {
@@ -622,7 +655,10 @@ fn validate(document: &Value, source: &str) -> Result<()> {
 fn decodable(object: &Value, source: &str) -> Result<()> {
     let unable = |why: String| Err(KubectlError::message(format!("unable to decode {source:?}: {why}")));
     if !object.is_object() {
-        return unable(format!("json: cannot unmarshal {} into Go value of type unstructured.detector", go_type(object)));
+        return unable(format!(
+            "json: cannot unmarshal {} into Go value of type unstructured.detector",
+            go_type(object)
+        ));
     }
     if object["kind"].as_str().unwrap_or_default().is_empty() {
         return unable(format!("Object 'Kind' is missing in '{object}'"));
@@ -630,7 +666,10 @@ fn decodable(object: &Value, source: &str) -> Result<()> {
     for field in ["labels", "annotations"] {
         let Some(map) = object["metadata"][field].as_object() else { continue };
         if let Some(wrong) = map.values().find(|value| !value.is_string() && !value.is_null()) {
-            let text = format!("json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.{field} of type string", go_type(wrong));
+            let text = format!(
+                "json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.{field} of type string",
+                go_type(wrong)
+            );
             return unable(text);
         }
     }

@@ -27,8 +27,10 @@ impl FilenameOptions {
     pub fn flags(usage: &str) -> Vec<Flag> {
         vec![
             Flag::strings("filename", format!("A file, directory or URL {usage}")).short('f'),
-            Flag::string("kustomize", "", "A directory with a kustomization. Not together with -f or -R.").short('k'),
-            Flag::bool("recursive", false, "Look for files in directories of the directory in -f, too.").short('R'),
+            Flag::string("kustomize", "", "A directory with a kustomization. Not together with -f or -R.")
+                .short('k'),
+            Flag::bool("recursive", false, "Look for files in directories of the directory in -f, too.")
+                .short('R'),
         ]
     }
 
@@ -60,7 +62,9 @@ impl FilenameOptions {
             return Err(KubectlError::message("the -k flag can't be used with -f or -R"));
         }
         if !self.kustomize.is_empty() {
-            return Err(KubectlError::message("building a kustomization (-k) is not supported by this kubectl"));
+            return Err(KubectlError::message(
+                "building a kustomization (-k) is not supported by this kubectl",
+            ));
         }
         Ok(())
     }
@@ -131,7 +135,11 @@ async fn read_path(session: &Session, name: &str, recursive: bool, sources: &mut
         sources.single = false;
     }
     if sources.files.len() == before && sources.errors.is_empty() {
-        let text = format!("error reading [{}]: recognized file extensions are [{}]", paths.join(" "), EXTENSIONS.join(" "));
+        let text = format!(
+            "error reading [{}]: recognized file extensions are [{}]",
+            paths.join(" "),
+            EXTENSIONS.join(" ")
+        );
         sources.errors.push(KubectlError::message(text));
     }
 }
@@ -167,7 +175,8 @@ fn walk<'a>(
 
 /// The paths that a pattern with `*`, `?` and `[...]` in its last part matches.
 async fn glob(session: &Session, pattern: &str) -> Vec<String> {
-    let (directory, last) = pattern.rsplit_once('/').map_or((".", pattern), |(directory, last)| (directory, last));
+    let (directory, last) =
+        pattern.rsplit_once('/').map_or((".", pattern), |(directory, last)| (directory, last));
     if !last.contains(['*', '?', '[']) {
         return vec![];
     }
@@ -182,7 +191,8 @@ async fn glob(session: &Session, pattern: &str) -> Vec<String> {
         .collect();
     let Ok(expression) = regex::Regex::new(&format!("^{expression}$")) else { return vec![] };
     let names = session.files.list(&session.absolute(directory)).await.unwrap_or_default();
-    let joined = |name: &String| if pattern.contains('/') { format!("{directory}/{name}") } else { name.clone() };
+    let joined =
+        |name: &String| if pattern.contains('/') { format!("{directory}/{name}") } else { name.clone() };
     names.iter().filter(|name| expression.is_match(name)).map(joined).collect()
 }
 
@@ -190,7 +200,11 @@ async fn glob(session: &Session, pattern: &str) -> Vec<String> {
 fn text(bytes: &[u8]) -> String {
     let wide = |little: bool| {
         let units = bytes[2..].chunks_exact(2).map(|pair| {
-            if little { u16::from_le_bytes([pair[0], pair[1]]) } else { u16::from_be_bytes([pair[0], pair[1]]) }
+            if little {
+                u16::from_le_bytes([pair[0], pair[1]])
+            } else {
+                u16::from_be_bytes([pair[0], pair[1]])
+            }
         });
         char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
     };
@@ -215,11 +229,19 @@ pub fn decode_documents(content: &str) -> (Vec<Value>, Option<String>) {
             match stream.next() {
                 Some(Ok(value)) => documents.push(value),
                 Some(Err(error)) => {
-                    let offset = content.lines().take(error.line().saturating_sub(1)).map(|line| line.len() + 1).sum::<usize>();
+                    let offset = content
+                        .lines()
+                        .take(error.line().saturating_sub(1))
+                        .map(|line| line.len() + 1)
+                        .sum::<usize>();
                     json_error = Some(if error.is_eof() {
                         "unexpected EOF".to_owned()
                     } else {
-                        format!("json: offset {}: {}", offset + error.column(), json_error_text(&error, content))
+                        format!(
+                            "json: offset {}: {}",
+                            offset + error.column(),
+                            json_error_text(&error, content)
+                        )
                     });
                     rest = &content[start..];
                     break;
@@ -232,7 +254,9 @@ pub fn decode_documents(content: &str) -> (Vec<Value>, Option<String>) {
         }
     }
     for document in yaml_documents(rest) {
-        let parsed = document.and_then(|document| yaml::to_json(&document).map_err(|e| format!("error converting YAML to JSON: {e}")));
+        let parsed = document.and_then(|document| {
+            yaml::to_json(&document).map_err(|e| format!("error converting YAML to JSON: {e}"))
+        });
         match parsed {
             Ok(Value::Null) => {}
             Ok(value) => documents.push(value),
@@ -287,7 +311,10 @@ mod tests {
 
     #[test]
     fn documents_are_told_apart() {
-        assert_eq!(decode_documents("a: 1\n---\n# nothing\n---\nb: 2\n").0, [json!({"a": 1}), json!({"b": 2})]);
+        assert_eq!(
+            decode_documents("a: 1\n---\n# nothing\n---\nb: 2\n").0,
+            [json!({"a": 1}), json!({"b": 2})]
+        );
         assert_eq!(decode_documents("{\"a\": 1}\n{\"b\": 2}").0, [json!({"a": 1}), json!({"b": 2})]);
         assert_eq!(decode_documents("{a: 1, b: [x]}").0, [json!({"a": 1, "b": ["x"]})]);
         assert_eq!(decode_documents("").0, Vec::<Value>::new());

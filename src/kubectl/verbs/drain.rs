@@ -203,11 +203,13 @@ impl Work<'_> {
         if !pending.is_empty() {
             self.session.err.write(format!("There are pending nodes to be drained:\n{pending}")).await?;
         }
-        // A single error in kubectl's list of errors gets no prefix here, since it is a list.
-        match KubectlError::aggregate(fatal) {
-            Err(KubectlError::Message(text)) => Err(KubectlError::message(text)),
-            other => other,
-        }
+        // kubectl keeps a list of errors a node, and a list is printed without `error: ` in front of its members.
+        let lines: Vec<String> = match fatal.len() {
+            0 => return Ok(()),
+            1 => fatal.into_iter().flat_map(members).map(|error| error.standard()).collect(),
+            _ => fatal.iter().map(ToString::to_string).collect(),
+        };
+        Err(KubectlError::Plain(lines.join("\n")))
     }
 
     async fn drain(&self, node: &Info) -> Result<()> {
@@ -382,6 +384,14 @@ impl Work<'_> {
             })
         })
         .await
+    }
+}
+
+/// The errors of which one is made.
+fn members(error: KubectlError) -> Vec<KubectlError> {
+    match error {
+        KubectlError::Many(errors) => errors,
+        other => vec![other],
     }
 }
 

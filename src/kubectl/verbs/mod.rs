@@ -1,9 +1,13 @@
 //! The verbs, one file each, and their table.
 
+mod absent;
 mod api_resources;
 mod apply;
 pub mod attach;
+mod auth;
 mod autoscale;
+mod cluster_info;
+mod completion;
 mod config;
 pub mod create;
 mod delete;
@@ -12,7 +16,9 @@ mod describe;
 mod drain;
 mod drain_filters;
 mod edit;
+mod events;
 mod exec;
+mod explain;
 mod expose;
 mod get;
 mod label;
@@ -48,6 +54,7 @@ const BEGINNER: &[&dyn Verb] = &[
 ];
 #[rustfmt::skip]
 const INTERMEDIATE: &[&dyn Verb] = &[
+    &explain::Explain,
     &get::Get,
     &edit::Edit,
     &delete::Delete,
@@ -60,6 +67,7 @@ const DEPLOY: &[&dyn Verb] = &[
 ];
 #[rustfmt::skip]
 const CLUSTER: &[&dyn Verb] = &[
+    &cluster_info::ClusterInfo,
     &drain::Drain::Cordon,
     &drain::Drain::Uncordon,
     &drain::Drain::Drain,
@@ -73,6 +81,8 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
     &exec::Exec,
     &port_forward::PortForward,
     &proxy::Proxy,
+    &auth::Auth,
+    &events::Events,
 ];
 #[rustfmt::skip]
 const ADVANCED: &[&dyn Verb] = &[
@@ -80,19 +90,24 @@ const ADVANCED: &[&dyn Verb] = &[
     &patch::PatchVerb,
     &replace::Replace,
     &wait::Wait,
+    &absent::KUSTOMIZE,
 ];
 #[rustfmt::skip]
 const SETTINGS: &[&dyn Verb] = &[
     &label::Label::Labels,
     &label::Label::Annotations,
+    &completion::Completion,
 ];
 #[rustfmt::skip]
 const OTHER: &[&dyn Verb] = &[
     &api_resources::ApiResources,
     &api_resources::ApiVersions,
     &config::Config,
+    &absent::KUBERC,
+    &absent::PLUGIN,
     &version::Version,
     &options::Options,
+    &completion::Complete,
 ];
 
 /// Every verb, in the groups and the order in which `kubectl` lists them.

@@ -56,7 +56,8 @@ async fn follow(session: &Session, flags: &Flags, pod: &Value) -> Result<()> {
         return Ok(());
     }
     let succeeded = |pod: &Value| text(pod, "/status/phase") == "Succeeded";
-    let pod = wait(session, pod, timeout, |pod| succeeded(pod) || (restart == "Never" && finished(pod))).await?;
+    let pod =
+        wait(session, pod, timeout, |pod| succeeded(pod) || (restart == "Never" && finished(pod))).await?;
     exit(&pod)
 }
 
@@ -66,7 +67,8 @@ fn finished(pod: &Value) -> bool {
 
 fn ready(pod: &Value) -> bool {
     let mut conditions = list(pod, "/status/conditions").iter();
-    let ready = conditions.any(|condition| text(condition, "/type") == "Ready" && text(condition, "/status") == "True");
+    let ready = conditions
+        .any(|condition| text(condition, "/type") == "Ready" && text(condition, "/status") == "True");
     ready && text(pod, "/status/phase") == "Running"
 }
 
@@ -78,8 +80,14 @@ async fn wait(
     done: impl Fn(&Value) -> bool + Send + Sync,
 ) -> Result<Value> {
     let mapper = session.mapper().await?;
-    let mapping = mapper.for_kind("", Some("v1"), "Pod").ok_or_else(|| KubectlError::message("the server has no pods"))?;
-    let target = Target { mapping: &mapping, namespace: text(pod, "/metadata/namespace"), name: text(pod, "/metadata/name") };
+    let mapping = mapper
+        .for_kind("", Some("v1"), "Pod")
+        .ok_or_else(|| KubectlError::message("the server has no pods"))?;
+    let target = Target {
+        mapping: &mapping,
+        namespace: text(pod, "/metadata/namespace"),
+        name: text(pod, "/metadata/name"),
+    };
     let mut last = Value::Null;
     let waiting = until(session, target, |seen| match seen {
         Seen::Absent | Seen::Deleted => Err(gone()),
@@ -111,7 +119,8 @@ async fn attach_to(session: &Session, flags: &Flags, pod: &Value) -> Result<()> 
     if let Err(error) = logs(session, pod).await {
         session.err.line(format!("warning: couldn't fetch pre-attach logs: {error}")).await?;
     }
-    let typed: Pod = serde_json::from_value(pod.clone()).map_err(|error| KubectlError::message(error.to_string()))?;
+    let typed: Pod =
+        serde_json::from_value(pod.clone()).map_err(|error| KubectlError::message(error.to_string()))?;
     let options = AttachOptions {
         container: String::new(),
         stdin: flags.bool("stdin"),

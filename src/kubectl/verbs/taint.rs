@@ -301,7 +301,7 @@ mod tests {
         let (operation, taints) = changed(old.clone(), &["b=2:NoExecute"], false).unwrap();
         assert_eq!((operation, &taints[0]["key"], &taints[1]["key"]), ("tainted", &json!("b"), &json!("a")));
         assert_eq!(changed(old.clone(), &["a-"], false).unwrap(), ("untainted", json!([])));
-        assert_eq!(changed(old.clone(), &["b:NoExecute", "a-"], false).unwrap().0, "untainted");
+        assert_eq!(changed(old.clone(), &["b:NoExecute", "a-"], false).unwrap().0, "modified");
         assert_eq!(changed(old.clone(), &["a=2:NoSchedule"], true).unwrap().0, "modified");
         assert_eq!(changed(old.clone(), &["c-"], false).unwrap_err(), "taint \"c\" not found");
         assert_eq!(

@@ -94,6 +94,8 @@ impl Harness {
         let harness = Self { kubectl, files, clock };
         let made = harness.run("create namespace default").await;
         assert!(made.contains("created") || made.contains("already exists"), "{made}");
+        // What the controllers of a whole cluster would have made.
+        harness.run("create serviceaccount default").await;
         harness
     }
 
@@ -243,6 +245,78 @@ mod scenarios {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_patch_that_changes_nothing_says_so() {
+        let cluster = Harness::new().await;
+        cluster.run("create configmap cm --from-literal=a=1").await;
+        let patch = "patch configmap cm -p '{\"data\":{\"a\":\"2\"}}'";
+        assert_eq!(cluster.run(patch).await, "configmap/cm patched\n");
+        let get = "get configmap cm -o json --show-managed-fields";
+        let before = cluster.run(get).await;
+        let again = cluster.run(patch).await;
+        assert_eq!(cluster.run(get).await, before);
+        assert_eq!(again, "configmap/cm patched (no change)\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nodes_are_tainted_cordoned_and_drained() {
+        let cluster = Harness::new().await;
+        cluster.file("node.yaml", "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n");
+        cluster.file(
+            "pod.yaml",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\nspec:\n  nodeName: n1\n  terminationGracePeriodSeconds: 0\n  \
+             containers: [{name: c, image: nginx}]\n",
+        );
+        let text = cluster
+            .transcript(&[
+                "create -f node.yaml",
+                "create -f pod.yaml",
+                "taint node n1 dedicated=tea:NoSchedule",
+                "taint node n1 dedicated=coffee:NoSchedule",
+                "taint node n1 dedicated=coffee:NoSchedule --overwrite",
+                "taint node n1 bad",
+                "taint node n1 k=v:Never",
+                "taint node n1 dedicated-",
+                "taint nodes nosuch k=v:NoSchedule",
+                "cordon n1",
+                "cordon n1",
+                "drain n1",
+                "drain n1 --force --dry-run=client",
+                "drain n1 --force --disable-eviction",
+                "uncordon n1",
+                "uncordon n1",
+                "cordon nosuch",
+                "drain",
+            ])
+            .await;
+        insta::assert_snapshot!(text);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_server_applies() {
+        let cluster = Harness::new().await;
+        cluster.file("cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {a: '1'}\n");
+        cluster.file("cm2.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {a: '2'}\n");
+        let text = cluster
+            .transcript(&[
+                "apply --server-side -f cm.yaml",
+                "apply --server-side -f cm.yaml --field-manager=other",
+                "apply --server-side -f cm2.yaml --field-manager=other",
+                "apply --server-side -f cm2.yaml --field-manager=other --force-conflicts",
+                "apply -f cm.yaml --force-conflicts",
+                "apply --server-side -f cm.yaml --dry-run=client",
+                "apply -f cm2.yaml",
+                "apply set-last-applied -f cm2.yaml",
+                "describe cm cm",
+                "describe cm c",
+                "describe cm nope",
+                "describe",
+                "get cm cm -o yaml",
+            ])
+            .await;
+        insta::assert_snapshot!(text);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_edit_changes_what_the_editor_changed() {
         let cluster = Harness::new().await;
         let mut text = cluster.run("create configmap cm --from-literal=theme=light").await;
@@ -284,8 +358,13 @@ mod scenarios {
             "create pdb p --selector=a=b --min-available=1",
             "run web --image=nginx --port=80 --env=A=1 --labels=x=y --restart=Never --command",
         ] {
-            let (head, tail) = line.split_once(" -- ").map_or((line, String::new()), |(head, tail)| (head, format!(" -- {tail}")));
-            text += &format!("$ kubectl {line}\n{}", cluster.run(&format!("{head} --dry-run=client -o yaml{tail}")).await);
+            let (head, tail) = line
+                .split_once(" -- ")
+                .map_or((line, String::new()), |(head, tail)| (head, format!(" -- {tail}")));
+            text += &format!(
+                "$ kubectl {line}\n{}",
+                cluster.run(&format!("{head} --dry-run=client -o yaml{tail}")).await
+            );
         }
         insta::assert_snapshot!(text);
     }

@@ -57,7 +57,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
         let number = Number::from_f64(value);
-        number.map(|number| Node(Value::Number(number))).ok_or_else(|| E::custom("json: unsupported value: NaN or Inf"))
+        number
+            .map(|number| Node(Value::Number(number)))
+            .ok_or_else(|| E::custom("json: unsupported value: NaN or Inf"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {
@@ -94,7 +96,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
             let key = match key {
                 Value::String(text) => text,
                 Value::Bool(bool) => bool.to_string(),
-                Value::Number(number) if number.is_f64() => super::go_float(number.as_f64().unwrap_or_default()),
+                Value::Number(number) if number.is_f64() => {
+                    super::go_float(number.as_f64().unwrap_or_default())
+                }
                 Value::Number(number) => number.to_string(),
                 other => {
                     let kind = if other.is_null() { "%!s(<nil>), key: <nil>" } else { "map or list" };
@@ -113,16 +117,24 @@ fn told(error: &serde_saphyr::Error, text: &str) -> String {
     let full = error.without_snippet().to_string();
     let first = full.lines().next().unwrap_or_default();
     let (line, column) = error.location().map_or((1, 1), |place| (place.line().max(1), place.column()));
-    let message = first.split_once(" column ").map_or(first, |(_, rest)| rest.split_once(": ").map_or(first, |(_, rest)| rest));
+    let message = first
+        .split_once(" column ")
+        .map_or(first, |(_, rest)| rest.split_once(": ").map_or(first, |(_, rest)| rest));
     let message = message.strip_prefix("error: ").unwrap_or(message);
     let source = text.lines().nth(usize::try_from(line).unwrap_or(1).saturating_sub(1)).unwrap_or_default();
-    let before: String = source.chars().take(usize::try_from(column).unwrap_or(1).saturating_sub(1)).collect();
+    let before: String =
+        source.chars().take(usize::try_from(column).unwrap_or(1).saturating_sub(1)).collect();
     let last = text.matches('\n').count() as u64;
     let here = line - 1;
     // The scanner's marks are printed one higher than the parser's.
     let (message, mark, scanner) = match message {
-        m if m.starts_with("mapping values are not allowed") => ("mapping values are not allowed in this context", here, true),
-        m if m.starts_with("tabs disallowed") || m.starts_with("tab cannot") || m.starts_with("unexpected character") => {
+        m if m.starts_with("mapping values are not allowed") => {
+            ("mapping values are not allowed in this context", here, true)
+        }
+        m if m.starts_with("tabs disallowed")
+            || m.starts_with("tab cannot")
+            || m.starts_with("unexpected character") =>
+        {
             ("found character that cannot start any token", here, true)
         }
         m if m.starts_with("unclosed bracket") => {
@@ -137,19 +149,33 @@ fn told(error: &serde_saphyr::Error, text: &str) -> String {
         m if m.starts_with("illegal placement of ':'") => ("did not find expected ',' or ']'", here, false),
         m if m.starts_with("misplaced bracket") => {
             let value = before.trim_end().ends_with([':', '-']);
-            (if value { "did not find expected node content" } else { "did not find expected key" }, here, false)
+            (
+                if value { "did not find expected node content" } else { "did not find expected key" },
+                here,
+                false,
+            )
         }
-        m if m.starts_with("invalid indentation in multiline quoted scalar") || m.contains("unexpected end of stream") => {
+        m if m.starts_with("invalid indentation in multiline quoted scalar")
+            || m.contains("unexpected end of stream") =>
+        {
             ("found unexpected end of stream", last, true)
         }
-        m if m.starts_with("simple key expected") => ("could not find expected ':'", next_line(text, line) - 1, true),
+        m if m.starts_with("simple key expected") => {
+            ("could not find expected ':'", next_line(text, line) - 1, true)
+        }
         m if m.starts_with("invalid trailing content") => ("did not find expected key", here, false),
         m if m.starts_with("alias references unknown anchor") => {
             let name = source.get(before.len()..).unwrap_or_default().trim_start_matches('*');
-            return format!("unknown anchor '{}' referenced", name.split([' ', ',', ']', '}']).next().unwrap_or_default());
+            return format!(
+                "unknown anchor '{}' referenced",
+                name.split([' ', ',', ']', '}']).next().unwrap_or_default()
+            );
         }
         m => {
-            let problem = m.strip_prefix("while ").and_then(|rest| rest.split_once(", ")).map_or(m, |(_, problem)| problem);
+            let problem = m
+                .strip_prefix("while ")
+                .and_then(|rest| rest.split_once(", "))
+                .map_or(m, |(_, problem)| problem);
             (problem, here, m.starts_with("while scanning") || m.contains("escape"))
         }
     };
@@ -190,9 +216,18 @@ mod tests {
     fn what_is_wrong_is_told_in_gos_words() {
         let cases = [
             ("x: [\n", "line 1: did not find expected node content"),
-            ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n   labels: x\n", "line 5: mapping values are not allowed in this context"),
-            ("apiVersion: v1\nkind: Pod\nmetadata:\n\tname: a\n", "line 4: found character that cannot start any token"),
-            ("spec:\n  containers:\n  - name: a\n    image: b\n   ports: c\n", "line 4: did not find expected key"),
+            (
+                "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n   labels: x\n",
+                "line 5: mapping values are not allowed in this context",
+            ),
+            (
+                "apiVersion: v1\nkind: Pod\nmetadata:\n\tname: a\n",
+                "line 4: found character that cannot start any token",
+            ),
+            (
+                "spec:\n  containers:\n  - name: a\n    image: b\n   ports: c\n",
+                "line 4: did not find expected key",
+            ),
             ("a: \"unterminated\nb: c\n", "line 3: found unexpected end of stream"),
             ("a: b: c\n", "mapping values are not allowed in this context"),
             ("a: {b: c\n", "line 1: did not find expected ',' or '}'"),
@@ -204,7 +239,10 @@ mod tests {
             ("a:\n  b: c\n d: e\n", "line 2: did not find expected key"),
             ("a: 'it's'\n", "did not find expected key"),
             ("a: \"x\\q\"\n", "found unknown escape character"),
-            ("spec:\n  containers:\n    - name: x\n      image: y\n     command: z\n", "line 4: did not find expected '-' indicator"),
+            (
+                "spec:\n  containers:\n    - name: x\n      image: y\n     command: z\n",
+                "line 4: did not find expected '-' indicator",
+            ),
             ("kind: Pod\n}\n", "line 1: did not find expected key"),
             ("kind: Pod\na: ]\n", "line 1: did not find expected node content"),
         ];

@@ -16,7 +16,7 @@ use super::super::runtime_pod::RuntimePod;
 use super::super::spec;
 use super::router::{Answer, Refusal};
 use crate::net::BoxIo;
-use crate::runtime::api::{RuntimeError, SandboxState, Streams, TerminalSize};
+use crate::runtime::api::{ContainerState, RuntimeError, SandboxState, Streams, TerminalSize};
 use crate::streams::port_forward::{self, Connect};
 use crate::streams::protocol::{
     PORT_FORWARD, PORT_FORWARD_TUNNEL, PROTOCOL_HEADER, is_spdy_request, list_header, negotiate,
@@ -93,8 +93,10 @@ async fn upgraded(request: Request<Incoming>) -> Option<BoxIo> {
 /// A running container of a pod by its name.
 async fn running_container(shared: &Shared, uid: &str, name: &str) -> Option<String> {
     let runtime = RuntimePod::observe(shared.deps.runtime.as_ref(), uid).await.ok()?;
-    let found = runtime.running().find(|status| status.name == name).map(|status| status.id.clone());
-    found
+    runtime
+        .find(name)
+        .filter(|status| status.state == ContainerState::Running)
+        .map(|status| status.id.clone())
 }
 
 fn failure(text: String) -> Refusal {

@@ -5,28 +5,43 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
 
 use super::console;
 use super::container::Container;
 use super::launcher::look_up;
 use super::life::state_name;
-use crate::bash::{SharedWriter, Stdio};
-use crate::runtime::api::{ContainerState, ExecResult, Result, RuntimeError, Streams};
+use crate::bash::{Foreground, SharedWriter, Stdio};
+use crate::runtime::api::{ContainerState, ExecResult, Result, RuntimeError, Streams, TerminalSize};
 
 const KILLED: i32 = 128 + crate::bash::signal::KILL;
 const BROKEN: i32 = 128 + 11;
 
 /// The standard streams of a container's first process.
-pub(super) fn console_stdio(container: &Container) -> Stdio {
+pub(super) fn console_stdio(container: &Container, foreground: Foreground) -> Stdio {
     let console = &container.console;
     let stdin: crate::runtime::api::BoxRead =
         if container.config.stdin { Box::new(console.open_input()) } else { Box::new(tokio::io::empty()) };
-    let (stdout, stderr) = (Box::new(console.writer(false)), Box::new(console.writer(true)));
-    Stdio { stdin, stdout, stderr, ..Stdio::null() }
+    let stdout = Box::new(console.writer(false));
+    if container.config.tty {
+        return crate::bash::tty(stdin, stdout, sizes(None), foreground);
+    }
+    Stdio { stdin, stdout, stderr: Box::new(console.writer(true)), ..Stdio::null() }
 }
 
 /// Runs a command and returns its exit code. Dropping the future kills it; so does the container's end.
 pub(super) async fn run(container: &Container, exec_id: &str, command: &[String], stdio: Stdio) -> Result<i32> {
+    run_in_foreground(container, exec_id, command, stdio, &Foreground::default()).await
+}
+
+/// [`run`] on a terminal, whose signals the command gets.
+async fn run_in_foreground(
+    container: &Container,
+    exec_id: &str,
+    command: &[String],
+    stdio: Stdio,
+    foreground: &Foreground,
+) -> Result<i32> {
     if container.state() != ContainerState::Running {
         let state = state_name(container.state());
         return Err(RuntimeError::Other(format!("failed to exec in container: container is in {state} state")));
@@ -42,6 +57,7 @@ pub(super) async fn run(container: &Container, exec_id: &str, command: &[String]
     let found = look_up(&*container.files.all, &env, &container.working_dir(), first).await;
     let executable = found.map_err(|why| refused(format!("exec: {first:?}: {why}")))?;
     let process = container.processes.start(0, &container.user.name, command.to_vec(), container.clock.now());
+    foreground.set(process.signals.clone());
     let context = container.context(command.to_vec(), process.signals.clone(), stdio);
     Ok(tokio::select! { biased;
         () = container.killed.cancelled() => KILLED,
@@ -54,13 +70,40 @@ pub(super) async fn run(container: &Container, exec_id: &str, command: &[String]
 
 /// Runs a command with the client's streams.
 pub(super) async fn exec(container: &Container, exec_id: &str, command: &[String], streams: Streams) -> Result<i32> {
-    let stdio = Stdio {
-        stdin: streams.stdin.unwrap_or_else(|| Box::new(tokio::io::empty())),
-        stdout: streams.stdout.unwrap_or_else(|| Box::new(tokio::io::sink())),
-        stderr: streams.stderr.unwrap_or_else(|| Box::new(tokio::io::sink())),
-        ..Stdio::null()
+    let foreground = Foreground::default();
+    let Streams { stdin, stdout, stderr, tty, resize } = streams;
+    let stdin = stdin.unwrap_or_else(|| Box::new(tokio::io::empty()));
+    let stdout = stdout.unwrap_or_else(|| Box::new(tokio::io::sink()));
+    let stdio = if tty {
+        crate::bash::tty(stdin, stdout, sizes(resize), foreground.clone())
+    } else {
+        let stderr = stderr.unwrap_or_else(|| Box::new(tokio::io::sink()));
+        Stdio { stdin, stdout, stderr, ..Stdio::null() }
     };
-    run(container, exec_id, command, stdio).await
+    run_in_foreground(container, exec_id, command, stdio, &foreground).await
+}
+
+/// The client's terminal size as programs see it. It stays as it is when the client goes.
+fn sizes(resize: Option<watch::Receiver<TerminalSize>>) -> watch::Receiver<(u16, u16)> {
+    let pair = |size: TerminalSize| (size.width, size.height);
+    let first = resize.as_ref().map_or((80, 24), |size| pair(*size.borrow()));
+    let (sender, receiver) = watch::channel(first);
+    if let Some(mut resize) = resize {
+        tokio::spawn(async move {
+            loop {
+                tokio::select! { biased;
+                    () = sender.closed() => return,
+                    changed = resize.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        sender.send_replace(pair(*resize.borrow_and_update()));
+                    }
+                }
+            }
+        });
+    }
+    receiver
 }
 
 /// Runs a command to its end and keeps what it writes.

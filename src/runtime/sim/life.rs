@@ -36,7 +36,9 @@ pub(super) async fn start(container: &Arc<Container>, events: &Events) -> Result
         stage.started_at = Some(now);
     });
     events.send(container, ContainerEventKind::Started);
-    let stdio = super::exec::console_stdio(container);
+    let foreground = crate::bash::Foreground::default();
+    foreground.set(process.signals.clone());
+    let stdio = super::exec::console_stdio(container, foreground);
     tokio::spawn(live(container.clone(), events.clone(), process, executable, args, stdio));
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The commands of the sandbox shell that are not bash's and not kubectl: one file a command.
 
+mod editor;
 mod etcdctl;
 mod minikube;
 
+pub use editor::{EDITORS, EditFile, edit_on_host, is_editor};
 pub use etcdctl::Etcdctl;
 pub use minikube::Minikube;

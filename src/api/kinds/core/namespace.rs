@@ -92,6 +92,15 @@ impl Kind for NamespaceKind {
         )]
     }
 
+    fn validate_subresource_update(subresource: &str, new: &Namespace, _old: &Namespace) -> Vec<FieldError> {
+        if subresource != "finalize" {
+            return vec![];
+        }
+        let field = FieldPath::new("spec").child("finalizers");
+        let finalizers = new.spec.iter().flat_map(|spec| spec.finalizers.iter().flatten()).enumerate();
+        finalizers.flat_map(|(index, finalizer)| finalizer_name(finalizer, &field.index(index))).collect()
+    }
+
     fn selectable_fields(namespace: &Namespace) -> Vec<(&'static str, String)> {
         let phase = namespace.status.as_ref().and_then(|status| status.phase.clone());
         vec![

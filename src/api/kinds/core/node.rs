@@ -213,7 +213,7 @@ fn validate_pod_cidrs(cidrs: &[String]) -> Vec<FieldError> {
 }
 
 fn readiness(node: &Node, status: &NodeStatus) -> String {
-    let ready = status.conditions.iter().flatten().filter(|condition| condition.type_ == "Ready").next_back();
+    let ready = status.conditions.iter().flatten().rfind(|condition| condition.type_ == "Ready");
     let word = match ready.map(|condition| condition.status == "True") {
         Some(true) => "Ready",
         Some(false) => "NotReady",

@@ -78,7 +78,9 @@ impl Verb for GetContexts {
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {
         let output = flags.string("output");
         if !matches!(output, "" | "name") {
-            let text = format!("--output {output} is not available in kubectl config get-contexts; resetting to default output format");
+            let text = format!(
+                "--output {output} is not available in kubectl config get-contexts; resetting to default output format"
+            );
             return Err(KubectlError::message(text));
         }
         let config = write::start(session).await?;
@@ -187,19 +189,29 @@ impl Verb for SetContext {
         }
         let old = write::start(session).await?;
         let name = match (args.first(), flags.bool("current")) {
-            (Some(_), true) => return Err(KubectlError::message("you cannot specify both a context name and --current")),
-            (None, false) => return Err(KubectlError::message("you must specify a non-empty context name or --current")),
+            (Some(_), true) => {
+                return Err(KubectlError::message("you cannot specify both a context name and --current"));
+            }
+            (None, false) => {
+                return Err(KubectlError::message("you must specify a non-empty context name or --current"));
+            }
             (Some(name), false) if name.is_empty() => {
                 return Err(KubectlError::message("you must specify a non-empty context name or --current"));
             }
             (Some(name), false) => name.clone(),
-            (None, true) if old.current_context.is_empty() => return Err(KubectlError::message("no current context is set")),
+            (None, true) if old.current_context.is_empty() => {
+                return Err(KubectlError::message("no current context is set"));
+            }
             (None, true) => old.current_context.clone(),
         };
         let mut new = old.clone();
         let exists = new.contexts.contains_key(&name);
         let context = new.contexts.entry(name.clone()).or_default();
-        for (flag, field) in [("cluster", &mut context.cluster), ("user", &mut context.user), ("namespace", &mut context.namespace)] {
+        for (flag, field) in [
+            ("cluster", &mut context.cluster),
+            ("user", &mut context.user),
+            ("namespace", &mut context.namespace),
+        ] {
             if flags.changed(flag) {
                 flags.string(flag).clone_into(field);
             }
@@ -238,10 +250,14 @@ impl Verb for RenameContext {
         let path = write::default_path(session).await?;
         let mut new = old.clone();
         let Some(context) = new.contexts.remove(from) else {
-            return Err(KubectlError::message(format!("cannot rename the context {from:?}, it's not in {path}")));
+            return Err(KubectlError::message(format!(
+                "cannot rename the context {from:?}, it's not in {path}"
+            )));
         };
         if old.contexts.contains_key(to) {
-            return Err(KubectlError::message(format!("cannot rename the context {from:?}, the context {to:?} already exists in {path}")));
+            return Err(KubectlError::message(format!(
+                "cannot rename the context {from:?}, the context {to:?} already exists in {path}"
+            )));
         }
         new.contexts.insert(to.clone(), context);
         if new.current_context == *from {

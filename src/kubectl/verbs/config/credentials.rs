@@ -46,13 +46,28 @@ impl Verb for SetCredentials {
         vec![
             Flag::string("auth-provider", "", "The auth provider of the user."),
             Flag::strings("auth-provider-arg", "Settings of the auth provider, as key=value."),
-            Flag::bool("embed-certs", false, "Put the content of the certificate and key into the kubeconfig."),
+            Flag::bool(
+                "embed-certs",
+                false,
+                "Put the content of the certificate and key into the kubeconfig.",
+            ),
             Flag::string("exec-api-version", "", "The API version of the program that gives credentials."),
             Flag::strings("exec-arg", "Arguments of the program that gives credentials."),
             Flag::string("exec-command", "", "The program that gives credentials."),
-            Flag::string_array("exec-env", "Variables of the program that gives credentials, as key=value, or key- to remove one."),
-            Flag::string("exec-interactive-mode", "", "How the program that gives credentials uses standard input."),
-            Flag::bool("exec-provide-cluster-info", false, "Whether the program that gives credentials is told about the cluster."),
+            Flag::string_array(
+                "exec-env",
+                "Variables of the program that gives credentials, as key=value, or key- to remove one.",
+            ),
+            Flag::string(
+                "exec-interactive-mode",
+                "",
+                "How the program that gives credentials uses standard input.",
+            ),
+            Flag::bool(
+                "exec-provide-cluster-info",
+                false,
+                "Whether the program that gives credentials is told about the cluster.",
+            ),
         ]
     }
 
@@ -71,7 +86,10 @@ impl Verb for SetCredentials {
             methods.push("--username/--password");
         }
         if methods.len() > 1 {
-            let text = format!("you cannot specify more than one authentication method at the same time: {}", methods.join(", "));
+            let text = format!(
+                "you cannot specify more than one authentication method at the same time: {}",
+                methods.join(", ")
+            );
             return Err(KubectlError::message(text));
         }
         let old = write::start(session).await?;
@@ -93,7 +111,9 @@ async fn set_certificates(session: &Session, flags: &Flags, user: &mut User) -> 
         ("client-key", &mut user.client_key, &mut user.client_key_data),
     ];
     if embed && flags.string("client-certificate").is_empty() && flags.string("client-key").is_empty() {
-        return Err(KubectlError::message("you must specify a --client-certificate or --client-key to embed"));
+        return Err(KubectlError::message(
+            "you must specify a --client-certificate or --client-key to embed",
+        ));
     }
     for (flag, path, data) in pairs {
         let given = flags.string(flag);
@@ -102,7 +122,9 @@ async fn set_certificates(session: &Session, flags: &Flags, user: &mut User) -> 
         }
         if embed && !given.is_empty() {
             let content = session.files.read(&session.absolute(given)).await;
-            let content = content.map_err(|error| KubectlError::message(format!("could not stat {flag} file {given}: stat {given}: {error}")))?;
+            let content = content.map_err(|error| {
+                KubectlError::message(format!("could not stat {flag} file {given}: stat {given}: {error}"))
+            })?;
             *data = base64::engine::general_purpose::STANDARD.encode(content);
             path.clear();
         } else {
@@ -147,7 +169,9 @@ fn set_auth_provider(flags: &Flags, user: &mut User) {
     for argument in flags.strings("auth-provider-arg") {
         if let Some((key, value)) = argument.split_once('=') {
             provider["config"][key] = json!(value);
-        } else if let (Some(key), Some(config)) = (argument.strip_suffix('-'), provider["config"].as_object_mut()) {
+        } else if let (Some(key), Some(config)) =
+            (argument.strip_suffix('-'), provider["config"].as_object_mut())
+        {
             config.remove(key);
         }
     }

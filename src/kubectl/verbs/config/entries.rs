@@ -65,7 +65,12 @@ impl Verb for GetUsers {
 }
 
 /// Removes an entry that `remove` finds, and says so.
-async fn delete(session: &Session, what: &str, args: &[String], remove: fn(&mut Kubeconfig, &str) -> bool) -> Result<()> {
+async fn delete(
+    session: &Session,
+    what: &str,
+    args: &[String],
+    remove: fn(&mut Kubeconfig, &str) -> bool,
+) -> Result<()> {
     let [name] = args else { return session.out.write(session.help()).await };
     let old = write::start(session).await?;
     let path = write::default_path(session).await?;
@@ -195,11 +200,17 @@ impl Verb for SetCluster {
             }
             if embed {
                 let content = session.files.read(&session.absolute(authority)).await;
-                let content = content.map_err(|e| KubectlError::message(format!("could not stat certificate-authority file {authority}: stat {authority}: {e}")))?;
-                cluster.certificate_authority_data = base64::engine::general_purpose::STANDARD.encode(content);
+                let content = content.map_err(|e| {
+                    KubectlError::message(format!(
+                        "could not stat certificate-authority file {authority}: stat {authority}: {e}"
+                    ))
+                })?;
+                cluster.certificate_authority_data =
+                    base64::engine::general_purpose::STANDARD.encode(content);
                 cluster.certificate_authority.clear();
             } else {
-                cluster.certificate_authority = if authority.is_empty() { String::new() } else { session.absolute(authority) };
+                cluster.certificate_authority =
+                    if authority.is_empty() { String::new() } else { session.absolute(authority) };
                 if !authority.is_empty() {
                     cluster.certificate_authority_data.clear();
                 }

@@ -25,15 +25,28 @@ const FIELDS: [(&str, &[(&str, char)]); 3] = [
     (
         "clusters",
         &[
-            ("server", 's'), ("tls-server-name", 's'), ("insecure-skip-tls-verify", 't'), ("certificate-authority", 's'),
-            ("certificate-authority-data", 'b'), ("proxy-url", 's'), ("disable-compression", 't'),
+            ("server", 's'),
+            ("tls-server-name", 's'),
+            ("insecure-skip-tls-verify", 't'),
+            ("certificate-authority", 's'),
+            ("certificate-authority-data", 'b'),
+            ("proxy-url", 's'),
+            ("disable-compression", 't'),
         ],
     ),
     (
         "users",
         &[
-            ("client-certificate", 's'), ("client-certificate-data", 'b'), ("client-key", 's'), ("client-key-data", 'b'), ("token", 's'),
-            ("tokenFile", 's'), ("as", 's'), ("as-uid", 's'), ("username", 's'), ("password", 's'),
+            ("client-certificate", 's'),
+            ("client-certificate-data", 'b'),
+            ("client-key", 's'),
+            ("client-key-data", 'b'),
+            ("token", 's'),
+            ("tokenFile", 's'),
+            ("as", 's'),
+            ("as-uid", 's'),
+            ("username", 's'),
+            ("password", 's'),
         ],
     ),
     ("contexts", &[("cluster", 's'), ("user", 's'), ("namespace", 's')]),
@@ -57,11 +70,15 @@ fn parse(path: &str) -> Result<Path> {
         return Ok(Path::CurrentContext);
     }
     let (list, rest) = path.split_once('.').unwrap_or((path, ""));
-    let Some((list, fields)) = FIELDS.iter().find(|(name, _)| *name == list) else { return Err(unable(path)) };
+    let Some((list, fields)) = FIELDS.iter().find(|(name, _)| *name == list) else {
+        return Err(unable(path));
+    };
     if rest.is_empty() {
         return Ok(Path::List(list));
     }
-    let field = fields.iter().filter_map(|(field, kind)| Some((rest.strip_suffix(field)?.strip_suffix('.')?, *field, *kind)));
+    let field = fields
+        .iter()
+        .filter_map(|(field, kind)| Some((rest.strip_suffix(field)?.strip_suffix('.')?, *field, *kind)));
     match field.max_by_key(|(_, field, _)| field.len()) {
         Some((name, field, kind)) => Ok(Path::Field(list, name.to_owned(), field, kind)),
         None => Ok(Path::Entry(list, rest.to_owned())),
@@ -87,7 +104,12 @@ fn typed(kind: char, value: &str, raw_bytes: bool) -> Result<Value> {
                 base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
                 _ => value.len() / 4 * 4,
             };
-            let wrong = |error| KubectlError::message(format!("error decoding input value: illegal base64 data at input byte {}", at(error)));
+            let wrong = |error| {
+                KubectlError::message(format!(
+                    "error decoding input value: illegal base64 data at input byte {}",
+                    at(error)
+                ))
+            };
             decoded.map_err(wrong)?;
             Ok(json!(value))
         }
@@ -96,7 +118,11 @@ fn typed(kind: char, value: &str, raw_bytes: bool) -> Result<Value> {
 }
 
 /// Changes one entry through its JSON form. `None` removes the field.
-fn with_field<T: Serialize + DeserializeOwned + Default>(entry: &mut T, field: &str, value: Option<Value>) -> Result<()> {
+fn with_field<T: Serialize + DeserializeOwned + Default>(
+    entry: &mut T,
+    field: &str,
+    value: Option<Value>,
+) -> Result<()> {
     let mut form = serde_json::to_value(&*entry).unwrap_or_default();
     match value {
         Some(value) => form[field] = value,
@@ -114,7 +140,9 @@ fn change(config: &mut Kubeconfig, list: &str, name: &str, field: &str, value: O
     let invalid = || KubectlError::message(format!("current map key `{name}` is invalid"));
     let removing = value.is_none();
     match list {
-        "clusters" if removing => with_field(config.clusters.get_mut(name).ok_or_else(invalid)?, field, value),
+        "clusters" if removing => {
+            with_field(config.clusters.get_mut(name).ok_or_else(invalid)?, field, value)
+        }
         "clusters" => with_field(config.clusters.entry(name.to_owned()).or_default(), field, value),
         "users" if removing => with_field(config.users.get_mut(name).ok_or_else(invalid)?, field, value),
         "users" => with_field(config.users.entry(name.to_owned()).or_default(), field, value),
@@ -148,7 +176,14 @@ impl Verb for Set {
     }
 
     fn flags(&self) -> Vec<Flag> {
-        vec![Flag::bool("set-raw-bytes", false, "Take the value of a -data field as it is, rather than as base64.").no_value("true")]
+        vec![
+            Flag::bool(
+                "set-raw-bytes",
+                false,
+                "Take the value of a -data field as it is, rather than as base64.",
+            )
+            .no_value("true"),
+        ]
     }
 
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {

@@ -8,8 +8,8 @@ use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::kubeconfig::Kubeconfig;
-use crate::kubectl::output::print_flags::{FORMATS, no_printer, print_flags, printer_for};
 use crate::kubectl::output::json;
+use crate::kubectl::output::print_flags::{FORMATS, no_printer, print_flags, printer_for};
 use crate::kubectl::session::Session;
 
 /// The verb.
@@ -42,7 +42,11 @@ impl Verb for View {
             }
         }
         flags.extend([
-            Flag::bool("flatten", false, "Put the content of files into the output, so that it can stand alone."),
+            Flag::bool(
+                "flatten",
+                false,
+                "Put the content of files into the output, so that it can stand alone.",
+            ),
             Flag::bool("merge", true, "Merge the files."),
             Flag::bool("minify", false, "Leave out what the current context does not use."),
             Flag::bool("raw", false, "Show secrets and certificates."),
@@ -52,7 +56,8 @@ impl Verb for View {
 
     async fn run(&self, session: &Session, flags: &Flags, _: &[String]) -> Result<()> {
         let flat = flags.bool("flatten");
-        let mut config = if flat { session.factory.kubeconfig()?.clone() } else { write::start(session).await? };
+        let mut config =
+            if flat { session.factory.kubeconfig()?.clone() } else { write::start(session).await? };
         let context = &session.factory.overrides.context;
         if !context.is_empty() {
             config.current_context.clone_from(context);

@@ -35,8 +35,14 @@ pub(super) async fn modify(session: &Session, old: &Kubeconfig, new: &Kubeconfig
     change(&mut files, &default, &old.users, &new.users, |config| &mut config.users);
     change(&mut files, &default, &old.contexts, &new.contexts, |config| &mut config.contexts);
     if old.current_context != new.current_context {
-        let holder = files.iter().position(|file| file.config.as_ref().is_some_and(|config| !config.current_context.is_empty()));
-        let target = if new.current_context.is_empty() { holder } else { files.iter().position(|file| file.path == default) };
+        let holder = files
+            .iter()
+            .position(|file| file.config.as_ref().is_some_and(|config| !config.current_context.is_empty()));
+        let target = if new.current_context.is_empty() {
+            holder
+        } else {
+            files.iter().position(|file| file.path == default)
+        };
         if let Some(file) = target.and_then(|index| files.get_mut(index)) {
             file.config.get_or_insert_default().current_context.clone_from(&new.current_context);
         }
@@ -63,8 +69,11 @@ fn change<T: Clone + PartialEq>(
     entries: impl Fn(&mut Kubeconfig) -> &mut BTreeMap<String, T>,
 ) {
     for (name, entry) in new.iter().filter(|(name, entry)| old.get(*name) != Some(*entry)) {
-        let has = |file: &mut LoadedFile| file.config.as_mut().is_some_and(|config| entries(config).contains_key(name));
-        let index = files.iter_mut().position(has).or_else(|| files.iter().position(|file| file.path == default));
+        let has = |file: &mut LoadedFile| {
+            file.config.as_mut().is_some_and(|config| entries(config).contains_key(name))
+        };
+        let index =
+            files.iter_mut().position(has).or_else(|| files.iter().position(|file| file.path == default));
         if let Some(file) = index.and_then(|index| files.get_mut(index)) {
             entries(file.config.get_or_insert_default()).insert(name.clone(), entry.clone());
         }
@@ -86,6 +95,8 @@ fn relativize(config: &mut Kubeconfig, base: &str) {
     };
     config.clusters.values_mut().for_each(|cluster| shorten(&mut cluster.certificate_authority));
     for user in config.users.values_mut() {
-        [&mut user.client_certificate, &mut user.client_key, &mut user.token_file].into_iter().for_each(shorten);
+        [&mut user.client_certificate, &mut user.client_key, &mut user.token_file]
+            .into_iter()
+            .for_each(shorten);
     }
 }

@@ -102,6 +102,7 @@ impl Program for Shell {
                     return if context.system.dialect == Dialect::Gnu { 127 } else { 2 };
                 }
             },
+            (None, None) if context.stdio.stdin_is_terminal => return self.interactive(context).await,
             (None, None) => {
                 let bytes = read_all(&mut *context.stdio.stdin, MAX_SCRIPT_BYTES).await;
                 String::from_utf8_lossy(&bytes).into_owned()
@@ -118,6 +119,18 @@ impl Program for Shell {
 }
 
 impl Shell {
+    /// A shell for the person at the terminal. `sh` is busybox's or dash's, whatever else the image has.
+    async fn interactive(&self, context: ProgramContext) -> i32 {
+        let is_sh = context.name() != "bash";
+        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
+        if is_sh && system.dialect == Dialect::Gnu {
+            system.dialect = Dialect::Dash;
+        }
+        let programs = self.launcher.programs();
+        let mut bash = Bash::new(BashConfig { files, system: system.clone(), env, cwd, programs });
+        crate::bash::interactive(&mut bash, &system, stdio).await
+    }
+
     async fn script(&self, context: ProgramContext, call: &Call, script: &str) -> i32 {
         let mut whole = String::new();
         for option in call.options.chars() {

@@ -6,6 +6,7 @@ mod label_keys;
 mod paths;
 mod printer;
 mod qos;
+mod resize;
 mod resources;
 mod strategy;
 mod update;
@@ -14,6 +15,5 @@ mod warnings;
 
 pub(crate) use defaults::{default_resource_list, default_template};
 pub use strategy::PodKind;
-pub use update::{prepare_ephemeral, validate_ephemeral};
 pub(crate) use validation::{validate_controlled, validate_resource_value, validate_template};
 pub(crate) use warnings::{owner_name_warning, template_warnings};

@@ -25,7 +25,11 @@ pub(super) fn validate_host_ports(spec: &PodSpec, is_pod: bool, field: &FieldPat
     errors
 }
 
-pub(super) fn validate_dns(config: Option<&PodDNSConfig>, policy: &str, field: &FieldPath) -> Vec<FieldError> {
+pub(super) fn validate_dns(
+    config: Option<&PodDNSConfig>,
+    policy: &str,
+    field: &FieldPath,
+) -> Vec<FieldError> {
     if policy == "None" {
         if config.is_none() {
             return vec![FieldError::required(field, "must provide `dnsConfig` when `dnsPolicy` is None")];

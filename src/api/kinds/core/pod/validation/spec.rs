@@ -1,9 +1,7 @@
 //! The spec of a pod as a whole, and the templates of pods.
 // Models pkg/apis/core/validation (ValidatePodSpec, ValidatePodTemplateSpec, validatePodMetadataAndSpec).
 
-use k8s_openapi::api::core::v1::{
-    Pod, PodResourceClaim, PodSpec, PodTemplateSpec, ResourceRequirements,
-};
+use k8s_openapi::api::core::v1::{Pod, PodResourceClaim, PodSpec, PodTemplateSpec, ResourceRequirements};
 
 use super::containers::{self, Surroundings};
 use super::resources::{self, Whose};
@@ -174,7 +172,11 @@ fn validate_spec(spec: &PodSpec, pod: Option<&str>, field: &FieldPath) -> Vec<Fi
     if let Some(affinity) = &spec.affinity {
         errors.extend(scheduling::validate_affinity(affinity, &field.child("affinity")));
     }
-    errors.extend(network::validate_dns(spec.dns_config.as_ref(), text(&spec.dns_policy), &field.child("dnsConfig")));
+    errors.extend(network::validate_dns(
+        spec.dns_config.as_ref(),
+        text(&spec.dns_policy),
+        &field.child("dnsConfig"),
+    ));
     errors.extend(validate_gates(spec, field));
     let constraints = spec.topology_spread_constraints.as_deref().unwrap_or_default();
     errors.extend(scheduling::validate_spread(constraints, &field.child("topologySpreadConstraints")));

@@ -9,13 +9,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::{bench, kubectl, shell, up};
 use crate::cluster::{ClusterConfig, Component};
 use crate::runtime::sim::Pace;
 
-mod bench;
-mod kubectl;
-mod shell;
-mod up;
 
 #[derive(Parser)]
 #[command(name = "k8s-learn", version, about = "Learn Kubernetes on a whole cluster that lives in this one program")]
@@ -43,20 +40,20 @@ enum Command {
 
 /// How the cluster is made.
 #[derive(Args, Clone, Debug)]
-struct ClusterArgs {
+pub(super) struct ClusterArgs {
     /// How many nodes it has
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=100))]
-    nodes: u8,
+    pub(super) nodes: u8,
     /// Draw names, UIDs and addresses from this seed: the same seed, the same names
     #[arg(long)]
-    seed: Option<u64>,
+    pub(super) seed: Option<u64>,
     /// Whether image pulls and starts take believable time
     #[arg(long, value_enum)]
-    pace: Option<PaceArg>,
+    pub(super) pace: Option<PaceArg>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PaceArg {
+pub(super) enum PaceArg {
     /// As long as on a real machine, on the cluster's clock
     Real,
     /// As fast as it can
@@ -64,7 +61,7 @@ enum PaceArg {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TimeArg {
+pub(super) enum TimeArg {
     /// The machine's time
     Real,
     /// A paused clock that moves by itself when nothing else can
@@ -72,47 +69,53 @@ enum TimeArg {
 }
 
 #[derive(Args)]
-struct ShellArgs {
+pub(super) struct ShellArgs {
     /// Run these commands and end with the status of the last
     #[arg(short = 'c', value_name = "COMMANDS")]
-    commands: Option<String>,
+    pub(super) commands: Option<String>,
     /// A file of commands to run; `-` reads them from standard input
     #[arg(conflicts_with = "commands")]
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     #[command(flatten)]
-    cluster: ClusterArgs,
+    pub(super) cluster: ClusterArgs,
     /// The cluster's time
     #[arg(long, value_enum, default_value = "real")]
-    time: TimeArg,
+    pub(super) time: TimeArg,
 }
 
 #[derive(Args)]
-struct UpArgs {
+pub(super) struct UpArgs {
     /// Where the API is served
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    pub(super) listen: SocketAddr,
     /// Where the kubeconfig is written; by default a new file in the temporary directory
     #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
+    pub(super) kubeconfig: Option<PathBuf>,
     /// Accept this bearer token too, as the cluster's administrator
     #[arg(long)]
-    token: Option<String>,
+    pub(super) token: Option<String>,
     /// Leave these out
     #[arg(long, value_enum, value_delimiter = ',', value_name = "COMPONENTS")]
-    without: Vec<ComponentArg>,
+    pub(super) without: Vec<ComponentArg>,
     #[command(flatten)]
-    cluster: ClusterArgs,
+    pub(super) cluster: ClusterArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ComponentArg {
+pub(super) enum ComponentArg {
     Scheduler,
     Controllers,
     Kubelet,
 }
 
+impl Default for ClusterArgs {
+    fn default() -> Self {
+        Self { nodes: 1, seed: None, pace: None }
+    }
+}
+
 impl ClusterArgs {
-    fn config(&self, default_pace: Pace) -> ClusterConfig {
+    pub(super) fn config(&self, default_pace: Pace) -> ClusterConfig {
         let pace = match self.pace {
             None => default_pace,
             Some(PaceArg::Real) => Pace::Real,
@@ -172,12 +175,12 @@ fn ended(outcome: anyhow::Result<i32>) -> ExitCode {
 }
 
 /// A runtime for live clusters: as many threads as there are cores.
-fn live_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(super) fn live_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime does not start")
 }
 
 /// A runtime whose clock moves by itself when every task waits.
-fn virtual_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+pub(super) fn virtual_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

@@ -1,0 +1,9 @@
+//! The command line: what `k8s-learn` can be asked, and which runtime each answer needs.
+
+mod bench;
+mod command_line;
+mod kubectl;
+mod shell;
+mod up;
+
+pub use command_line::main;

@@ -1,0 +1,102 @@
+//! `k8s-learn shell`, and `k8s-learn` alone on a terminal: the sandbox shell on a fresh cluster.
+
+use std::io::{IsTerminal, Read};
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::command_line::{ClusterArgs, ShellArgs, TimeArg, live_runtime, virtual_runtime};
+use crate::bash::{Stdio, host_terminal};
+use crate::client;
+use crate::api::auth::UserInfo;
+use crate::cluster::{Cluster, Time};
+use crate::runtime::sim::Pace;
+use crate::shell::{LiveSource, Session, SessionConfig, repl};
+
+/// `k8s-learn shell`: a script if one is given, else the prompt.
+pub(super) fn run(args: ShellArgs) -> anyhow::Result<i32> {
+    let script = match (&args.commands, &args.file) {
+        (Some(commands), _) => Some(commands.clone()),
+        (None, Some(file)) => Some(read(file)?),
+        (None, None) if !std::io::stdin().is_terminal() => Some(read(&PathBuf::from("-"))?),
+        (None, None) => None,
+    };
+    let Some(script) = script else {
+        anyhow::ensure!(args.time == TimeArg::Real, "--time virtual is for scripts: use -c or a file");
+        return prompt(&args.cluster);
+    };
+    let from_stdin = args.file.as_ref().is_some_and(|file| file.as_os_str() == "-") || (args.commands.is_none() && args.file.is_none());
+    let runtime = match args.time {
+        TimeArg::Real => live_runtime()?,
+        TimeArg::Virtual => virtual_runtime()?,
+    };
+    let time = if args.time == TimeArg::Virtual { Time::Virtual } else { Time::Real };
+    let code = runtime.block_on(async {
+        let (cluster, mut session) = start(&args.cluster, time, Pace::Instant).await?;
+        let open = || Stdio {
+            stdin: if from_stdin || time == Time::Virtual { Box::new(tokio::io::empty()) } else { Box::new(tokio::io::stdin()) },
+            stdout: Box::new(tokio::io::stdout()),
+            stderr: Box::new(tokio::io::stderr()),
+            terminal: host_terminal(),
+            stdin_is_terminal: !from_stdin && std::io::stdin().is_terminal(),
+        };
+        let code = session.run_script(&script, open).await;
+        drop(session);
+        cluster.stop().await;
+        anyhow::Ok(code)
+    })?;
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+/// `k8s-learn` alone.
+pub(super) fn interactive() -> anyhow::Result<i32> {
+    anyhow::ensure!(
+        std::io::stdin().is_terminal(),
+        "standard input is not a terminal: give commands to `k8s-learn shell -`, or see `k8s-learn --help`"
+    );
+    prompt(&ClusterArgs::default())
+}
+
+fn prompt(args: &ClusterArgs) -> anyhow::Result<i32> {
+    let runtime = live_runtime()?;
+    let code = runtime.block_on(async {
+        let (cluster, mut session) = start(args, Time::Real, Pace::Real).await?;
+        println!("A Kubernetes cluster is running in this process. Try: kubectl get nodes    (exit or Ctrl-D ends it)");
+        let source = LiveSource::new(client::component(cluster.service(), "completion", UserInfo::admin())).await;
+        let code = repl::run(&mut session, Box::new(source), history_file()).await?;
+        drop(session);
+        cluster.stop().await;
+        anyhow::Ok(code)
+    })?;
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+async fn start(args: &ClusterArgs, time: Time, pace: Pace) -> anyhow::Result<(Cluster, Session)> {
+    let mut config = args.config(pace);
+    config.time = time;
+    let cluster = Cluster::start(config).await.context("the cluster does not start")?;
+    cluster.ready().await;
+    let host_directory = std::env::current_dir().ok();
+    let session = Session::new(&cluster, SessionConfig { host_directory, advice: true, ..SessionConfig::default() })?;
+    Ok((cluster, session))
+}
+
+fn read(file: &PathBuf) -> anyhow::Result<String> {
+    if file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Where lines are remembered, made if it is not there.
+fn history_file() -> Option<PathBuf> {
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let data = data.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")))?;
+    let directory = data.join("k8s-learn");
+    std::fs::create_dir_all(&directory).ok()?;
+    Some(directory.join("history"))
+}

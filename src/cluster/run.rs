@@ -1,0 +1,291 @@
+//! A cluster that runs.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Node, ServiceAccount};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWORK, Time};
+use super::kubeconfig::{Credentials, kubeconfig};
+use super::node::{self, ClusterNode, Shared};
+use crate::api::auth::{Pki, UserInfo};
+use crate::api::server::{ApiServer, Config};
+use crate::client::{self, ApiService};
+use crate::clock::Clock;
+use crate::controllers;
+use crate::informer::Informers;
+use crate::network::{ClusterDns, Fabric, HostNodePorts, NetHost};
+use crate::scheduler::{self, Scheduler};
+use crate::seed::Seed;
+use crate::store::Store;
+
+/// A cluster. Dropping it stops everything in it.
+pub struct Cluster {
+    config: ClusterConfig,
+    clock: Clock,
+    seed: Seed,
+    store: Store,
+    fabric: Fabric,
+    api: ApiServer,
+    service: ApiService,
+    pki: Pki,
+    informers: Informers,
+    keeper: JoinHandle<()>,
+    learner: NetHost,
+    // Fields are dropped in this order: who reacts goes before what is reacted to.
+    scheduler: Option<Scheduler>,
+    controllers: Vec<controllers::Handle>,
+    nodes: Vec<ClusterNode>,
+}
+
+/// The API on a socket; dropping it closes the socket and its connections.
+pub struct Serving {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.task.abort();
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+impl Cluster {
+    /// Builds a cluster and starts it; [`Cluster::ready`] tells when it can be used.
+    pub async fn start(config: ClusterConfig) -> Result<Self, ClusterError> {
+        let clock = match config.time {
+            Time::Real => Clock::real(),
+            Time::Virtual => Clock::virtual_time(),
+        };
+        let seed = config.seed.map_or_else(Seed::from_entropy, Seed::new);
+        let store = Store::new(clock.clone());
+        let fabric = Fabric::new(seed.clone());
+        let pki = Pki::generate().map_err(|error| ClusterError::Pki(error.to_string()))?;
+        let control_plane = std::net::SocketAddr::new(IpAddr::V4(node::address(0)), API_PORT);
+        let mut api_config = Config::new(store.clone(), clock.clone(), seed.clone());
+        api_config.address = control_plane.to_string();
+        api_config.tokens = config.token.iter().map(|token| (token.clone(), UserInfo::admin())).collect();
+        let api = ApiServer::new(api_config);
+        api.bootstrap(Some(control_plane)).map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
+        let keeper = tokio::spawn(api.clone().run());
+        let service = api.service();
+        let system = UserInfo::new("system:masters", &["system:masters"]);
+        let informers = Informers::new(client::component(&service, "k8s-learn", system), clock.clone());
+        fabric.set_resolver(Arc::new(ClusterDns::new(&informers)));
+        let own = IpAddr::V4(std::net::Ipv4Addr::from(u32::from(NODE_NETWORK) + 1));
+        let learner = fabric.join_node(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
+        api.set_dialer(Arc::new(learner.clone()));
+        let mut cluster = Self {
+            config,
+            clock,
+            seed,
+            store,
+            fabric,
+            api,
+            service,
+            pki,
+            informers,
+            keeper,
+            learner,
+            scheduler: None,
+            controllers: vec![],
+            nodes: vec![],
+        };
+        cluster.start_components().await?;
+        Ok(cluster)
+    }
+
+    async fn start_components(&mut self) -> Result<(), ClusterError> {
+        if self.has(Component::Controllers) {
+            self.start_controllers();
+        }
+        if self.has(Component::Scheduler) {
+            self.start_scheduler();
+        }
+        for index in 0..self.config.nodes {
+            let shared = Shared {
+                service: self.service.clone(),
+                informers: self.informers.clone(),
+                fabric: self.fabric.clone(),
+                clock: self.clock.clone(),
+                seed: self.seed.clone(),
+                pace: self.config.pace,
+            };
+            let mut node = ClusterNode::new(index, shared)?;
+            if self.has(Component::Kubelet) {
+                node.start_kubelet().await?;
+            }
+            self.nodes.push(node);
+        }
+        Ok(())
+    }
+
+    fn has(&self, component: Component) -> bool {
+        !self.config.without.contains(&component)
+    }
+
+    /// Starts every controller.
+    pub fn start_controllers(&mut self) {
+        let service = self.service.clone();
+        let user = UserInfo::new("system:kube-controller-manager", &[]);
+        let context = controllers::Context {
+            clients: Arc::new(move |name| client::component(&service, name, user.clone())),
+            informers: self.informers.clone(),
+            clock: self.clock.clone(),
+            seed: self.seed.clone(),
+            root_ca: self.pki.authority().certificate.as_str().into(),
+        };
+        self.controllers = controllers::all().iter().map(|controller| (controller.start)(&context)).collect();
+    }
+
+    /// Stops every controller.
+    pub fn stop_controllers(&mut self) {
+        self.controllers.clear();
+    }
+
+    /// Starts the scheduler.
+    pub fn start_scheduler(&mut self) {
+        let user = UserInfo::new("system:kube-scheduler", &[]);
+        let client = client::component(&self.service, "kube-scheduler", user);
+        self.scheduler = Some(scheduler::start(client, &self.informers, self.clock.clone(), self.seed.clone()));
+    }
+
+    /// Stops the scheduler.
+    pub fn stop_scheduler(&mut self) {
+        self.scheduler = None;
+    }
+
+    /// Stops a node's kubelet, as if the machine had lost its connection; its containers go on. `false`: no such node.
+    pub async fn stop_kubelet(&mut self, node: &str) -> bool {
+        match self.nodes.iter_mut().find(|candidate| candidate.name == node) {
+            Some(node) => node.stop_kubelet().await,
+            None => return false,
+        }
+        true
+    }
+
+    /// Starts a node's kubelet again.
+    pub async fn start_kubelet(&mut self, node: &str) -> Result<bool, ClusterError> {
+        match self.nodes.iter_mut().find(|candidate| candidate.name == node) {
+            Some(node) => node.start_kubelet().await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits until every node is Ready and pods can be made in `default`.
+    pub async fn ready(&self) {
+        if self.has(Component::Kubelet) {
+            let nodes = self.informers.of::<Node>();
+            let mut changes = nodes.subscribe();
+            while nodes.list().iter().filter(|node| is_ready(node)).count() < self.config.nodes {
+                if changes.recv().await.is_none() {
+                    return;
+                }
+            }
+        }
+        if self.has(Component::Controllers) {
+            let accounts = self.informers.of::<ServiceAccount>();
+            let mut changes = accounts.subscribe();
+            while accounts.get("default", "default").is_none() {
+                if changes.recv().await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Serves the API over TLS on a socket of this machine.
+    pub fn serve(&self, listener: TcpListener) -> Result<Serving, ClusterError> {
+        let pki_error = |error: crate::api::auth::PkiError| ClusterError::Pki(error.to_string());
+        let mut names: Vec<String> =
+            ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"]
+                .map(str::to_owned)
+                .into();
+        names.extend(self.config.serve_names.iter().filter(|name| name.parse::<IpAddr>().is_err()).cloned());
+        let mut ips: Vec<IpAddr> = vec![[127, 0, 0, 1].into(), [10, 96, 0, 1].into(), IpAddr::V4(node::address(0))];
+        ips.extend(self.config.serve_names.iter().filter_map(|name| name.parse::<IpAddr>().ok()));
+        let identity = self.pki.server(&names, &ips).map_err(pki_error)?;
+        let (api, pki, stop) = (self.api.clone(), self.pki.clone(), CancellationToken::new());
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            if let Err(error) = api.serve_tls(listener, &pki, &identity, stopped).await {
+                tracing::error!(%error, "the API cannot be served");
+            }
+        });
+        Ok(Serving { stop, task })
+    }
+
+    /// Opens the cluster's node ports on an address of this machine.
+    pub fn open_node_ports(&self, address: IpAddr) -> HostNodePorts {
+        HostNodePorts::start(address, self.learner.clone(), &self.informers)
+    }
+
+    /// The kubeconfig of the administrator, for a server at `url`.
+    pub fn kubeconfig(&self, url: &str) -> Result<String, ClusterError> {
+        let admin = UserInfo::admin();
+        let groups: Vec<&str> = admin.groups.iter().map(String::as_str).filter(|g| *g != "system:authenticated").collect();
+        let identity =
+            self.pki.client(&admin.name, &groups).map_err(|error| ClusterError::Pki(error.to_string()))?;
+        let authority = self.pki.authority().certificate.clone();
+        Ok(kubeconfig(url, &Credentials { authority, certificate: identity.certificate, key: identity.key }))
+    }
+
+    /// The address under which the cluster's own machines reach the API.
+    pub fn url(&self) -> String {
+        format!("https://{}:{API_PORT}", node::address(0))
+    }
+
+    /// A client of the administrator, for tests and benches.
+    pub fn admin(&self) -> kube::Client {
+        client::component(&self.service, "k8s-learn", UserInfo::admin())
+    }
+
+    /// The API server as in-process callers see it.
+    pub fn service(&self) -> &ApiService {
+        &self.service
+    }
+
+    /// The cluster's time.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The cluster's source of chance.
+    pub fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
+    /// The store behind the API server.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The learner's machine, beside the nodes.
+    pub fn learner(&self) -> &NetHost {
+        &self.learner
+    }
+
+    /// Stops everything, kubelets first.
+    pub async fn stop(mut self) {
+        for node in &mut self.nodes {
+            node.stop_kubelet().await;
+        }
+        self.stop_scheduler();
+        self.stop_controllers();
+    }
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
