@@ -27,7 +27,11 @@ impl TtyInput {
 }
 
 impl AsyncRead for TtyInput {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let mut guard = ready!(self.terminal.poll_read_ready(context))?;
             let unfilled = buffer.initialize_unfilled();

@@ -28,7 +28,13 @@ pub(super) struct Network {
 }
 
 impl Sandbox {
-    pub(super) fn new(id: String, config: SandboxConfig, created_at: Timestamp, namespace: &str, network: Network) -> Self {
+    pub(super) fn new(
+        id: String,
+        config: SandboxConfig,
+        created_at: Timestamp,
+        namespace: &str,
+        network: Network,
+    ) -> Self {
         let namespace_path = format!("/var/run/netns/cni-{namespace}");
         Self { id, config, created_at, namespace_path, network: Mutex::new(Some(network)) }
     }

@@ -42,7 +42,10 @@ impl Events {
     fn listen(&self) -> BoxStream<'static, ContainerEvent> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|event| (event, receiver)) }).boxed()
+        stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|event| (event, receiver))
+        })
+        .boxed()
     }
 }
 
@@ -188,7 +191,8 @@ impl ContainerRuntime for SimRuntime {
 
     async fn stats(&self) -> Result<Vec<ContainerStats>> {
         let state = self.lock();
-        let running = state.containers.values().filter(|container| container.state() == ContainerState::Running);
+        let running =
+            state.containers.values().filter(|container| container.state() == ContainerState::Running);
         let stats = |container: &Arc<Container>| {
             let (cpu_nanoseconds, memory_bytes) = container.cgroup.usage();
             ContainerStats { id: container.id.clone(), cpu_nanoseconds, memory_bytes }

@@ -2,13 +2,16 @@
 
 use async_trait::async_trait;
 
-use super::super::launcher::{Launcher, look_up, quoted, read_all};
+use super::super::launcher::{Launcher, look_up, read_all};
 use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext};
 
 /// The largest script that is read from standard input.
 const MAX_SCRIPT_BYTES: u64 = 4 << 20;
 /// What makes a command more than words.
-const SHELL_SYNTAX: &[char] = &['$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#', '=', '!', '\n'];
+const SHELL_SYNTAX: &[char] = &[
+    '$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#',
+    '=', '!', '\n',
+];
 
 /// The shell.
 pub(super) struct Shell {
@@ -58,7 +61,9 @@ fn parse(words: &[String]) -> Result<Call, String> {
                 'c' => wants_script = true,
                 'i' => call.interactive = true,
                 'l' | 's' => {}
-                'o' => drop(words.next().filter(|name| name.as_str() == "pipefail").map(|_| call.options.push('o'))),
+                'o' => drop(
+                    words.next().filter(|name| name.as_str() == "pipefail").map(|_| call.options.push('o')),
+                ),
                 'e' | 'u' | 'x' | 'f' | 'v' | 'n' | 'a' => call.options.push(letter),
                 other => return Err(format!("-{other}")),
             }
@@ -108,7 +113,9 @@ impl Program for Shell {
                 Err(error) => {
                     let text = match context.system.dialect {
                         Dialect::Busybox => format!("{name}: can't open '{file}': {}\n", error.strerror()),
-                        Dialect::Dash if name == "sh" => format!("sh: 0: cannot open {file}: {}\n", error.strerror()),
+                        Dialect::Dash if name == "sh" => {
+                            format!("sh: 0: cannot open {file}: {}\n", error.strerror())
+                        }
                         _ => format!("{name}: {file}: {}\n", error.strerror()),
                     };
                     context.stdio.err(text).await;
@@ -145,19 +152,25 @@ impl Shell {
     async fn script(&self, context: ProgramContext, call: &Call, script: &str) -> i32 {
         let mut whole = String::new();
         for option in call.options.chars() {
-            whole.push_str(if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }.as_str());
-        }
-        let positional = if call.script.is_some() { call.args.get(1..).unwrap_or_default() } else { &call.args };
-        if !positional.is_empty() {
-            whole.push_str(&format!("set -- {}; ", quoted(positional)));
+            whole.push_str(
+                if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }
+                    .as_str(),
+            );
         }
         whole.push_str(script);
-        let dialect = spoken_by(context.name(), context.system.dialect);
-        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
-        system.dialect = dialect;
+        let args0 = context.name().to_owned();
+        let ProgramContext { env, cwd, files, stdio, system, .. } = context;
         let programs = self.launcher.programs();
+        // `sh -c script name one`: the first word is `$0`.
+        let (arg0, positional) = match (&call.script, &call.file) {
+            (Some(_), _) => {
+                (call.args.first().cloned().unwrap_or(args0), call.args.get(1..).unwrap_or_default().to_vec())
+            }
+            (None, Some(file)) => (file.clone(), call.args.clone()),
+            (None, None) => (args0, call.args.clone()),
+        };
         let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
-        bash.execute(&whole, stdio).await
+        bash.execute_with(&whole, &arg0, &positional, stdio).await
     }
 }
 
@@ -172,9 +185,15 @@ mod tests {
     #[test]
     fn calls_are_read_as_shells_do() {
         let call = parse(&words("sh -ec script name one")).unwrap();
-        assert_eq!((call.options.as_str(), call.script.as_deref(), &call.args[..]), ("e", Some("script"), &words("name one")[..]));
+        assert_eq!(
+            (call.options.as_str(), call.script.as_deref(), &call.args[..]),
+            ("e", Some("script"), &words("name one")[..])
+        );
         let call = parse(&words("bash -x /start.sh one")).unwrap();
-        assert_eq!((call.options.as_str(), call.file.as_deref(), &call.args[..]), ("x", Some("/start.sh"), &words("one")[..]));
+        assert_eq!(
+            (call.options.as_str(), call.file.as_deref(), &call.args[..]),
+            ("x", Some("/start.sh"), &words("one")[..])
+        );
         assert_eq!(parse(&words("sh -c")), Err("-c".to_owned()));
         assert_eq!(parse(&words("sh -Q")), Err("-Q".to_owned()));
     }
