@@ -22,6 +22,8 @@ impl TtyInput {
     /// Opens the terminal of this process. Fails if it has none.
     pub fn open() -> io::Result<Self> {
         let terminal = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/tty")?;
+        // Deprecated for types that may close or change their descriptor; a File does neither.
+        #[allow(deprecated)]
         Ok(Self { terminal: AsyncFd::new(terminal)? })
     }
 }

@@ -98,13 +98,13 @@ impl Source for LiveSource {
     }
 
     fn verbs(&self, path: &[&str]) -> Vec<String> {
-        let shown = |verb: &&dyn Verb| (!verb.hidden()).then(|| verb.name().to_owned());
+        let shown = |verb: &dyn Verb| (!verb.hidden()).then(|| verb.name().to_owned());
         match path {
             [] => {
-                GROUPS.iter().flat_map(|group| group.verbs.iter()).filter_map(|verb| shown(&verb)).collect()
+                GROUPS.iter().flat_map(|group| group.verbs.iter()).filter_map(|verb| shown(*verb)).collect()
             }
             path => Self::verb(path)
-                .map(|verb| verb.verbs().iter().filter_map(|verb| shown(&verb)).collect())
+                .map(|verb| verb.verbs().iter().filter_map(|verb| shown(*verb)).collect())
                 .unwrap_or_default(),
         }
     }

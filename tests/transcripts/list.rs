@@ -3,7 +3,7 @@
 //! The format is that of the recorder which made the transcripts from a real cluster, so that one list drives both.
 
 /// One step of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// A command whose output is compared.
     Run(String),

@@ -128,9 +128,12 @@ fn endpoint_changed(old: &Pod, new: &Pod) -> bool {
 }
 
 /// Remembers what each Service's endpoints showed, to tell when what is new in them happened.
+/// What was known of a Service at the last look: its own time, and that of each of its pods.
+type Known = (Option<Timestamp>, BTreeMap<String, Timestamp>);
+
 #[derive(Debug, Default)]
 pub(super) struct TriggerTimes {
-    known: Mutex<BTreeMap<ObjectKey, (Option<Timestamp>, BTreeMap<String, Timestamp>)>>,
+    known: Mutex<BTreeMap<ObjectKey, Known>>,
     /// Of pods that changed since the last call: such a pod may be gone before the Service is looked at.
     seen: Mutex<BTreeMap<ObjectKey, BTreeMap<String, Timestamp>>>,
 }

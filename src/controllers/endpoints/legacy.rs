@@ -199,6 +199,10 @@ fn labels(service: &Service) -> BTreeMap<String, String> {
 
 /// A port in an order that can be sorted: number, protocol, name, application protocol.
 type PortKey = (i32, String, String, Option<String>);
+/// Addresses by IP and UID; `true` for ready.
+type Addresses = BTreeMap<(String, String), (bool, EndpointAddress)>;
+/// The ports that share these addresses.
+type Group = (Vec<EndpointPort>, Vec<(bool, EndpointAddress)>);
 
 /// The Service's addresses, those with the same ports together.
 fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
@@ -208,8 +212,7 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
         spec.ip_families.as_ref().and_then(|families| families.first()).is_some_and(|f| f == "IPv6");
     let ports = spec.ports.unwrap_or_default();
     // Every port with the addresses that have it, by address; `true` for ready.
-    let mut by_port: BTreeMap<Option<PortKey>, BTreeMap<(String, String), (bool, EndpointAddress)>> =
-        BTreeMap::new();
+    let mut by_port: BTreeMap<Option<PortKey>, Addresses> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| backends::belongs(pod, unready_too)) {
         let Some(ip) = backends::addresses(pod, wants_v6).into_iter().next() else { continue };
         let ready = unready_too || pods::is_ready(pod);
@@ -231,8 +234,7 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
         }
     }
     // Ports with the same addresses share a subset.
-    let mut groups: BTreeMap<Vec<(String, String, bool)>, (Vec<EndpointPort>, Vec<(bool, EndpointAddress)>)> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<Vec<(String, String, bool)>, Group> = BTreeMap::new();
     for (port, addresses) in by_port {
         let key = addresses.iter().map(|((ip, uid), (ready, _))| (ip.clone(), uid.clone(), *ready)).collect();
         let (ports, _) = groups.entry(key).or_insert_with(|| (vec![], addresses.into_values().collect()));

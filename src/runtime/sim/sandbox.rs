@@ -24,7 +24,7 @@ pub(super) struct Sandbox {
 pub(super) struct Network {
     pub(super) host: NetHost,
     /// The node's ports that lead here.
-    pub(super) host_ports: Vec<AbortOnDropHandle<()>>,
+    pub(super) _host_ports: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Sandbox {

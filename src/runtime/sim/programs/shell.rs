@@ -159,7 +159,9 @@ impl Shell {
         }
         whole.push_str(script);
         let args0 = context.name().to_owned();
-        let ProgramContext { env, cwd, files, stdio, system, .. } = context;
+        let dialect = spoken_by(&args0, context.system.dialect);
+        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
+        system.dialect = dialect;
         let programs = self.launcher.programs();
         // `sh -c script name one`: the first word is `$0`.
         let (arg0, positional) = match (&call.script, &call.file) {
