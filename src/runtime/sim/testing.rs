@@ -27,7 +27,13 @@ impl Node {
     pub(super) async fn new() -> Self {
         let (clock, seed) = (Clock::virtual_time(), Seed::new(7));
         let fabric = Fabric::new(seed.clone());
-        let config = SimConfig { node: "minikube".into(), fabric: fabric.clone(), clock: clock.clone(), seed, pace: Pace::Instant };
+        let config = SimConfig {
+            node: "minikube".into(),
+            fabric: fabric.clone(),
+            clock: clock.clone(),
+            seed,
+            pace: Pace::Instant,
+        };
         let runtime = Arc::new(SimRuntime::new(config));
         let mut node = Self { runtime, clock, fabric, sandbox: String::new() };
         node.sandbox = node.pod("web").await;
@@ -38,10 +44,18 @@ impl Node {
     pub(super) async fn pod(&self, name: &str) -> String {
         let dns = DnsConfig {
             servers: vec!["10.96.0.10".into()],
-            searches: ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"].map(str::to_owned).to_vec(),
+            searches: ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"]
+                .map(str::to_owned)
+                .to_vec(),
             options: vec!["ndots:5".into()],
         };
-        let config = SandboxConfig { name: name.into(), uid: format!("uid-{name}"), hostname: name.into(), dns, ..SandboxConfig::default() };
+        let config = SandboxConfig {
+            name: name.into(),
+            uid: format!("uid-{name}"),
+            hostname: name.into(),
+            dns,
+            ..SandboxConfig::default()
+        };
         self.runtime.run_pod_sandbox(config).await.unwrap().id
     }
 
@@ -75,7 +89,10 @@ impl Node {
     /// Waits for a container's end.
     pub(super) async fn ended(&self, id: &str) -> ContainerStatus {
         let container = self.runtime.container(id).unwrap();
-        self.clock.timeout(Duration::from_secs(3600), container.ended()).await.expect("a container that ends");
+        self.clock
+            .timeout(Duration::from_secs(3600), container.ended())
+            .await
+            .expect("a container that ends");
         self.status(id).await
     }
 

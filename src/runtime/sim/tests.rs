@@ -12,10 +12,15 @@ use crate::runtime::api::*;
 #[tokio::test(start_paused = true)]
 async fn a_container_runs_to_its_end_and_leaves_its_log() {
     let node = Node::new().await;
-    let id = node.start("busybox:1.36", &["sh", "-c", "echo hi; sleep 5; echo bye > /dev/termination-log; exit 3"]).await;
+    let id = node
+        .start("busybox:1.36", &["sh", "-c", "echo hi; sleep 5; echo bye > /dev/termination-log; exit 3"])
+        .await;
     let started = node.clock.now();
     let status = node.ended(&id).await;
-    assert_eq!((status.state, status.exit_code, status.reason.as_str()), (ContainerState::Exited, 3, "Error"));
+    assert_eq!(
+        (status.state, status.exit_code, status.reason.as_str()),
+        (ContainerState::Exited, 3, "Error")
+    );
     assert_eq!(status.finished_at.unwrap().duration_since(started).as_secs(), 5);
     assert_eq!(status.termination_message, "bye\n");
     assert_eq!(node.logs(&id).await, "hi\n");
@@ -48,21 +53,31 @@ async fn the_first_process_ends_when_asked_only_if_it_listens() {
 async fn what_cannot_be_started_is_told_in_runcs_words() {
     let node = Node::new().await;
     for (command, why) in [
-        ("/bin/run-the-shop", "exec: \"/bin/run-the-shop\": stat /bin/run-the-shop: no such file or directory"),
+        (
+            "/bin/run-the-shop",
+            "exec: \"/bin/run-the-shop\": stat /bin/run-the-shop: no such file or directory",
+        ),
         ("nosuch", "exec: \"nosuch\": executable file not found in $PATH"),
         ("/etc/passwd", "exec: \"/etc/passwd\": permission denied"),
     ] {
         let config = node.config("busybox", &[command]).await;
         let id = node.runtime.create_container(&node.sandbox, config).await.unwrap();
         let error = node.runtime.start_container(&id).await.unwrap_err();
-        let expected = format!("failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {why}");
+        let expected = format!(
+            "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: {why}"
+        );
         assert_eq!(error, RuntimeError::Start(expected.clone()));
         let status = node.status(&id).await;
         assert_eq!((status.exit_code, status.reason.as_str(), status.message), (128, "StartError", expected));
         assert_eq!(status.started_at, None);
     }
     let id = node.start("busybox", &["sleep", "60"]).await;
-    let error = node.runtime.exec_sync(&id, &["nosuch".to_owned()], Duration::from_secs(1)).await.unwrap_err().to_string();
+    let error = node
+        .runtime
+        .exec_sync(&id, &["nosuch".to_owned()], Duration::from_secs(1))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("failed to exec in container: failed to start exec \""), "{error}");
     assert!(error.ends_with("OCI runtime exec failed: exec failed: unable to start container process: exec: \"nosuch\": executable file not found in $PATH"), "{error}");
 }
@@ -72,23 +87,40 @@ async fn commands_run_beside_the_first_process_and_end_with_it() {
     let node = Node::new().await;
     let id = node.start("gcr.io/google-samples/kubernetes-bootcamp:v1", &[]).await;
     assert_eq!(node.out(&id, &["hostname"]).await, "web\n");
-    assert_eq!(node.out(&id, &["ls", "/"]).await, "bin\nboot\ndev\netc\nhome\nlib\nlib64\nmedia\nmnt\nopt\nproc\nroot\nrun\nsbin\nserver.js\nsrv\nsys\ntmp\nusr\nvar\n");
-    assert_eq!(node.exec(&id, &["cat", "/nope"]).await, (1, String::new(), "cat: /nope: No such file or directory\n".to_owned()));
+    assert_eq!(
+        node.out(&id, &["ls", "/"]).await,
+        "bin\nboot\ndev\netc\nhome\nlib\nlib64\nmedia\nmnt\nopt\nproc\nroot\nrun\nsbin\nserver.js\nsrv\nsys\ntmp\nusr\nvar\n"
+    );
+    assert_eq!(
+        node.exec(&id, &["cat", "/nope"]).await,
+        (1, String::new(), "cat: /nope: No such file or directory\n".to_owned())
+    );
     assert_eq!(node.exec(&id, &["sh", "-c", "exit 7"]).await.0, 7);
     assert_eq!(node.out(&id, &["date", "-u", "+%Y"]).await, "2026\n");
-    assert_eq!(node.out(&id, &["curl", "-s", "localhost:8080"]).await, "Hello Kubernetes bootcamp! | Running on: web | v=1\n");
+    assert_eq!(
+        node.out(&id, &["curl", "-s", "localhost:8080"]).await,
+        "Hello Kubernetes bootcamp! | Running on: web | v=1\n"
+    );
     let env = node.out(&id, &["env"]).await;
-    assert_eq!(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOSTNAME=web\nNPM_CONFIG_LOGLEVEL=info\nNODE_VERSION=6.3.1\nHOME=/root\n");
+    assert_eq!(
+        env,
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOSTNAME=web\nNPM_CONFIG_LOGLEVEL=info\nNODE_VERSION=6.3.1\nHOME=/root\n"
+    );
     let late = node.runtime.exec_sync(&id, &["sleep".into(), "60".into()], Duration::from_secs(2)).await;
     assert!(matches!(late, Err(RuntimeError::DeadlineExceeded(_))), "{late:?}");
     let runtime = node.runtime.clone();
     let container = id.clone();
-    let sleeping = tokio::spawn(async move { runtime.exec_sync(&container, &["sleep".into(), "60".into()], Duration::from_secs(100)).await });
+    let sleeping = tokio::spawn(async move {
+        runtime.exec_sync(&container, &["sleep".into(), "60".into()], Duration::from_secs(100)).await
+    });
     node.clock.sleep(Duration::from_secs(1)).await;
     node.runtime.stop_container(&id, Duration::from_secs(5)).await.unwrap();
     assert_eq!(sleeping.await.unwrap().unwrap().exit_code, 137);
     let logs = node.logs(&id).await;
-    assert_eq!(logs, "Kubernetes Bootcamp App Started At: 2026-01-01T00:00:00.000Z | Running On:  web \n\nRunning On: web | Total Requests: 1 | App Uptime: 0 seconds | Log Time: 2026-01-01T00:00:00.000Z\n");
+    assert_eq!(
+        logs,
+        "Kubernetes Bootcamp App Started At: 2026-01-01T00:00:00.000Z | Running On:  web \n\nRunning On: web | Total Requests: 1 | App Uptime: 0 seconds | Log Time: 2026-01-01T00:00:00.000Z\n"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +138,10 @@ async fn pods_reach_each_other_and_leave_no_address_behind() {
     let shell = node.out(&client, &["curl", "-s", &format!("http://{ip}:8080/shell?cmd=hostname")]).await;
     assert_eq!(shell, "{\"output\":\"web\\n\"}");
     let (code, _, err) = node.exec(&client, &["curl", "-sS", &format!("http://{ip}:81/")]).await;
-    assert_eq!((code, err), (7, format!("curl: (7) Failed to connect to {ip} port 81 after 0 ms: Couldn't connect to server\n")));
+    assert_eq!(
+        (code, err),
+        (7, format!("curl: (7) Failed to connect to {ip} port 81 after 0 ms: Couldn't connect to server\n"))
+    );
     let (code, _, err) = node.exec(&client, &["curl", "-sS", "http://nosuch/"]).await;
     assert_eq!((code, err.as_str()), (6, "curl: (6) Could not resolve host: nosuch\n"));
     let mut forwarded = node.runtime.port_forward(&node.sandbox, 8080).await.unwrap();
@@ -123,7 +158,12 @@ async fn pods_reach_each_other_and_leave_no_address_behind() {
 #[tokio::test(start_paused = true)]
 async fn a_container_over_its_memory_is_killed() {
     let node = Node::new().await;
-    let mut config = node.config("registry.k8s.io/e2e-test-images/agnhost:2.63.0", &["/agnhost", "stress", "--mem-total=100Mi", "--mem-alloc-size=10Mi"]).await;
+    let mut config = node
+        .config(
+            "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
+            &["/agnhost", "stress", "--mem-total=100Mi", "--mem-alloc-size=10Mi"],
+        )
+        .await;
     config.resources.memory_limit_bytes = 50 << 20;
     let id = node.start_with(config).await;
     let status = node.ended(&id).await;
@@ -137,9 +177,17 @@ async fn events_say_what_happened_in_order() {
     let id = node.start("busybox", &["true"]).await;
     node.ended(&id).await;
     node.runtime.remove_container(&id).await.unwrap();
-    for kind in [ContainerEventKind::Created, ContainerEventKind::Started, ContainerEventKind::Stopped, ContainerEventKind::Deleted] {
+    for kind in [
+        ContainerEventKind::Created,
+        ContainerEventKind::Started,
+        ContainerEventKind::Stopped,
+        ContainerEventKind::Deleted,
+    ] {
         let event = events.next().await.unwrap();
-        assert_eq!((event.kind, event.container_id.as_str(), event.pod_uid.as_str()), (kind, id.as_str(), "uid-web"));
+        assert_eq!(
+            (event.kind, event.container_id.as_str(), event.pod_uid.as_str()),
+            (kind, id.as_str(), "uid-web")
+        );
     }
     assert!(events.next().now_or_never().is_none());
     assert!(node.runtime.container_status(&id).await.is_err());

@@ -105,9 +105,15 @@ impl ImageStore {
         if reference.digest.is_none() {
             let name = reference.to_string();
             // A tag is of one image only.
-            for other in images.values_mut().filter(|other| other.data.id != id && other.tags.contains(&name)) {
+            for other in images.values_mut().filter(|other| other.data.id != id && other.tags.contains(&name))
+            {
                 let tags = other.tags.iter().filter(|tag| **tag != name).cloned().collect();
-                *other = Arc::new(NodeImage { tags, data: other.data.clone(), digests: other.digests.clone(), files: other.files.clone() });
+                *other = Arc::new(NodeImage {
+                    tags,
+                    data: other.data.clone(),
+                    digests: other.digests.clone(),
+                    files: other.files.clone(),
+                });
             }
             if !tags.contains(&name) {
                 tags.push(name);
@@ -125,8 +131,11 @@ impl ImageStore {
             return Ok(Some(found.clone()));
         }
         let reference = parse(image)?;
-        let (name, digest) = (reference.to_string(), reference.digest.as_ref().map(|d| format!("{}@{d}", reference.name())));
-        let is = |found: &&Arc<NodeImage>| found.tags.contains(&name) || digest.as_ref().is_some_and(|d| found.digests.contains(d));
+        let (name, digest) =
+            (reference.to_string(), reference.digest.as_ref().map(|d| format!("{}@{d}", reference.name())));
+        let is = |found: &&Arc<NodeImage>| {
+            found.tags.contains(&name) || digest.as_ref().is_some_and(|d| found.digests.contains(d))
+        };
         Ok(images.values().find(is).cloned())
     }
 
@@ -160,7 +169,8 @@ fn describe(image: &NodeImage) -> Image {
 }
 
 fn parse(image: &str) -> Result<Reference> {
-    let wrong = |why| RuntimeError::InvalidImageName(format!("failed to parse image reference {image:?}: {why}"));
+    let wrong =
+        |why| RuntimeError::InvalidImageName(format!("failed to parse image reference {image:?}: {why}"));
     Reference::parse(image).map_err(wrong)
 }
 
@@ -200,7 +210,8 @@ fn missing(reference: &Reference, credentials: &[RegistryCredential]) -> Runtime
     let host = domain.split(':').next().unwrap_or(domain);
     let (path, object) = (&reference.path, reference.object());
     if host == "localhost" || host == "127.0.0.1" {
-        let (port, ip) = (domain.split(':').nth(1).unwrap_or("80"), if host == "localhost" { "[::1]" } else { host });
+        let (port, ip) =
+            (domain.split(':').nth(1).unwrap_or("80"), if host == "localhost" { "[::1]" } else { host });
         let head = format!("Head \"http://{domain}/v2/{path}/manifests/{object}\"");
         let why = format!("failed to do request: {head}: dial tcp {ip}:{port}: connect: connection refused");
         return RuntimeError::Pull(unpack(reference, &why));
@@ -247,11 +258,26 @@ mod tests {
     async fn failures_read_as_containerd_words_them() {
         let store = store(Pace::Instant);
         for (image, expected) in [
-            ("nginx:1.99", "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/nginx:1.99\": failed to resolve image: docker.io/library/nginx:1.99: not found"),
-            ("localhost:5000/nosuch:v1", "rpc error: code = NotFound desc = failed to pull and unpack image \"localhost:5000/nosuch:v1\": failed to resolve image: localhost:5000/nosuch:v1: not found"),
-            ("localhost:5000/private/shop:v1", "failed to pull and unpack image \"localhost:5000/private/shop:v1\": failed to resolve image: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials"),
-            ("ngnix", "failed to pull and unpack image \"docker.io/library/ngnix:latest\": failed to resolve image: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"),
-            ("shop.example/tea:1", "failed to pull and unpack image \"shop.example/tea:1\": failed to resolve image: failed to do request: Head \"https://shop.example/v2/tea/manifests/1\": dial tcp: lookup shop.example on 127.0.0.53:53: no such host"),
+            (
+                "nginx:1.99",
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/nginx:1.99\": failed to resolve image: docker.io/library/nginx:1.99: not found",
+            ),
+            (
+                "localhost:5000/nosuch:v1",
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"localhost:5000/nosuch:v1\": failed to resolve image: localhost:5000/nosuch:v1: not found",
+            ),
+            (
+                "localhost:5000/private/shop:v1",
+                "failed to pull and unpack image \"localhost:5000/private/shop:v1\": failed to resolve image: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+            ),
+            (
+                "ngnix",
+                "failed to pull and unpack image \"docker.io/library/ngnix:latest\": failed to resolve image: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+            ),
+            (
+                "shop.example/tea:1",
+                "failed to pull and unpack image \"shop.example/tea:1\": failed to resolve image: failed to do request: Head \"https://shop.example/v2/tea/manifests/1\": dial tcp: lookup shop.example on 127.0.0.53:53: no such host",
+            ),
         ] {
             assert_eq!(store.pull(image, &[]).await.unwrap_err().to_string(), expected);
         }

@@ -44,7 +44,9 @@ impl Handler for Page {
         let count = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let uptime = now.duration_since(self.started).as_millis() as f64 / 1000.0;
         let (host, time) = (&self.hostname, clock_text::iso(now));
-        let line = format!("Running On: {host} | Total Requests: {count} | App Uptime: {uptime} seconds | Log Time: {time}\n");
+        let line = format!(
+            "Running On: {host} | Total Requests: {count} | App Uptime: {uptime} seconds | Log Time: {time}\n"
+        );
         // Nobody reads the log of a container that is going away.
         let _ = self.stdout.put(line.as_bytes()).await;
         self.machine.cgroup.spend(NANOSECONDS_A_REQUEST);
@@ -77,11 +79,15 @@ impl Program for Bootcamp {
         let clock = context.system.clock.clone();
         let (started, hostname) = (clock.now(), context.system.hostname.clone());
         let stdout = SharedWriter::new(context.stdio.stdout);
-        let banner = format!("Kubernetes Bootcamp App Started At: {} | Running On:  {hostname} \n\n", clock_text::iso(started));
+        let banner = format!(
+            "Kubernetes Bootcamp App Started At: {} | Running On:  {hostname} \n\n",
+            clock_text::iso(started)
+        );
         // As above: a log without a reader.
         let _ = stdout.put(banner.as_bytes()).await;
         let machine = self.machine.clone();
-        let page = Page { machine, hostname, clock: clock.clone(), started, requests: AtomicU64::new(0), stdout };
+        let page =
+            Page { machine, hostname, clock: clock.clone(), started, requests: AtomicU64::new(0), stdout };
         tokio::select! { biased;
             number = signals.next() => 128 + number,
             () = serve(listener, Arc::new(page), clock) => 1,

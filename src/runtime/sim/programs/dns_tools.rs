@@ -25,7 +25,8 @@ impl Nslookup {
     }
 
     async fn nslookup(&self, context: &mut ProgramContext, conf: &ResolvConf) -> i32 {
-        let words: Vec<String> = context.args.iter().skip(1).filter(|word| !word.starts_with('-')).cloned().collect();
+        let words: Vec<String> =
+            context.args.iter().skip(1).filter(|word| !word.starts_with('-')).cloned().collect();
         let Some(name) = words.first() else {
             context.stdio.err("nslookup: a name is needed\n").await;
             return 1;
@@ -35,7 +36,11 @@ impl Nslookup {
             return 1;
         };
         let busybox = context.system.dialect == Dialect::Busybox;
-        let shown = if busybox { format!("Server:\t\t{server}\nAddress:\t{server}:53\n\n") } else { format!("Server:\t\t{server}\nAddress:\t{server}#53\n\n") };
+        let shown = if busybox {
+            format!("Server:\t\t{server}\nAddress:\t{server}:53\n\n")
+        } else {
+            format!("Server:\t\t{server}\nAddress:\t{server}#53\n\n")
+        };
         context.stdio.out(shown).await;
         let candidates = conf.candidates(name);
         let found = candidates.iter().find_map(|full| {
@@ -44,7 +49,10 @@ impl Nslookup {
         });
         let Some((full, addresses)) = found else {
             let text = match busybox {
-                true => candidates.iter().map(|full| format!("** server can't find {full}: NXDOMAIN\n\n")).collect::<String>(),
+                true => candidates
+                    .iter()
+                    .map(|full| format!("** server can't find {full}: NXDOMAIN\n\n"))
+                    .collect::<String>(),
                 false => format!("** server can't find {name}: NXDOMAIN\n\n"),
             };
             context.stdio.out(text).await;
@@ -65,23 +73,36 @@ impl Nslookup {
         let short = context.args.iter().any(|word| word == "+short");
         let search = context.args.iter().any(|word| word == "+search");
         let kinds = ["A", "AAAA", "ANY", "SRV", "IN"];
-        let name = words.clone().find(|word| !word.starts_with(['+', '-', '@']) && !kinds.contains(&word.as_str()));
+        let name =
+            words.clone().find(|word| !word.starts_with(['+', '-', '@']) && !kinds.contains(&word.as_str()));
         let name = name.cloned().unwrap_or_else(|| ".".to_owned());
-        let server = words.clone().find_map(|word| word.strip_prefix('@')).or(conf.servers.first().map(String::as_str));
+        let server = words
+            .clone()
+            .find_map(|word| word.strip_prefix('@'))
+            .or(conf.servers.first().map(String::as_str));
         let Some(server) = server.map(str::to_owned) else {
             context.stdio.out(";; no servers could be reached\n").await;
             return 9;
         };
         let full = if search { conf.candidates(&name) } else { vec![name.trim_end_matches('.').to_owned()] };
-        let found = full.iter().find_map(|full| Some((full, self.addresses(full))).filter(|(_, addresses)| !addresses.is_empty()));
-        let (asked, addresses) = found.map_or((name.trim_end_matches('.').to_owned(), vec![]), |(full, addresses)| (full.clone(), addresses));
+        let found = full.iter().find_map(|full| {
+            Some((full, self.addresses(full))).filter(|(_, addresses)| !addresses.is_empty())
+        });
+        let (asked, addresses) = found
+            .map_or((name.trim_end_matches('.').to_owned(), vec![]), |(full, addresses)| {
+                (full.clone(), addresses)
+            });
         if short {
             let lines: String = addresses.iter().map(|address| format!("{address}\n")).collect();
             context.stdio.out(lines).await;
             return 0;
         }
         let status = if addresses.is_empty() { "NXDOMAIN" } else { "NOERROR" };
-        let mut text = format!("\n; <<>> DiG 9.18 <<>> {}\n;; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: {status}, id: 1\n;; flags: qr aa rd; QUERY: 1, ANSWER: {}, AUTHORITY: 0, ADDITIONAL: 0\n\n;; QUESTION SECTION:\n;{asked}.\t\tIN\tA\n\n", context.args[1..].join(" "), addresses.len());
+        let mut text = format!(
+            "\n; <<>> DiG 9.18 <<>> {}\n;; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: {status}, id: 1\n;; flags: qr aa rd; QUERY: 1, ANSWER: {}, AUTHORITY: 0, ADDITIONAL: 0\n\n;; QUESTION SECTION:\n;{asked}.\t\tIN\tA\n\n",
+            context.args[1..].join(" "),
+            addresses.len()
+        );
         if !addresses.is_empty() {
             text.push_str(";; ANSWER SECTION:\n");
             text.extend(addresses.iter().map(|address| format!("{asked}.\t30\tIN\tA\t{address}\n")));
@@ -97,6 +118,10 @@ impl Nslookup {
 impl Program for Nslookup {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         let conf = resolver::resolv_conf(&*context.files).await;
-        if context.name() == "dig" { self.dig(&mut context, &conf).await } else { self.nslookup(&mut context, &conf).await }
+        if context.name() == "dig" {
+            self.dig(&mut context, &conf).await
+        } else {
+            self.nslookup(&mut context, &conf).await
+        }
     }
 }

@@ -22,7 +22,9 @@ impl Program for Entrypoint {
         let name = context.name().to_owned();
         let mut command = context.args.split_off(1);
         // redis' takes options of its server alone.
-        if name == "docker-entrypoint.sh" && command.first().is_some_and(|word| word.starts_with('-') || word.ends_with(".conf")) {
+        if name == "docker-entrypoint.sh"
+            && command.first().is_some_and(|word| word.starts_with('-') || word.ends_with(".conf"))
+        {
             command.insert(0, "redis-server".to_owned());
         }
         self.launcher.exec(context, command).await

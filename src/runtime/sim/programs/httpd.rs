@@ -37,19 +37,27 @@ impl Site {
     fn page(&self, code: u16, text: &str) -> Response {
         let title = format!("{code} {}", reason(code));
         let heading = reason(code);
-        let page = format!("<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>{title}</title>\n</head><body>\n<h1>{heading}</h1>\n<p>{text}</p>\n</body></html>\n");
-        Response::text(code, page).with("Content-Length", "").with("Content-Type", "text/html; charset=iso-8859-1")
+        let page = format!(
+            "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>{title}</title>\n</head><body>\n<h1>{heading}</h1>\n<p>{text}</p>\n</body></html>\n"
+        );
+        Response::text(code, page)
+            .with("Content-Length", "")
+            .with("Content-Type", "text/html; charset=iso-8859-1")
     }
 
     async fn file(&self, request: &Request) -> Response {
         let path = request.path();
         let mut file = format!("{ROOT}{}", resolve("/", &path));
-        let directory = |file: String| async move { self.files.metadata(file.trim_end_matches('/')).await.is_ok_and(|m| m.directory) };
+        let directory = |file: String| async move {
+            self.files.metadata(file.trim_end_matches('/')).await.is_ok_and(|m| m.directory)
+        };
         if directory(file.clone()).await {
             if !path.ends_with('/') {
                 let host = request.headers.get("Host").unwrap_or("localhost");
                 let target = format!("http://{host}{path}/");
-                return self.page(301, &format!("The document has moved <a href=\"{target}\">here</a>.")).with("Location", target);
+                return self
+                    .page(301, &format!("The document has moved <a href=\"{target}\">here</a>."))
+                    .with("Location", target);
             }
             file = format!("{}/index.html", file.trim_end_matches('/'));
         }
@@ -92,7 +100,10 @@ impl Handler for Site {
                 value.clone_from(&length);
             }
         }
-        let first = [("Date".to_owned(), clock_text::http(now)), ("Server".to_owned(), format!("Apache/{} (Unix)", self.machine.version))];
+        let first = [
+            ("Date".to_owned(), clock_text::http(now)),
+            ("Server".to_owned(), format!("Apache/{} (Unix)", self.machine.version)),
+        ];
         response.headers.0.splice(0..0, first);
         let client = request.peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
         let sent = if request.method == "HEAD" { "-".to_owned() } else { length };
@@ -130,18 +141,28 @@ impl Program for Httpd {
         }
         let text = files.read(CONFIGURATION).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let listen = text.lines().find_map(|line| line.trim().strip_prefix("Listen ")?.trim().rsplit(':').next()?.parse::<u16>().ok());
+        let listen = text.lines().find_map(|line| {
+            line.trim().strip_prefix("Listen ")?.trim().rsplit(':').next()?.parse::<u16>().ok()
+        });
         let port = listen.unwrap_or(80);
         let clock = system.clock.clone();
         let ip = self.machine.host.ip();
-        let warning = format!("AH00558: httpd: Could not reliably determine the server's fully qualified domain name, using {ip}. Set the 'ServerName' directive globally to suppress this message\n");
+        let warning = format!(
+            "AH00558: httpd: Could not reliably determine the server's fully qualified domain name, using {ip}. Set the 'ServerName' directive globally to suppress this message\n"
+        );
         say(warning.clone()).await;
         let Ok(listener) = self.machine.host.listen((Ipv4Addr::UNSPECIFIED, port).into()).await else {
             say(format!("(98)Address already in use: AH00072: make_sock: could not bind to address 0.0.0.0:{port}\nno listening sockets available, shutting down\nAH00015: Unable to open logs\n")).await;
             return 1;
         };
-        let stamp = |kind: &str| format!("[{}] [{kind}:notice] [pid 1:tid 1]", clock.now().strftime("%a %b %d %H:%M:%S.%6f %Y"));
-        say(format!("{warning}{} AH00489: Apache/{version} (Unix) configured -- resuming normal operations\n", stamp("mpm_event"))).await;
+        let stamp = |kind: &str| {
+            format!("[{}] [{kind}:notice] [pid 1:tid 1]", clock.now().strftime("%a %b %d %H:%M:%S.%6f %Y"))
+        };
+        say(format!(
+            "{warning}{} AH00489: Apache/{version} (Unix) configured -- resuming normal operations\n",
+            stamp("mpm_event")
+        ))
+        .await;
         say(format!("{} AH00094: Command line: 'httpd -D FOREGROUND'\n", stamp("core"))).await;
         let signals = system.signals.clone();
         for number in [signal::TERM, signal::INT, signal::WINCH] {

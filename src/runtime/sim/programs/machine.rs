@@ -28,9 +28,10 @@ pub struct Machine {
 
 /// Commands of bash's crate that distributions do not bring, beside those of other images.
 const NOT_IN_IMAGES: &[&str] = &[
-    "assert", "bc", "bzcat", "column", "compgen", "csv", "curl", "dotenv", "file", "git", "glob", "http", "iconv", "jq",
-    "json", "less", "log", "make", "man", "nano", "parallel", "patch", "python", "python3", "retry", "rg", "semver",
-    "sqlite3", "ssh", "sudo", "template", "tomlq", "tree", "unzip", "verify", "vi", "watch", "wget", "xxd", "yq", "zip",
+    "assert", "bc", "bzcat", "column", "compgen", "csv", "curl", "dotenv", "file", "git", "glob", "http",
+    "iconv", "jq", "json", "less", "log", "make", "man", "nano", "parallel", "patch", "python", "python3",
+    "retry", "rg", "semver", "sqlite3", "ssh", "sudo", "template", "tomlq", "tree", "unzip", "verify", "vi",
+    "watch", "wget", "xxd", "yq", "zip",
 ];
 
 /// The programs of an image, and what runs them.
@@ -40,7 +41,8 @@ pub(in crate::runtime::sim) fn install(machine: &Machine, image: &ImageData) -> 
         let launcher = Launcher::new(weak.clone());
         let mut programs = table(machine, &launcher);
         programs.retain(|name, _| present.contains(*name));
-        let absent = NOT_IN_IMAGES.iter().copied().chain(all_programs()).filter(|name| !present.contains(*name));
+        let absent =
+            NOT_IN_IMAGES.iter().copied().chain(all_programs()).filter(|name| !present.contains(*name));
         programs.extend(absent.map(|name| (name, Arc::new(missing::Missing) as Arc<dyn Program>)));
         programs.into_iter().map(|(name, program)| (name.to_owned(), program)).collect()
     });

@@ -26,11 +26,15 @@ mod stress;
 mod tail;
 mod tar;
 mod tls;
+mod traps;
 mod wget;
+
+#[cfg(test)]
+mod tests;
 
 pub use curl::Curl;
 pub use dns_tools::Nslookup;
 pub use machine::Machine;
+pub(super) use machine::install;
 pub use net_tools::{Nc, Ping};
 pub use wget::Wget;
-pub(super) use machine::install;

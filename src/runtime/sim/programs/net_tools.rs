@@ -72,7 +72,11 @@ impl Program for Ping {
             return 1;
         };
         let Some(ip) = resolver::lookup(&self.host, &*context.files, &name).await.first().copied() else {
-            let text = if busybox { format!("ping: bad address '{name}'\n") } else { format!("ping: {name}: Name or service not known\n") };
+            let text = if busybox {
+                format!("ping: bad address '{name}'\n")
+            } else {
+                format!("ping: {name}: Name or service not known\n")
+            };
             context.stdio.err(text).await;
             return if busybox { 1 } else { 2 };
         };
@@ -96,10 +100,17 @@ impl Program for Ping {
             sent += 1;
         }
         let loss = (sent - received) * 100 / sent.max(1);
-        let mut text = format!("\n--- {name} ping statistics ---\n{sent} packets transmitted, {received} {}received, {loss}% packet loss", if busybox { "packets " } else { "" });
+        let mut text = format!(
+            "\n--- {name} ping statistics ---\n{sent} packets transmitted, {received} {}received, {loss}% packet loss",
+            if busybox { "packets " } else { "" }
+        );
         text.push_str(if busybox { "\n" } else { ", time 0ms\n" });
         if received > 0 {
-            text.push_str(if busybox { "round-trip min/avg/max = 0.080/0.080/0.080 ms\n" } else { "rtt min/avg/max/mdev = 0.080/0.080/0.080/0.000 ms\n" });
+            text.push_str(if busybox {
+                "round-trip min/avg/max = 0.080/0.080/0.080 ms\n"
+            } else {
+                "rtt min/avg/max/mdev = 0.080/0.080/0.080/0.000 ms\n"
+            });
         }
         context.stdio.out(text).await;
         i32::from(received == 0)
@@ -176,7 +187,11 @@ impl Program for Nc {
             return 1;
         };
         let Some(ip) = resolver::lookup(&self.host, &*context.files, &name).await.first().copied() else {
-            let text = if busybox { format!("nc: bad address '{name}'\n") } else { format!("nc: getaddrinfo for host \"{name}\" port {port}: Name or service not known\n") };
+            let text = if busybox {
+                format!("nc: bad address '{name}'\n")
+            } else {
+                format!("nc: getaddrinfo for host \"{name}\" port {port}: Name or service not known\n")
+            };
             context.stdio.err(text).await;
             return 1;
         };
@@ -187,7 +202,11 @@ impl Program for Nc {
         let why = match clock.timeout(limit, self.host.dial(address)).await {
             Ok(Ok(io)) => {
                 if letters.contains('v') {
-                    let text = if busybox { format!("{name} ({address}) open\n") } else { format!("Connection to {name} ({ip}) {port} port [tcp/*] succeeded!\n") };
+                    let text = if busybox {
+                        format!("{name} ({address}) open\n")
+                    } else {
+                        format!("Connection to {name} ({ip}) {port} port [tcp/*] succeeded!\n")
+                    };
                     context.stdio.err(text).await;
                 }
                 if !letters.contains('z') {
@@ -201,7 +220,11 @@ impl Program for Nc {
             Err(_) => "timed out",
         };
         if letters.contains('v') || !letters.contains('z') {
-            let text = if busybox { format!("nc: {name} ({address}): {why}\n") } else { format!("nc: connect to {name} ({ip}) port {port} (tcp) failed: {why}\n") };
+            let text = if busybox {
+                format!("nc: {name} ({address}): {why}\n")
+            } else {
+                format!("nc: connect to {name} ({ip}) port {port} (tcp) failed: {why}\n")
+            };
             context.stdio.err(text).await;
         }
         1
@@ -231,22 +254,42 @@ impl Program for Interfaces {
         let mac = format!("0a:58:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
         let gateway = format!("{a}.{b}.{c}.1");
         let name = context.name().to_owned();
-        let object = context.args.iter().skip(1).find(|word| !word.starts_with('-')).cloned().unwrap_or_default();
+        let object =
+            context.args.iter().skip(1).find(|word| !word.starts_with('-')).cloned().unwrap_or_default();
         let text = match (name.as_str(), object.as_str()) {
-            ("ifconfig", _) => format!("eth0      Link encap:Ethernet  HWaddr {}  \n          inet addr:{ip}  Bcast:{a}.{b}.{c}.255  Mask:255.255.255.0\n          UP BROADCAST RUNNING MULTICAST  MTU:1500  Metric:1\n\nlo        Link encap:Local Loopback  \n          inet addr:127.0.0.1  Mask:255.0.0.0\n          UP LOOPBACK RUNNING  MTU:65536  Metric:1\n\n", mac.to_uppercase()),
-            ("ip", "a" | "addr" | "address") => format!("1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue qlen 1000\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n    inet 127.0.0.1/8 scope host lo\n       valid_lft forever preferred_lft forever\n2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue \n    link/ether {mac} brd ff:ff:ff:ff:ff:ff\n    inet {ip}/24 brd {a}.{b}.{c}.255 scope global eth0\n       valid_lft forever preferred_lft forever\n"),
-            ("ip", "l" | "link") => format!("1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue qlen 1000\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue \n    link/ether {mac} brd ff:ff:ff:ff:ff:ff\n"),
-            ("ip", "r" | "route") => format!("default via {gateway} dev eth0 \n{a}.{b}.{c}.0/24 dev eth0 scope link  src {ip} \n"),
-            ("route", _) => format!("Kernel IP routing table\nDestination     Gateway         Genmask         Flags Metric Ref    Use Iface\ndefault         {gateway:<15} 0.0.0.0         UG    0      0        0 eth0\n{:<15} *               255.255.255.0   U     0      0        0 eth0\n", format!("{a}.{b}.{c}.0")),
+            ("ifconfig", _) => format!(
+                "eth0      Link encap:Ethernet  HWaddr {}  \n          inet addr:{ip}  Bcast:{a}.{b}.{c}.255  Mask:255.255.255.0\n          UP BROADCAST RUNNING MULTICAST  MTU:1500  Metric:1\n\nlo        Link encap:Local Loopback  \n          inet addr:127.0.0.1  Mask:255.0.0.0\n          UP LOOPBACK RUNNING  MTU:65536  Metric:1\n\n",
+                mac.to_uppercase()
+            ),
+            ("ip", "a" | "addr" | "address") => format!(
+                "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue qlen 1000\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n    inet 127.0.0.1/8 scope host lo\n       valid_lft forever preferred_lft forever\n2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue \n    link/ether {mac} brd ff:ff:ff:ff:ff:ff\n    inet {ip}/24 brd {a}.{b}.{c}.255 scope global eth0\n       valid_lft forever preferred_lft forever\n"
+            ),
+            ("ip", "l" | "link") => format!(
+                "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue qlen 1000\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n2: eth0@if3: <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue \n    link/ether {mac} brd ff:ff:ff:ff:ff:ff\n"
+            ),
+            ("ip", "r" | "route") => {
+                format!("default via {gateway} dev eth0 \n{a}.{b}.{c}.0/24 dev eth0 scope link  src {ip} \n")
+            }
+            ("route", _) => format!(
+                "Kernel IP routing table\nDestination     Gateway         Genmask         Flags Metric Ref    Use Iface\ndefault         {gateway:<15} 0.0.0.0         UG    0      0        0 eth0\n{:<15} *               255.255.255.0   U     0      0        0 eth0\n",
+                format!("{a}.{b}.{c}.0")
+            ),
             ("netstat", _) => {
                 let mut text = "Active Internet connections (only servers)\nProto Recv-Q Send-Q Local Address           Foreign Address         State       \n".to_owned();
                 for address in self.host.listening() {
-                    text.push_str(&format!("tcp        0      0 {:<23} {:<23} LISTEN      \n", address.to_string(), "0.0.0.0:*"));
+                    text.push_str(&format!(
+                        "tcp        0      0 {:<23} {:<23} LISTEN      \n",
+                        address.to_string(),
+                        "0.0.0.0:*"
+                    ));
                 }
                 text
             }
             _ => {
-                context.stdio.err(format!("{name}: can show addr, link and route here, and nothing else\n")).await;
+                context
+                    .stdio
+                    .err(format!("{name}: can show addr, link and route here, and nothing else\n"))
+                    .await;
                 return 1;
             }
         };

@@ -20,7 +20,8 @@ impl Ps {
     fn table(&self, context: &ProgramContext) -> String {
         let processes = context.system.processes.list();
         let full = context.args.iter().skip(1).any(|word| word.contains('f') || word.contains("aux"));
-        let user = |name: &str| if name.is_empty() { context.system.user.uid.to_string() } else { name.to_owned() };
+        let user =
+            |name: &str| if name.is_empty() { context.system.user.uid.to_string() } else { name.to_owned() };
         let short = |command: &[String]| {
             let first = command.first().map_or("", String::as_str);
             first.rsplit('/').next().unwrap_or(first).chars().take(15).collect::<String>()
@@ -29,7 +30,12 @@ impl Ps {
             Dialect::Busybox => {
                 let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
                 for process in processes {
-                    text.push_str(&format!("{:>5} {:<8}  0:00 {}\n", process.pid, user(&process.user), process.command.join(" ")));
+                    text.push_str(&format!(
+                        "{:>5} {:<8}  0:00 {}\n",
+                        process.pid,
+                        user(&process.user),
+                        process.command.join(" ")
+                    ));
                 }
                 text
             }
@@ -37,14 +43,24 @@ impl Ps {
                 let mut text = "UID          PID    PPID  C STIME TTY          TIME CMD\n".to_owned();
                 for process in processes {
                     let started = process.started.strftime("%H:%M");
-                    text.push_str(&format!("{:<10} {:>5} {:>7}  0 {started} ?        00:00:00 {}\n", user(&process.user), process.pid, process.parent, process.command.join(" ")));
+                    text.push_str(&format!(
+                        "{:<10} {:>5} {:>7}  0 {started} ?        00:00:00 {}\n",
+                        user(&process.user),
+                        process.pid,
+                        process.parent,
+                        process.command.join(" ")
+                    ));
                 }
                 text
             }
             _ => {
                 let mut text = "    PID TTY          TIME CMD\n".to_owned();
                 for process in processes {
-                    text.push_str(&format!("{:>7} ?        00:00:00 {}\n", process.pid, short(&process.command)));
+                    text.push_str(&format!(
+                        "{:>7} ?        00:00:00 {}\n",
+                        process.pid,
+                        short(&process.command)
+                    ));
                 }
                 text
             }
@@ -54,9 +70,19 @@ impl Ps {
     fn top(&self, context: &ProgramContext) -> String {
         let processes = context.system.processes.list();
         let limit = self.machine.cgroup.memory_limit_bytes() >> 10;
-        let mut text = format!("Mem: {limit}K total\nCPU:   0% usr   0% sys   0% nic 100% idle   0% io   0% irq   0% sirq\nLoad average: 0.00 0.00 0.00 1/{} {}\n  PID  PPID USER     STAT   VSZ %VSZ CPU %CPU COMMAND\n", processes.len(), processes.last().map_or(0, |process| process.pid));
+        let mut text = format!(
+            "Mem: {limit}K total\nCPU:   0% usr   0% sys   0% nic 100% idle   0% io   0% irq   0% sirq\nLoad average: 0.00 0.00 0.00 1/{} {}\n  PID  PPID USER     STAT   VSZ %VSZ CPU %CPU COMMAND\n",
+            processes.len(),
+            processes.last().map_or(0, |process| process.pid)
+        );
         for process in &processes {
-            text.push_str(&format!("{:>5} {:>5} {:<8} S     4400   0%   0   0% {}\n", process.pid, process.parent, process.user, process.command.join(" ")));
+            text.push_str(&format!(
+                "{:>5} {:>5} {:<8} S     4400   0%   0   0% {}\n",
+                process.pid,
+                process.parent,
+                process.user,
+                process.command.join(" ")
+            ));
         }
         text
     }

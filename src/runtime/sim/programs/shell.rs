@@ -1,14 +1,20 @@
 //! `sh`, `bash`, `ash`: the shell as a program, with a script of its own, one on its input, or a person at a terminal.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::super::launcher::{Launcher, look_up, read_all};
+use super::traps;
 use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext};
 
 /// The largest script that is read from standard input.
 const MAX_SCRIPT_BYTES: u64 = 4 << 20;
 /// What makes a command more than words.
-const SHELL_SYNTAX: &[char] = &['$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#', '=', '!', '\n'];
+const SHELL_SYNTAX: &[char] = &[
+    '$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#',
+    '=', '!', '\n',
+];
 
 /// The shell.
 pub(super) struct Shell {
@@ -58,13 +64,24 @@ fn parse(words: &[String]) -> Result<Call, String> {
                 'c' => wants_script = true,
                 'i' => call.interactive = true,
                 'l' | 's' => {}
-                'o' => drop(words.next().filter(|name| name.as_str() == "pipefail").map(|_| call.options.push('o'))),
+                'o' => drop(
+                    words.next().filter(|name| name.as_str() == "pipefail").map(|_| call.options.push('o')),
+                ),
                 'e' | 'u' | 'x' | 'f' | 'v' | 'n' | 'a' => call.options.push(letter),
                 other => return Err(format!("-{other}")),
             }
         }
     }
     if wants_script { Err("-c".to_owned()) } else { Ok(call) }
+}
+
+/// What a shell exports of its own.
+fn introduce(env: &mut BTreeMap<String, String>, cwd: &str, dialect: Dialect) {
+    env.insert("PWD".to_owned(), cwd.to_owned());
+    if dialect != Dialect::Dash {
+        let level = env.get("SHLVL").and_then(|level| level.parse::<u32>().ok()).unwrap_or(0);
+        env.insert("SHLVL".to_owned(), (level + 1).to_string());
+    }
 }
 
 /// The words of a script that is one command without any of the shell's own syntax.
@@ -95,7 +112,9 @@ impl Program for Shell {
                 Err(error) => {
                     let text = match context.system.dialect {
                         Dialect::Busybox => format!("{name}: can't open '{file}': {}\n", error.strerror()),
-                        Dialect::Dash if name == "sh" => format!("sh: 0: cannot open {file}: {}\n", error.strerror()),
+                        Dialect::Dash if name == "sh" => {
+                            format!("sh: 0: cannot open {file}: {}\n", error.strerror())
+                        }
                         _ => format!("{name}: {file}: {}\n", error.strerror()),
                     };
                     context.stdio.err(text).await;
@@ -122,7 +141,8 @@ impl Shell {
     /// A shell for the person at the terminal. `sh` is busybox's or dash's, whatever else the image has.
     async fn interactive(&self, context: ProgramContext) -> i32 {
         let is_sh = context.name() != "bash";
-        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
+        let ProgramContext { mut env, cwd, files, stdio, mut system, .. } = context;
+        introduce(&mut env, &cwd, system.dialect);
         if is_sh && system.dialect == Dialect::Gnu {
             system.dialect = Dialect::Dash;
         }
@@ -134,20 +154,32 @@ impl Shell {
     async fn script(&self, context: ProgramContext, call: &Call, script: &str) -> i32 {
         let mut whole = String::new();
         for option in call.options.chars() {
-            whole.push_str(if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }.as_str());
+            whole.push_str(
+                if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }
+                    .as_str(),
+            );
         }
         whole.push_str(script);
         let args0 = context.name().to_owned();
-        let ProgramContext { env, cwd, files, stdio, system, .. } = context;
+        let ProgramContext { mut env, cwd, files, stdio, system, .. } = context;
+        introduce(&mut env, &cwd, system.dialect);
         let programs = self.launcher.programs();
         // `sh -c script name one`: the first word is `$0`.
         let (arg0, positional) = match (&call.script, &call.file) {
-            (Some(_), _) => (call.args.first().cloned().unwrap_or(args0), call.args.get(1..).unwrap_or_default().to_vec()),
+            (Some(_), _) => {
+                (call.args.first().cloned().unwrap_or(args0), call.args.get(1..).unwrap_or_default().to_vec())
+            }
             (None, Some(file)) => (file.clone(), call.args.clone()),
             (None, None) => (args0, call.args.clone()),
         };
+        let signals = system.signals.clone();
         let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
-        bash.execute_with(&whole, &arg0, &positional, stdio).await
+        let traps = traps::traps(&whole);
+        if traps.is_empty() {
+            return bash.execute_with(&whole, &arg0, &positional, stdio).await;
+        }
+        let script = traps::Script { text: whole, arg0, positional };
+        traps::execute(&mut bash, &script, stdio, &signals, &traps).await
     }
 }
 
@@ -162,9 +194,15 @@ mod tests {
     #[test]
     fn calls_are_read_as_shells_do() {
         let call = parse(&words("sh -ec script name one")).unwrap();
-        assert_eq!((call.options.as_str(), call.script.as_deref(), &call.args[..]), ("e", Some("script"), &words("name one")[..]));
+        assert_eq!(
+            (call.options.as_str(), call.script.as_deref(), &call.args[..]),
+            ("e", Some("script"), &words("name one")[..])
+        );
         let call = parse(&words("bash -x /start.sh one")).unwrap();
-        assert_eq!((call.options.as_str(), call.file.as_deref(), &call.args[..]), ("x", Some("/start.sh"), &words("one")[..]));
+        assert_eq!(
+            (call.options.as_str(), call.file.as_deref(), &call.args[..]),
+            ("x", Some("/start.sh"), &words("one")[..])
+        );
         assert_eq!(parse(&words("sh -c")), Err("-c".to_owned()));
         assert_eq!(parse(&words("sh -Q")), Err("-Q".to_owned()));
     }

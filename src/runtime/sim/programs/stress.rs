@@ -39,7 +39,8 @@ impl Program for Stress {
             let mut words = context.args.iter();
             while let Some(word) = words.next() {
                 let bare = word.trim_start_matches('-');
-                let (name, attached) = bare.split_once('=').map_or((bare, None), |(name, value)| (name, Some(value)));
+                let (name, attached) =
+                    bare.split_once('=').map_or((bare, None), |(name, value)| (name, Some(value)));
                 if names.contains(&name) && word.starts_with('-') {
                     return attached.map(str::to_owned).or_else(|| words.next().cloned());
                 }
@@ -52,7 +53,10 @@ impl Program for Stress {
         let total = value(&["mem-total"]).and_then(|text| bytes(&text)).unwrap_or(0);
         let timeout = value(&["timeout", "t"]).and_then(|text| super::sleep::seconds(&text));
         let (io, hdd) = (number(&["io", "i"]), number(&["hdd", "d"]));
-        context.stdio.out(format!("stress: info: [1] dispatching hogs: {cpu} cpu, {io} io, {vm} vm, {hdd} hdd\n")).await;
+        context
+            .stdio
+            .out(format!("stress: info: [1] dispatching hogs: {cpu} cpu, {io} io, {vm} vm, {hdd} hdd\n"))
+            .await;
         let _burn = self.machine.cgroup.burn(cpu.saturating_add(vm).saturating_mul(1000));
         let mut held = vec![self.machine.cgroup.allocate(total).await];
         for _ in 0..vm {
@@ -61,7 +65,10 @@ impl Program for Stress {
         match timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
             Some(timeout) => {
                 context.system.clock.sleep(timeout).await;
-                context.stdio.out(format!("stress: info: [1] successful run completed in {}s\n", timeout.as_secs())).await;
+                context
+                    .stdio
+                    .out(format!("stress: info: [1] successful run completed in {}s\n", timeout.as_secs()))
+                    .await;
                 0
             }
             None => std::future::pending().await,
@@ -75,7 +82,13 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        for (text, expected) in [("150M", Some(150 << 20)), ("1g", Some(1 << 30)), ("100Mi", Some(100 << 20)), ("7", Some(7)), ("x", None)] {
+        for (text, expected) in [
+            ("150M", Some(150 << 20)),
+            ("1g", Some(1 << 30)),
+            ("100Mi", Some(100 << 20)),
+            ("7", Some(7)),
+            ("x", None),
+        ] {
             assert_eq!(bytes(text), expected, "{text}");
         }
     }

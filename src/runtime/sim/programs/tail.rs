@@ -40,7 +40,11 @@ impl Amount {
             Self::Bytes(count) => &content[content.len().saturating_sub(count)..],
             Self::FromByte(first) => content.get(first.saturating_sub(1)..).unwrap_or_default(),
             Self::FromLine(first) => {
-                let skipped: usize = content.split_inclusive(|b| *b == b'\n').take(first.saturating_sub(1)).map(<[u8]>::len).sum();
+                let skipped: usize = content
+                    .split_inclusive(|b| *b == b'\n')
+                    .take(first.saturating_sub(1))
+                    .map(<[u8]>::len)
+                    .sum();
                 &content[skipped..]
             }
             Self::Lines(count) => {
@@ -86,12 +90,18 @@ fn parse(words: &[String]) -> Result<Call, String> {
                 call.follow |= letters.contains(['f', 'F']);
                 let rest = letters.trim_start_matches(['f', 'F']);
                 if let Some(number) = rest.strip_prefix('n') {
-                    let own = if number.is_empty() { words.next().map_or("", String::as_str) } else { number };
+                    let own =
+                        if number.is_empty() { words.next().map_or("", String::as_str) } else { number };
                     call.amount = amount(own, false)?;
                 } else if let Some(number) = rest.strip_prefix('c') {
                     call.amount = amount(number, true)?;
                 } else if !rest.is_empty() {
-                    call.amount = amount(rest, false).map_err(|_| format!("invalid option -- '{}'", &rest[..rest.chars().next().map_or(0, char::len_utf8)]))?;
+                    call.amount = amount(rest, false).map_err(|_| {
+                        format!(
+                            "invalid option -- '{}'",
+                            &rest[..rest.chars().next().map_or(0, char::len_utf8)]
+                        )
+                    })?;
                 }
             }
             word => call.files.push(word.to_owned()),
@@ -132,7 +142,10 @@ impl Program for Tail {
                     seen.push((path, content.len()));
                 }
                 Err(error) => {
-                    context.stdio.err(format!("tail: cannot open '{name}' for reading: {}\n", error.strerror())).await;
+                    context
+                        .stdio
+                        .err(format!("tail: cannot open '{name}' for reading: {}\n", error.strerror()))
+                        .await;
                     code = 1;
                 }
             }
@@ -183,7 +196,13 @@ mod tests {
     fn the_end_of_a_file_is_cut_by_lines_or_bytes() {
         let parse = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         let text = b"a\nb\nc\n";
-        for (line, expected) in [("tail -n 2 f", "b\nc\n"), ("tail -1 f", "c\n"), ("tail -n +2 f", "b\nc\n"), ("tail -c 2 f", "c\n"), ("tail -fn1 f", "c\n")] {
+        for (line, expected) in [
+            ("tail -n 2 f", "b\nc\n"),
+            ("tail -1 f", "c\n"),
+            ("tail -n +2 f", "b\nc\n"),
+            ("tail -c 2 f", "c\n"),
+            ("tail -fn1 f", "c\n"),
+        ] {
             assert_eq!(parse(line).unwrap().amount.of(text), expected.as_bytes(), "{line}");
         }
         assert!(parse("tail -f f").unwrap().follow);

@@ -73,10 +73,14 @@ async fn walk(files: &dyn Files, path: &str, name: &str) -> Result<Vec<Entry>, S
     let mut todo = vec![Entry { path: path.to_owned(), name: name.to_owned() }];
     while let Some(entry) = todo.pop() {
         let metadata = files.link_metadata(&entry.path).await;
-        let metadata = metadata.map_err(|error| format!("{}: Cannot stat: {}", entry.name, error.strerror()))?;
+        let metadata =
+            metadata.map_err(|error| format!("{}: Cannot stat: {}", entry.name, error.strerror()))?;
         if metadata.directory && metadata.link.is_none() {
             let names = files.list(&entry.path).await.unwrap_or_default();
-            let below = |name: String| Entry { path: resolve(&entry.path, &name), name: format!("{}/{name}", entry.name.trim_end_matches('/')) };
+            let below = |name: String| Entry {
+                path: resolve(&entry.path, &name),
+                name: format!("{}/{name}", entry.name.trim_end_matches('/')),
+            };
             todo.extend(names.into_iter().rev().map(below));
         }
         found.push(entry);
@@ -92,14 +96,20 @@ async fn create(context: &mut ProgramContext, call: &Call) -> i32 {
     for path in &call.paths {
         if path.starts_with('/') && !warned {
             warned = true;
-            let text = if context.system.dialect == Dialect::Busybox { "tar: removing leading '/' from member names\n" } else { "tar: Removing leading `/' from member names\n" };
+            let text = if context.system.dialect == Dialect::Busybox {
+                "tar: removing leading '/' from member names\n"
+            } else {
+                "tar: Removing leading `/' from member names\n"
+            };
             context.stdio.err(text).await;
         }
         let entries = match walk(&*context.files, &resolve(&from, path), path.trim_start_matches('/')).await {
             Ok(entries) => entries,
             Err(why) => {
                 let text = match context.system.dialect {
-                    Dialect::Busybox => format!("tar: {path}: No such file or directory\ntar: error exit delayed from previous errors\n"),
+                    Dialect::Busybox => format!(
+                        "tar: {path}: No such file or directory\ntar: error exit delayed from previous errors\n"
+                    ),
                     _ => format!("tar: {why}\ntar: Exiting with failure status due to previous errors\n"),
                 };
                 context.stdio.err(text).await;
@@ -216,9 +226,15 @@ async fn extract(context: &mut ProgramContext, call: &Call) -> i32 {
     };
     let into = call.directory.as_ref().map_or(context.cwd.clone(), |directory| context.path(directory));
     for member in members {
-        let name: Vec<&str> = member.name.split('/').filter(|part| !part.is_empty() && *part != ".").skip(call.strip).collect();
+        let name: Vec<&str> =
+            member.name.split('/').filter(|part| !part.is_empty() && *part != ".").skip(call.strip).collect();
         let name = name.join("/");
-        if !call.paths.is_empty() && !call.paths.iter().any(|path| member.name.trim_end_matches('/') == path.trim_end_matches('/') || member.name.starts_with(&format!("{}/", path.trim_end_matches('/')))) {
+        if !call.paths.is_empty()
+            && !call.paths.iter().any(|path| {
+                member.name.trim_end_matches('/') == path.trim_end_matches('/')
+                    || member.name.starts_with(&format!("{}/", path.trim_end_matches('/')))
+            })
+        {
             continue;
         }
         if call.mode == 't' || call.verbose {
@@ -272,9 +288,15 @@ mod tests {
     fn the_calls_of_kubectl_cp_are_understood() {
         let parse = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).unwrap();
         let call = parse("tar -xmf - -C /tmp");
-        assert_eq!((call.mode, call.file.as_deref(), call.directory.as_deref()), ('x', Some("-"), Some("/tmp")));
+        assert_eq!(
+            (call.mode, call.file.as_deref(), call.directory.as_deref()),
+            ('x', Some("-"), Some("/tmp"))
+        );
         let call = parse("tar cf - /tmp/note.txt");
-        assert_eq!((call.mode, call.file.as_deref(), &call.paths[..]), ('c', Some("-"), &["/tmp/note.txt".to_owned()][..]));
+        assert_eq!(
+            (call.mode, call.file.as_deref(), &call.paths[..]),
+            ('c', Some("-"), &["/tmp/note.txt".to_owned()][..])
+        );
     }
 
     proptest::proptest! {

@@ -56,16 +56,26 @@ fn parse(words: &[String]) -> Result<Call, String> {
             continue;
         };
         let (name, attached) = match option.strip_prefix('-') {
-            Some(long) => long.split_once('=').map_or((long.to_owned(), None), |(name, value)| (name.to_owned(), Some(value.to_owned()))),
+            Some(long) => long
+                .split_once('=')
+                .map_or((long.to_owned(), None), |(name, value)| (name.to_owned(), Some(value.to_owned()))),
             None => {
                 let flags = option.trim_start_matches(['q', 'S', 'c', 'n', 'v']);
                 call.quiet |= option[..option.len() - flags.len()].contains('q');
                 call.show_head |= option[..option.len() - flags.len()].contains('S');
                 let Some(letter) = flags.chars().next() else { continue };
-                (letter.to_string(), Some(flags[letter.len_utf8()..].to_owned()).filter(|rest| !rest.is_empty()))
+                (
+                    letter.to_string(),
+                    Some(flags[letter.len_utf8()..].to_owned()).filter(|rest| !rest.is_empty()),
+                )
             }
         };
-        let mut value = || attached.clone().or_else(|| words.next().cloned()).ok_or_else(|| format!("option requires an argument -- '{name}'"));
+        let mut value = || {
+            attached
+                .clone()
+                .or_else(|| words.next().cloned())
+                .ok_or_else(|| format!("option requires an argument -- '{name}'"))
+        };
         match name.as_str() {
             "quiet" => call.quiet = true,
             "server-response" => call.show_head = true,
@@ -75,13 +85,19 @@ fn parse(words: &[String]) -> Result<Call, String> {
             "O" | "output-document" => call.output = Some(value()?),
             "T" | "timeout" | "connect-timeout" => {
                 let text = value()?;
-                let seconds = super::sleep::seconds(&text).ok_or_else(|| format!("invalid number '{text}'"))?;
+                let seconds =
+                    super::sleep::seconds(&text).ok_or_else(|| format!("invalid number '{text}'"))?;
                 call.timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
             }
             "header" => call.headers.push(value()?),
             "post-data" | "body-data" => call.post = Some(value()?),
             "t" | "tries" | "U" | "user-agent" | "Y" | "P" | "w" | "wait" => drop(value()?),
-            other => return Err(format!("unrecognized option '{}{other}'", if other.len() == 1 { "-" } else { "--" })),
+            other => {
+                return Err(format!(
+                    "unrecognized option '{}{other}'",
+                    if other.len() == 1 { "-" } else { "--" }
+                ));
+            }
         }
     }
     if call.urls.is_empty() { Err("missing URL".to_owned()) } else { Ok(call) }
@@ -113,7 +129,11 @@ impl Wget {
                 std::io::ErrorKind::TimedOut => "Connection timed out",
                 _ => "Host is unreachable",
             };
-            Failure { busybox: format!("can't connect to remote host ({ip}): {why}"), gnu: format!("failed: {why}."), code: 4 }
+            Failure {
+                busybox: format!("can't connect to remote host ({ip}): {why}"),
+                gnu: format!("failed: {why}."),
+                code: 4,
+            }
         })?;
         if !call.quiet && !busybox {
             context.stdio.err("connected.\n").await;
@@ -121,7 +141,8 @@ impl Wget {
         if !url.https {
             return Ok(io);
         }
-        let authorities = context.files.read("/etc/ssl/certs/ca-certificates.crt").await.unwrap_or_default().to_vec();
+        let authorities =
+            context.files.read("/etc/ssl/certs/ca-certificates.crt").await.unwrap_or_default().to_vec();
         let clock = context.system.clock.clone();
         let trust = tls::Trust { insecure: call.insecure, authorities };
         tls::connect(io, name, &trust, &clock).await.map_err(|error| Failure {
@@ -131,7 +152,12 @@ impl Wget {
         })
     }
 
-    async fn ask(&self, context: &mut ProgramContext, call: &Call, url: &Url) -> Result<(Client, Answer), Failure> {
+    async fn ask(
+        &self,
+        context: &mut ProgramContext,
+        call: &Call,
+        url: &Url,
+    ) -> Result<(Client, Answer), Failure> {
         let io = self.connect(context, call, url).await?;
         let busybox = context.system.dialect == Dialect::Busybox;
         let mut headers = Headers::default();
@@ -150,17 +176,36 @@ impl Wget {
             headers.add("Content-Type", "application/x-www-form-urlencoded");
             headers.add("Content-Length", body.len().to_string());
         }
-        let method = if call.post.is_some() { "POST" } else if call.spider { "HEAD" } else { "GET" };
+        let method = if call.post.is_some() {
+            "POST"
+        } else if call.spider {
+            "HEAD"
+        } else {
+            "GET"
+        };
         let head = Head { first: format!("{method} {} HTTP/1.1", url.target), headers };
         let mut client = Client::new(io);
         let answer = client.request(&head, body.as_bytes()).await.map_err(|error| match error {
-            ClientError::Empty | ClientError::Broken(_) => {
-                Failure { busybox: "error getting response".to_owned(), gnu: "No data received.".to_owned(), code: 4 }
-            }
-            ClientError::NotHttp => Failure { busybox: "error getting response".to_owned(), gnu: "No data received.".to_owned(), code: 4 },
+            ClientError::Empty | ClientError::Broken(_) => Failure {
+                busybox: "error getting response".to_owned(),
+                gnu: "No data received.".to_owned(),
+                code: 4,
+            },
+            ClientError::NotHttp => Failure {
+                busybox: "error getting response".to_owned(),
+                gnu: "No data received.".to_owned(),
+                code: 4,
+            },
         })?;
         if !call.quiet && !busybox {
-            context.stdio.err(format!("HTTP request sent, awaiting response... {} {}\n", answer.code, reason(answer.code))).await;
+            context
+                .stdio
+                .err(format!(
+                    "HTTP request sent, awaiting response... {} {}\n",
+                    answer.code,
+                    reason(answer.code)
+                ))
+                .await;
         }
         if call.show_head {
             let text = String::from_utf8_lossy(&answer.head.bytes()).replace("\r\n", "\n");
@@ -171,7 +216,11 @@ impl Wget {
     }
 
     async fn fetch(&self, context: &mut ProgramContext, call: &Call, text: &str) -> Result<(), Failure> {
-        let bad = |_| Failure { busybox: format!("not an http or ftp url: {text}"), gnu: format!("{text}: Unsupported scheme."), code: 1 };
+        let bad = |_| Failure {
+            busybox: format!("not an http or ftp url: {text}"),
+            gnu: format!("{text}: Unsupported scheme."),
+            code: 1,
+        };
         let mut url = Url::parse(text).map_err(bad)?;
         let busybox = context.system.dialect == Dialect::Busybox;
         for _ in 0..MAX_REDIRECTS {
@@ -183,11 +232,18 @@ impl Wget {
             }
             if answer.code >= 300 {
                 let words = format!("{} {}", answer.code, reason(answer.code));
-                return Err(Failure { busybox: format!("server returned error: HTTP/1.1 {words}"), gnu: format!("ERROR {}: {}.", answer.code, reason(answer.code)), code: 8 });
+                return Err(Failure {
+                    busybox: format!("server returned error: HTTP/1.1 {words}"),
+                    gnu: format!("ERROR {}: {}.", answer.code, reason(answer.code)),
+                    code: 8,
+                });
             }
             if call.spider {
                 if !call.quiet {
-                    context.stdio.err(if busybox { "remote file exists\n" } else { "Remote file exists.\n\n" }).await;
+                    context
+                        .stdio
+                        .err(if busybox { "remote file exists\n" } else { "Remote file exists.\n\n" })
+                        .await;
                 }
                 return Ok(());
             }
@@ -197,28 +253,55 @@ impl Wget {
             }
             return self.save(context, call, &url, &body).await;
         }
-        Err(Failure { busybox: "too many redirections".to_owned(), gnu: format!("{MAX_REDIRECTS} redirections exceeded."), code: 8 })
+        Err(Failure {
+            busybox: "too many redirections".to_owned(),
+            gnu: format!("{MAX_REDIRECTS} redirections exceeded."),
+            code: 8,
+        })
     }
 
-    async fn save(&self, context: &mut ProgramContext, call: &Call, url: &Url, body: &[u8]) -> Result<(), Failure> {
+    async fn save(
+        &self,
+        context: &mut ProgramContext,
+        call: &Call,
+        url: &Url,
+        body: &[u8],
+    ) -> Result<(), Failure> {
         let busybox = context.system.dialect == Dialect::Busybox;
-        let last = url.target.split('?').next().and_then(|path| path.rsplit('/').next()).filter(|name| !name.is_empty());
+        let last = url
+            .target
+            .split('?')
+            .next()
+            .and_then(|path| path.rsplit('/').next())
+            .filter(|name| !name.is_empty());
         let name = call.output.clone().unwrap_or_else(|| last.unwrap_or("index.html").to_owned());
         if !call.quiet && busybox {
-            let shown = if name == "-" { "writing to stdout\n".to_owned() } else { format!("saving to '{name}'\n") };
+            let shown =
+                if name == "-" { "writing to stdout\n".to_owned() } else { format!("saving to '{name}'\n") };
             context.stdio.err(shown).await;
         }
         if name == "-" {
             context.stdio.out(body).await;
         } else if let Err(error) = context.files.write(&context.path(&name), body).await {
             let why = error.strerror();
-            return Err(Failure { busybox: format!("can't open '{name}': {why}"), gnu: format!("{name}: {why}"), code: 3 });
+            return Err(Failure {
+                busybox: format!("can't open '{name}': {why}"),
+                gnu: format!("{name}: {why}"),
+                code: 3,
+            });
         }
         if !call.quiet {
             let shown = if name == "-" { "-" } else { name.as_str() };
             let text = match (busybox, name.as_str()) {
-                (true, name) => format!("{shown:<20} 100% |{}| {:>5}  0:00:00 ETA\n{}", "*".repeat(32), body.len(), if name == "-" { "written to stdout\n".to_owned() } else { format!("'{name}' saved\n") }),
-                (false, name) => format!("Length: {0}\nSaving to: ‘{name}’\n\n‘{name}’ saved [{0}/{0}]\n\n", body.len()),
+                (true, name) => format!(
+                    "{shown:<20} 100% |{}| {:>5}  0:00:00 ETA\n{}",
+                    "*".repeat(32),
+                    body.len(),
+                    if name == "-" { "written to stdout\n".to_owned() } else { format!("'{name}' saved\n") }
+                ),
+                (false, name) => {
+                    format!("Length: {0}\nSaving to: ‘{name}’\n\n‘{name}’ saved [{0}/{0}]\n\n", body.len())
+                }
             };
             context.stdio.err(text).await;
         }
@@ -244,7 +327,11 @@ impl Program for Wget {
             let failure = match outcome {
                 Ok(Ok(())) => continue,
                 Ok(Err(failure)) => failure,
-                Err(_) => Failure { busybox: "download timed out".to_owned(), gnu: "Connection timed out.".to_owned(), code: 4 },
+                Err(_) => Failure {
+                    busybox: "download timed out".to_owned(),
+                    gnu: "Connection timed out.".to_owned(),
+                    code: 4,
+                },
             };
             if busybox {
                 context.stdio.err(format!("wget: {}\n", failure.busybox)).await;
@@ -267,9 +354,15 @@ mod tests {
     fn options_come_joined_and_apart() {
         let parse = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         let call = parse("wget -qO- --timeout=2 http://web").unwrap();
-        assert_eq!((call.quiet, call.output.as_deref(), call.timeout), (true, Some("-"), Some(Duration::from_secs(2))));
+        assert_eq!(
+            (call.quiet, call.output.as_deref(), call.timeout),
+            (true, Some("-"), Some(Duration::from_secs(2)))
+        );
         let call = parse("wget -q -O /tmp/x -T 5 --spider web").unwrap();
-        assert_eq!((call.output.as_deref(), call.spider, &call.urls[..]), (Some("/tmp/x"), true, &["web".to_owned()][..]));
+        assert_eq!(
+            (call.output.as_deref(), call.spider, &call.urls[..]),
+            (Some("/tmp/x"), true, &["web".to_owned()][..])
+        );
         assert_eq!(parse("wget --nope x").unwrap_err(), "unrecognized option '--nope'");
     }
 

@@ -29,24 +29,132 @@ impl Directive {
 
 /// Directives that nginx knows.
 const KNOWN: &[&str] = &[
-    "absolute_redirect", "accept_mutex", "access_log", "add_header", "add_after_body", "alias", "allow", "auth_basic",
-    "auth_basic_user_file", "autoindex", "charset", "chunked_transfer_encoding", "client_body_buffer_size",
-    "client_body_timeout", "client_header_buffer_size", "client_header_timeout", "client_max_body_size", "daemon",
-    "default_type", "deny", "env", "error_log", "error_page", "etag", "events", "expires", "fastcgi_param", "fastcgi_pass",
-    "geo", "gunzip", "gzip", "gzip_comp_level", "gzip_disable", "gzip_http_version", "gzip_min_length", "gzip_proxied",
-    "gzip_types", "gzip_vary", "http", "if", "if_modified_since", "include", "index", "internal", "ip_hash", "keepalive",
-    "keepalive_requests", "keepalive_timeout", "large_client_header_buffers", "least_conn", "limit_conn",
-    "limit_conn_zone", "limit_except", "limit_rate", "limit_req", "limit_req_zone", "lingering_close", "listen", "location",
-    "log_format", "log_not_found", "map", "map_hash_bucket_size", "master_process", "multi_accept", "open_file_cache", "pid", "proxy_buffer_size",
-    "proxy_buffering", "proxy_buffers", "proxy_cache", "proxy_connect_timeout", "proxy_http_version", "proxy_intercept_errors",
-    "proxy_next_upstream", "proxy_pass", "proxy_pass_header", "proxy_read_timeout", "proxy_redirect", "proxy_send_timeout",
-    "proxy_set_header", "proxy_hide_header", "proxy_ssl_verify", "real_ip_header", "reset_timedout_connection", "resolver", "return",
-    "rewrite", "root", "satisfy", "send_timeout", "sendfile", "server", "server_name", "server_name_in_redirect",
-    "server_names_hash_bucket_size", "server_tokens", "set", "set_real_ip_from", "split_clients", "ssl_certificate",
-    "ssl_certificate_key", "ssl_ciphers", "ssl_prefer_server_ciphers", "ssl_protocols", "ssl_session_cache",
-    "ssl_session_timeout", "stub_status", "sub_filter", "sub_filter_once", "tcp_nodelay", "tcp_nopush", "try_files", "types",
-    "types_hash_bucket_size", "types_hash_max_size", "underscores_in_headers", "upstream", "use", "user", "uwsgi_pass",
-    "variables_hash_max_size", "worker_connections", "worker_processes", "worker_rlimit_nofile", "zone",
+    "absolute_redirect",
+    "accept_mutex",
+    "access_log",
+    "add_header",
+    "add_after_body",
+    "alias",
+    "allow",
+    "auth_basic",
+    "auth_basic_user_file",
+    "autoindex",
+    "charset",
+    "chunked_transfer_encoding",
+    "client_body_buffer_size",
+    "client_body_timeout",
+    "client_header_buffer_size",
+    "client_header_timeout",
+    "client_max_body_size",
+    "daemon",
+    "default_type",
+    "deny",
+    "env",
+    "error_log",
+    "error_page",
+    "etag",
+    "events",
+    "expires",
+    "fastcgi_param",
+    "fastcgi_pass",
+    "geo",
+    "gunzip",
+    "gzip",
+    "gzip_comp_level",
+    "gzip_disable",
+    "gzip_http_version",
+    "gzip_min_length",
+    "gzip_proxied",
+    "gzip_types",
+    "gzip_vary",
+    "http",
+    "if",
+    "if_modified_since",
+    "include",
+    "index",
+    "internal",
+    "ip_hash",
+    "keepalive",
+    "keepalive_requests",
+    "keepalive_timeout",
+    "large_client_header_buffers",
+    "least_conn",
+    "limit_conn",
+    "limit_conn_zone",
+    "limit_except",
+    "limit_rate",
+    "limit_req",
+    "limit_req_zone",
+    "lingering_close",
+    "listen",
+    "location",
+    "log_format",
+    "log_not_found",
+    "map",
+    "map_hash_bucket_size",
+    "master_process",
+    "multi_accept",
+    "open_file_cache",
+    "pid",
+    "proxy_buffer_size",
+    "proxy_buffering",
+    "proxy_buffers",
+    "proxy_cache",
+    "proxy_connect_timeout",
+    "proxy_http_version",
+    "proxy_intercept_errors",
+    "proxy_next_upstream",
+    "proxy_pass",
+    "proxy_pass_header",
+    "proxy_read_timeout",
+    "proxy_redirect",
+    "proxy_send_timeout",
+    "proxy_set_header",
+    "proxy_hide_header",
+    "proxy_ssl_verify",
+    "real_ip_header",
+    "reset_timedout_connection",
+    "resolver",
+    "return",
+    "rewrite",
+    "root",
+    "satisfy",
+    "send_timeout",
+    "sendfile",
+    "server",
+    "server_name",
+    "server_name_in_redirect",
+    "server_names_hash_bucket_size",
+    "server_tokens",
+    "set",
+    "set_real_ip_from",
+    "split_clients",
+    "ssl_certificate",
+    "ssl_certificate_key",
+    "ssl_ciphers",
+    "ssl_prefer_server_ciphers",
+    "ssl_protocols",
+    "ssl_session_cache",
+    "ssl_session_timeout",
+    "stub_status",
+    "sub_filter",
+    "sub_filter_once",
+    "tcp_nodelay",
+    "tcp_nopush",
+    "try_files",
+    "types",
+    "types_hash_bucket_size",
+    "types_hash_max_size",
+    "underscores_in_headers",
+    "upstream",
+    "use",
+    "user",
+    "uwsgi_pass",
+    "variables_hash_max_size",
+    "worker_connections",
+    "worker_processes",
+    "worker_rlimit_nofile",
+    "zone",
 ];
 
 /// Blocks whose lines are data, not directives.
@@ -96,8 +204,13 @@ fn tokens(text: &str) -> Vec<(Token, usize)> {
                 let mut word = String::from(letter);
                 // `${name}` is one word with its braces.
                 loop {
-                    let in_variable = word.ends_with('$') || (word.contains("${") && !word[word.rfind("${").unwrap_or(0)..].contains('}'));
-                    let ends = |letter: &char| !(letter.is_whitespace() || *letter == ';' || (matches!(letter, '{' | '}') && !in_variable));
+                    let in_variable = word.ends_with('$')
+                        || (word.contains("${") && !word[word.rfind("${").unwrap_or(0)..].contains('}'));
+                    let ends = |letter: &char| {
+                        !(letter.is_whitespace()
+                            || *letter == ';'
+                            || (matches!(letter, '{' | '}') && !in_variable))
+                    };
                     match letters.next_if(ends) {
                         Some(letter) => word.push(letter),
                         None => break,
@@ -151,12 +264,16 @@ fn block(
                     return Err(format!("unknown directive {name:?} in {place}"));
                 }
                 let inner = match token {
-                    Token::Open => Some(block(tokens, file, true, last, DATA_BLOCKS.contains(&name.as_str()))?),
+                    Token::Open => {
+                        Some(block(tokens, file, true, last, DATA_BLOCKS.contains(&name.as_str()))?)
+                    }
                     _ => None,
                 };
                 directives.push(Directive { name, args, block: inner, place });
             }
-            Token::Close if !words.is_empty() || !nested => return Err(format!("unexpected \"}}\" in {place}")),
+            Token::Close if !words.is_empty() || !nested => {
+                return Err(format!("unexpected \"}}\" in {place}"));
+            }
             Token::Close => return Ok(directives),
         }
     }
@@ -204,7 +321,12 @@ async fn matching(files: &dyn Files, pattern: &str) -> Vec<String> {
     let (directory, name) = split(pattern);
     let Some((before, after)) = name.split_once('*') else { return vec![pattern.to_owned()] };
     let names = files.list(directory).await.unwrap_or_default();
-    let fits = |name: &String| name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after) && !name.starts_with('.');
+    let fits = |name: &String| {
+        name.len() >= before.len() + after.len()
+            && name.starts_with(before)
+            && name.ends_with(after)
+            && !name.starts_with('.')
+    };
     names.into_iter().filter(fits).map(|name| format!("{}/{name}", directory.trim_end_matches('/'))).collect()
 }
 
@@ -216,7 +338,11 @@ mod tests {
 
     #[test]
     fn directives_have_words_and_blocks() {
-        let read = parse("server {\n listen 80; # here\n location / { return 200 \"hi \\\"you\\\"\\n\"; }\n}\n", "f").unwrap();
+        let read = parse(
+            "server {\n listen 80; # here\n location / { return 200 \"hi \\\"you\\\"\\n\"; }\n}\n",
+            "f",
+        )
+        .unwrap();
         let server = &read[0];
         assert_eq!((server.name.as_str(), server.inner()[0].arg()), ("server", "80"));
         assert_eq!(server.inner()[1].inner()[0].args, ["200", "hi \"you\"\n"]);

@@ -82,7 +82,11 @@ impl Voice {
 impl Program for Nginx {
     async fn run(&self, context: ProgramContext) -> i32 {
         let ProgramContext { args, files, stdio, system, .. } = context;
-        let voice = Voice { stdout: SharedWriter::new(stdio.stdout), stderr: SharedWriter::new(stdio.stderr), system };
+        let voice = Voice {
+            stdout: SharedWriter::new(stdio.stdout),
+            stderr: SharedWriter::new(stdio.stderr),
+            system,
+        };
         let mut call = Call { file: CONFIGURATION.to_owned(), ..Call::default() };
         let mut words = args.iter().skip(1);
         while let Some(word) = words.next() {
@@ -93,7 +97,12 @@ impl Program for Nginx {
                     return 0;
                 }
                 "-V" => {
-                    voice.say(format!("nginx version: nginx/{}\nbuilt by gcc 12.2.0 (Debian 12.2.0-14+deb12u1) \n", self.machine.version)).await;
+                    voice
+                        .say(format!(
+                            "nginx version: nginx/{}\nbuilt by gcc 12.2.0 (Debian 12.2.0-14+deb12u1) \n",
+                            self.machine.version
+                        ))
+                        .await;
                     return 0;
                 }
                 "-h" | "-?" => {
@@ -133,12 +142,18 @@ async fn send(voice: &Voice, name: &str) -> i32 {
     let processes = &voice.system.processes;
     let master = processes.list().into_iter().find(|process| {
         let name = process.command.first().map_or("", |word| word.rsplit('/').next().unwrap_or(word));
-        (name == "nginx" || name.ends_with("entrypoint.sh")) && !process.command.iter().any(|word| word == "-s")
+        (name == "nginx" || name.ends_with("entrypoint.sh"))
+            && !process.command.iter().any(|word| word == "-s")
     });
     match master {
         Some(master) if processes.kill(master.pid, number) => 0,
         _ => {
-            voice.say("nginx: [error] open() \"/run/nginx.pid\" failed (2: No such file or directory)\n".to_owned()).await;
+            voice
+                .say(
+                    "nginx: [error] open() \"/run/nginx.pid\" failed (2: No such file or directory)\n"
+                        .to_owned(),
+                )
+                .await;
             1
         }
     }
@@ -151,7 +166,12 @@ impl Nginx {
         let mut site = match self.load(&*files, &call.file, &call.extra).await {
             Ok(site) => site,
             Err(why) if call.test => {
-                voice.say(format!("nginx: [emerg] {why}\nnginx: configuration file {} test failed\n", call.file)).await;
+                voice
+                    .say(format!(
+                        "nginx: [emerg] {why}\nnginx: configuration file {} test failed\n",
+                        call.file
+                    ))
+                    .await;
                 return 1;
             }
             Err(why) => {
@@ -190,7 +210,11 @@ impl Nginx {
                     signal::HUP => match self.load(&*files, &call.file, &call.extra).await {
                         Ok(site) => break site,
                         // The old configuration stays in force.
-                        Err(why) => voice.say(format!("{} [emerg] 1#1: {why}\n", clock_text::nginx(clock.now()))).await,
+                        Err(why) => {
+                            voice
+                                .say(format!("{} [emerg] 1#1: {why}\n", clock_text::nginx(clock.now())))
+                                .await
+                        }
                     },
                     signal::USR1 | signal::WINCH => {}
                     _ => return 0,
@@ -202,7 +226,8 @@ impl Nginx {
 
     /// Opens the ports; says so and gives up if one stays taken.
     async fn bind(&self, site: &Site, voice: &Voice, started: &str) -> Option<Vec<Box<dyn Listener>>> {
-        let ports: BTreeSet<u16> = site.servers.iter().flat_map(|server| server.ports.iter().copied()).collect();
+        let ports: BTreeSet<u16> =
+            site.servers.iter().flat_map(|server| server.ports.iter().copied()).collect();
         let mut listeners: Vec<Box<dyn Listener>> = vec![];
         for attempt in 0..BIND_TRIES {
             if attempt > 0 {
@@ -216,7 +241,14 @@ impl Nginx {
                     Ok(listener) => listeners.push(listener),
                     Err(_) => {
                         for address in ["0.0.0.0", "[::]"] {
-                            voice.emergency(started, &format!("bind() to {address}:{port} failed (98: Address already in use)")).await;
+                            voice
+                                .emergency(
+                                    started,
+                                    &format!(
+                                        "bind() to {address}:{port} failed (98: Address already in use)"
+                                    ),
+                                )
+                                .await;
                         }
                     }
                 }

@@ -48,11 +48,17 @@ impl Answers {
     fn place(&self, request: &Request, path: &str) -> Option<Place<'_>> {
         let host = request.headers.get("Host").unwrap_or_default();
         let host = host.split(':').next().unwrap_or_default();
-        let mut of_port = self.site.servers.iter().filter(|server| server.ports.contains(&request.local_port));
+        let mut of_port =
+            self.site.servers.iter().filter(|server| server.ports.contains(&request.local_port));
         let named = of_port.clone().find(|server| server.names.iter().any(|name| name_fits(name, host)));
-        let server = named.or_else(|| of_port.clone().find(|server| server.default)).or_else(|| of_port.next())?;
+        let server =
+            named.or_else(|| of_port.clone().find(|server| server.default)).or_else(|| of_port.next())?;
         let location = locate(&server.locations, path);
-        Some(Place { server, location, settings: location.map_or(&server.settings, |location| &location.settings) })
+        Some(Place {
+            server,
+            location,
+            settings: location.map_or(&server.settings, |location| &location.settings),
+        })
     }
 
     async fn answer_at(&self, request: &Request, path: &str, place: &Place<'_>) -> Response {
@@ -67,7 +73,9 @@ impl Answers {
         }
         if settings.stub_status {
             let count = self.requests.load(Ordering::Relaxed);
-            let text = format!("Active connections: 1 \nserver accepts handled requests\n {count} {count} {count} \nReading: 0 Writing: 1 Waiting: 0 \n");
+            let text = format!(
+                "Active connections: 1 \nserver accepts handled requests\n {count} {count} {count} \nReading: 0 Writing: 1 Waiting: 0 \n"
+            );
             return Response::text(200, text).with("Content-Type", "text/plain");
         }
         if let Some(proxy) = &settings.proxy {
@@ -132,7 +140,9 @@ impl Answers {
             code => format!("{code} {}", reason(code)),
         };
         let signature = self.signature();
-        let page = format!("<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>{signature}</center>\r\n</body>\r\n</html>\r\n");
+        let page = format!(
+            "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n<hr><center>{signature}</center>\r\n</body>\r\n</html>\r\n"
+        );
         Response::text(code, page).with("Content-Type", "text/html")
     }
 
@@ -186,7 +196,11 @@ impl Answers {
             (Ok(content), Ok(metadata)) => {
                 let modified = jiff::Timestamp::from_second(metadata.modified_seconds).unwrap_or_default();
                 let etag = format!("\"{:x}-{:x}\"", metadata.modified_seconds, metadata.size);
-                let ending = file.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map_or("", |(_, ending)| ending);
+                let ending = file
+                    .rsplit('/')
+                    .next()
+                    .and_then(|name| name.rsplit_once('.'))
+                    .map_or("", |(_, ending)| ending);
                 let default = place.settings.default_type.as_ref().unwrap_or(&self.site.default_type);
                 let kind = self.site.types.get(ending).unwrap_or(default);
                 if request.headers.get("If-None-Match") == Some(&etag) {
@@ -203,7 +217,8 @@ impl Answers {
                 self.page(403)
             }
             _ => {
-                self.error(request, place, &format!("open() {file:?} failed (2: No such file or directory)")).await;
+                self.error(request, place, &format!("open() {file:?} failed (2: No such file or directory)"))
+                    .await;
                 self.page(404)
             }
         }
@@ -212,7 +227,9 @@ impl Answers {
     async fn listing(&self, path: &str, directory: &str) -> Response {
         let names = self.files.list(directory).await.unwrap_or_default();
         let lines: String = names.iter().map(|name| format!("<a href=\"{name}\">{name}</a>\r\n")).collect();
-        let page = format!("<html>\r\n<head><title>Index of {path}</title></head>\r\n<body>\r\n<h1>Index of {path}</h1><hr><pre><a href=\"../\">../</a>\r\n{lines}</pre><hr></body>\r\n</html>\r\n");
+        let page = format!(
+            "<html>\r\n<head><title>Index of {path}</title></head>\r\n<body>\r\n<h1>Index of {path}</h1><hr><pre><a href=\"../\">../</a>\r\n{lines}</pre><hr></body>\r\n</html>\r\n"
+        );
         Response::text(200, page).with("Content-Type", "text/html")
     }
 
@@ -220,7 +237,9 @@ impl Answers {
         let addresses = self.site.upstreams.get(&proxy.upstream).cloned().unwrap_or_default();
         let turn = self.requests.load(Ordering::Relaxed);
         let target = match (&proxy.path, place.location.map(|location| &location.pattern)) {
-            (Some(path), Some(Pattern::Prefix(prefix, _))) => format!("{path}{}", request.target.strip_prefix(prefix.as_str()).unwrap_or_default()),
+            (Some(path), Some(Pattern::Prefix(prefix, _))) => {
+                format!("{path}{}", request.target.strip_prefix(prefix.as_str()).unwrap_or_default())
+            }
             _ => request.target.clone(),
         };
         let mut headers = Headers::default();
@@ -232,7 +251,10 @@ impl Answers {
             headers.add(name, self.variables(value, request));
         }
         headers.add("Connection", "close");
-        let passed = |name: &str| !["host", "connection", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str()) && !own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let passed = |name: &str| {
+            !["host", "connection", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str())
+                && !own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+        };
         headers.0.extend(request.headers.0.iter().filter(|(name, _)| passed(name)).cloned());
         let head = Head { first: format!("{} {target} HTTP/1.1", request.method), headers };
         for attempt in 0..addresses.len() {
@@ -241,7 +263,12 @@ impl Answers {
                 Ok(Ok(response)) => return response,
                 Ok(Err(why)) => {
                     let upstream = format!("http://{address}{target}");
-                    self.error(request, place, &format!("{why} while connecting to upstream, upstream: {upstream:?}")).await;
+                    self.error(
+                        request,
+                        place,
+                        &format!("{why} while connecting to upstream, upstream: {upstream:?}"),
+                    )
+                    .await;
                 }
                 Err(_) => return self.page(504),
             }
@@ -265,7 +292,13 @@ impl Answers {
             }
         }
         let hidden = ["date", "server", "connection", "transfer-encoding", "keep-alive", "content-length"];
-        response.headers.0 = answer.head.headers.0.into_iter().filter(|(name, _)| !hidden.contains(&name.to_ascii_lowercase().as_str())).collect();
+        response.headers.0 = answer
+            .head
+            .headers
+            .0
+            .into_iter()
+            .filter(|(name, _)| !hidden.contains(&name.to_ascii_lowercase().as_str()))
+            .collect();
         Ok(response)
     }
 
@@ -313,12 +346,17 @@ impl Answers {
         if response.code != 304 && response.code != 204 {
             headers.add("Content-Length", response.body.len().to_string());
         }
-        headers.0.extend(own.0.iter().filter(|(name, _)| matches!(name.as_str(), "Last-Modified" | "Location")).cloned());
+        headers.0.extend(
+            own.0.iter().filter(|(name, _)| matches!(name.as_str(), "Last-Modified" | "Location")).cloned(),
+        );
         let keeps = request.version != "HTTP/1.0" && !request.headers.has("Connection", "close");
         headers.add("Connection", if keeps { "keep-alive" } else { "close" });
         let said = ["content-type", "last-modified", "location"];
-        headers.0.extend(own.0.into_iter().filter(|(name, _)| !said.contains(&name.to_ascii_lowercase().as_str())));
-        for (name, value, always) in settings.map(|settings| settings.headers.as_slice()).unwrap_or_default() {
+        headers.0.extend(
+            own.0.into_iter().filter(|(name, _)| !said.contains(&name.to_ascii_lowercase().as_str())),
+        );
+        for (name, value, always) in settings.map(|settings| settings.headers.as_slice()).unwrap_or_default()
+        {
             if *always || matches!(response.code, 200 | 201 | 204 | 206 | 301..=304 | 307 | 308) {
                 headers.add(name, self.variables(value, request));
             }
@@ -335,7 +373,8 @@ fn name_fits(name: &str, host: &str) -> bool {
 }
 
 fn locate<'a>(locations: &'a [Location], path: &str) -> Option<&'a Location> {
-    let exact = locations.iter().find(|location| matches!(&location.pattern, Pattern::Exact(own) if own == path));
+    let exact =
+        locations.iter().find(|location| matches!(&location.pattern, Pattern::Exact(own) if own == path));
     if exact.is_some() {
         return exact;
     }
@@ -347,7 +386,9 @@ fn locate<'a>(locations: &'a [Location], path: &str) -> Option<&'a Location> {
     if longest.is_some_and(|location| matches!(location.pattern, Pattern::Prefix(_, true))) {
         return longest;
     }
-    let regex = locations.iter().find(|location| matches!(&location.pattern, Pattern::Regex(regex) if regex.is_match(path)));
+    let regex = locations
+        .iter()
+        .find(|location| matches!(&location.pattern, Pattern::Regex(regex) if regex.is_match(path)));
     regex.or(longest)
 }
 
@@ -355,7 +396,9 @@ fn locate<'a>(locations: &'a [Location], path: &str) -> Option<&'a Location> {
 fn disk_path(place: &Place<'_>, path: &str) -> String {
     let resolved = crate::bash::resolve("/", path);
     let slash = if path.ends_with('/') && resolved != "/" { "/" } else { "" };
-    if let (Some(alias), Some(Pattern::Prefix(prefix, _))) = (&place.settings.alias, place.location.map(|location| &location.pattern)) {
+    if let (Some(alias), Some(Pattern::Prefix(prefix, _))) =
+        (&place.settings.alias, place.location.map(|location| &location.pattern))
+    {
         let rest = resolved.strip_prefix(prefix.trim_end_matches('/')).unwrap_or(&resolved);
         return format!("{}{rest}{slash}", alias.trim_end_matches('/'));
     }
@@ -369,12 +412,18 @@ impl Handler for Answers {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.machine.cgroup.spend(NANOSECONDS_A_REQUEST);
         let path = request.path();
-        let Some(place) = self.place(request, &path) else { return self.finish(request, self.page(404), None) };
+        let Some(place) = self.place(request, &path) else {
+            return self.finish(request, self.page(404), None);
+        };
         let mut response = self.answer_at(request, &path, &place).await;
         if let Some(page) = place.settings.error_pages.get(&response.code) {
             let code = response.code;
             let location = locate(&place.server.locations, page);
-            let inner = Place { server: place.server, location, settings: location.map_or(&place.server.settings, |l| &l.settings) };
+            let inner = Place {
+                server: place.server,
+                location,
+                settings: location.map_or(&place.server.settings, |l| &l.settings),
+            };
             if self.files.metadata(&disk_path(&inner, page)).await.is_ok() {
                 response = Response { code, ..self.send(request, page, &inner).await };
             }

@@ -83,7 +83,12 @@ pub(super) type Lookup = (String, String, u16, String);
 impl Site {
     /// Reads the directives. The answer says which names have to be looked up too.
     pub(super) fn read(main: &[Directive]) -> Result<(Self, Vec<Lookup>), String> {
-        let mut site = Self { default_type: "text/plain".to_owned(), access_log: true, server_tokens: true, ..Self::default() };
+        let mut site = Self {
+            default_type: "text/plain".to_owned(),
+            access_log: true,
+            server_tokens: true,
+            ..Self::default()
+        };
         let mut lookups = vec![];
         for http in main.iter().filter(|directive| directive.name == "http") {
             let mut settings = Settings::default();
@@ -91,7 +96,8 @@ impl Site {
                 match directive.name.as_str() {
                     "types" => {
                         for line in directive.inner() {
-                            site.types.extend(line.args.iter().map(|ending| (ending.clone(), line.name.clone())));
+                            site.types
+                                .extend(line.args.iter().map(|ending| (ending.clone(), line.name.clone())));
                         }
                     }
                     "default_type" => site.default_type = directive.arg().to_owned(),
@@ -107,7 +113,9 @@ impl Site {
                 site.servers.push(Server::read(directive, &settings, &mut lookups)?);
             }
         }
-        if let Some(stray) = main.iter().find(|directive| matches!(directive.name.as_str(), "server" | "location" | "listen" | "upstream")) {
+        if let Some(stray) = main.iter().find(|directive| {
+            matches!(directive.name.as_str(), "server" | "location" | "listen" | "upstream")
+        }) {
             return Err(not_here(stray));
         }
         if !main.iter().any(|directive| directive.name == "events") {
@@ -120,14 +128,18 @@ impl Site {
             .filter(|directive| directive.name == "upstream")
             .map(|directive| directive.arg().to_owned())
             .collect();
-        lookups.retain(|(key, name, _, _)| !(upstreams.contains(name) && key != name) && !upstreams.iter().any(|u| u == name && key == name));
+        lookups.retain(|(key, name, _, _)| {
+            !(upstreams.contains(name) && key != name) && !upstreams.iter().any(|u| u == name && key == name)
+        });
         Ok((site, lookups))
     }
 
     fn upstream(&mut self, directive: &Directive, lookups: &mut Vec<Lookup>) -> Result<(), String> {
         for server in directive.inner().iter().filter(|inner| inner.name == "server") {
             let (name, port) = server.arg().rsplit_once(':').unwrap_or((server.arg(), "80"));
-            let port = port.parse().map_err(|_| format!("invalid port in upstream {:?} in {}", server.arg(), server.place))?;
+            let port = port
+                .parse()
+                .map_err(|_| format!("invalid port in upstream {:?} in {}", server.arg(), server.place))?;
             lookups.push((directive.arg().to_owned(), name.to_owned(), port, server.place.clone()));
         }
         self.upstreams.insert(directive.arg().to_owned(), vec![]);
@@ -146,9 +158,19 @@ impl Server {
             match inner.name.as_str() {
                 "listen" => {
                     let text = inner.arg().rsplit(':').next().unwrap_or_default();
-                    let bad = || format!("invalid port in {:?} of the \"listen\" directive in {}", inner.arg(), inner.place);
+                    let bad = || {
+                        format!(
+                            "invalid port in {:?} of the \"listen\" directive in {}",
+                            inner.arg(),
+                            inner.place
+                        )
+                    };
                     let whole_host = text.contains('.') || text.ends_with(']');
-                    let port = if whole_host { 80 } else { text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)? };
+                    let port = if whole_host {
+                        80
+                    } else {
+                        text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(bad)?
+                    };
                     if !server.ports.contains(&port) {
                         server.ports.push(port);
                     }
@@ -165,7 +187,13 @@ impl Server {
         }
         for inner in directive.inner().iter().filter(|inner| inner.name == "location") {
             let pattern = pattern(inner)?;
-            let mut settings = Settings { answer: None, proxy: None, stub_status: false, try_files: vec![], ..server.settings.clone() };
+            let mut settings = Settings {
+                answer: None,
+                proxy: None,
+                stub_status: false,
+                try_files: vec![],
+                ..server.settings.clone()
+            };
             let mut own_headers = vec![];
             for directive in inner.inner() {
                 if directive.name == "add_header" && own_headers.is_empty() {
@@ -185,7 +213,9 @@ fn pattern(directive: &Directive) -> Result<Pattern, String> {
     let wrong = || format!("invalid number of arguments in \"location\" directive in {}", directive.place);
     let regex = |text: &str, ignore_case: bool| {
         let text = if ignore_case { format!("(?i){text}") } else { text.to_owned() };
-        Regex::new(&text).map(Pattern::Regex).map_err(|_| format!("pcre2_compile() failed in {text:?} in {}", directive.place))
+        Regex::new(&text)
+            .map(Pattern::Regex)
+            .map_err(|_| format!("pcre2_compile() failed in {text:?} in {}", directive.place))
     };
     match directive.args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["=", path] => Ok(Pattern::Exact(path.to_owned())),
@@ -199,10 +229,15 @@ fn pattern(directive: &Directive) -> Result<Pattern, String> {
 
 impl Settings {
     fn set(&mut self, directive: &Directive, lookups: &mut Vec<Lookup>) -> Result<(), String> {
-        let few = || format!("invalid number of arguments in {:?} directive in {}", directive.name, directive.place);
+        let few = || {
+            format!("invalid number of arguments in {:?} directive in {}", directive.name, directive.place)
+        };
         let arg = directive.arg().to_owned();
         match directive.name.as_str() {
-            "root" | "alias" | "index" | "return" | "proxy_pass" | "try_files" | "add_header" | "error_page" if arg.is_empty() => {
+            "root" | "alias" | "index" | "return" | "proxy_pass" | "try_files" | "add_header"
+            | "error_page"
+                if arg.is_empty() =>
+            {
                 return Err(few());
             }
             "root" => self.root = Some(arg),
@@ -226,7 +261,9 @@ impl Settings {
                 let value = directive.args.get(1).ok_or_else(few)?.clone();
                 self.headers.push((arg, value, directive.args.get(2).is_some_and(|word| word == "always")));
             }
-            "proxy_set_header" => self.proxy_headers.push((arg, directive.args.get(1).cloned().unwrap_or_default())),
+            "proxy_set_header" => {
+                self.proxy_headers.push((arg, directive.args.get(1).cloned().unwrap_or_default()))
+            }
             "error_page" => {
                 let (codes, path) = directive.args.split_at(directive.args.len() - 1);
                 let codes = codes.iter().filter_map(|code| code.parse().ok());
@@ -272,9 +309,13 @@ mod tests {
         assert_eq!((&server.ports[..], server.names.len(), server.locations.len()), (&[8080][..], 2, 3));
         assert_eq!(server.locations[0].settings.proxy.as_ref().unwrap().path.as_deref(), Some("/"));
         assert_eq!(server.locations[1].settings.root.as_deref(), Some("/www"));
-        let names: Vec<_> = lookups.iter().map(|(key, name, port, _)| (key.as_str(), name.as_str(), *port)).collect();
+        let names: Vec<_> =
+            lookups.iter().map(|(key, name, port, _)| (key.as_str(), name.as_str(), *port)).collect();
         assert_eq!(names, [("api", "backend", 8080), ("other", "other", 80)]);
-        assert_eq!(read("server { listen x; }").unwrap_err(), "invalid port in \"x\" of the \"listen\" directive in f:1");
+        assert_eq!(
+            read("server { listen x; }").unwrap_err(),
+            "invalid port in \"x\" of the \"listen\" directive in f:1"
+        );
         assert_eq!(read("location / {}").unwrap_err(), "\"location\" directive is not allowed here in f:1");
     }
 }

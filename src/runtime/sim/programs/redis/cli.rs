@@ -34,10 +34,16 @@ fn shown(reply: &Reply, person: bool) -> String {
         (Reply::Nil, false) => String::new(),
         (Reply::Array(items), true) if items.is_empty() => "(empty array)".to_owned(),
         (Reply::Array(items), true) => {
-            let lines: Vec<String> = items.iter().enumerate().map(|(n, item)| format!("{}) {}", n + 1, shown(item, true))).collect();
+            let lines: Vec<String> = items
+                .iter()
+                .enumerate()
+                .map(|(n, item)| format!("{}) {}", n + 1, shown(item, true)))
+                .collect();
             lines.join("\n")
         }
-        (Reply::Array(items), false) => items.iter().map(|item| shown(item, false)).collect::<Vec<_>>().join("\n"),
+        (Reply::Array(items), false) => {
+            items.iter().map(|item| shown(item, false)).collect::<Vec<_>>().join("\n")
+        }
     }
 }
 
@@ -51,7 +57,8 @@ async fn ask(io: &mut BufReader<BoxIo>, words: &[String]) -> std::io::Result<Rep
 #[async_trait]
 impl Program for RedisCli {
     async fn run(&self, mut context: ProgramContext) -> i32 {
-        let (mut name, mut port, mut password) = ("127.0.0.1".to_owned(), 6379_u16, context.env.get("REDISCLI_AUTH").cloned());
+        let (mut name, mut port, mut password) =
+            ("127.0.0.1".to_owned(), 6379_u16, context.env.get("REDISCLI_AUTH").cloned());
         let mut raw = false;
         let mut words = context.args.iter().skip(1).peekable();
         while let Some(word) = words.next_if(|word| word.starts_with('-')) {
@@ -67,13 +74,20 @@ impl Program for RedisCli {
         let command: Vec<String> = words.cloned().collect();
         let person = context.stdio.terminal.is_some() && !raw;
         let Some(ip) = resolver::lookup(&self.host, &*context.files, &name).await.first().copied() else {
-            context.stdio.err(format!("Could not connect to Redis at {name}:{port}: Name or service not known\n")).await;
+            context
+                .stdio
+                .err(format!("Could not connect to Redis at {name}:{port}: Name or service not known\n"))
+                .await;
             return 1;
         };
         let io = match self.host.dial((ip, port).into()).await {
             Ok(io) => io,
             Err(error) => {
-                let why = if error.kind() == std::io::ErrorKind::ConnectionRefused { "Connection refused" } else { "No route to host" };
+                let why = if error.kind() == std::io::ErrorKind::ConnectionRefused {
+                    "Connection refused"
+                } else {
+                    "No route to host"
+                };
                 context.stdio.err(format!("Could not connect to Redis at {name}:{port}: {why}\n")).await;
                 return 1;
             }
@@ -103,7 +117,13 @@ impl Program for RedisCli {
 }
 
 impl RedisCli {
-    async fn lines(&self, context: ProgramContext, mut io: BufReader<BoxIo>, person: bool, prompt: &str) -> i32 {
+    async fn lines(
+        &self,
+        context: ProgramContext,
+        mut io: BufReader<BoxIo>,
+        person: bool,
+        prompt: &str,
+    ) -> i32 {
         let mut stdio = context.stdio;
         let mut input = BufReader::new(std::mem::replace(&mut stdio.stdin, Box::new(tokio::io::empty())));
         loop {
@@ -114,7 +134,8 @@ impl RedisCli {
             if !matches!(input.read_line(&mut line).await, Ok(1..)) {
                 return 0;
             }
-            let words: Vec<String> = line.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect();
+            let words: Vec<String> =
+                line.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect();
             match words.first().map(|word| word.to_ascii_lowercase()).as_deref() {
                 None => continue,
                 Some("quit" | "exit") => return 0,

@@ -101,10 +101,18 @@ async fn bulk(from: &mut (dyn AsyncBufRead + Send + Unpin), length: u64) -> io::
 }
 
 /// Reads a command; `None` at the end of the stream.
-pub(super) async fn command(from: &mut (dyn AsyncBufRead + Send + Unpin)) -> io::Result<Option<Vec<Vec<u8>>>> {
+pub(super) async fn command(
+    from: &mut (dyn AsyncBufRead + Send + Unpin),
+) -> io::Result<Option<Vec<Vec<u8>>>> {
     let Some(first) = line(from).await? else { return Ok(None) };
     let Some(count) = first.strip_prefix(b"*") else {
-        return Ok(Some(first.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(<[u8]>::to_vec).collect()));
+        return Ok(Some(
+            first
+                .split(u8::is_ascii_whitespace)
+                .filter(|word| !word.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect(),
+        ));
     };
     let number = |text: &[u8]| String::from_utf8_lossy(text).parse::<usize>().map_err(|_| wrong());
     let count = number(count)?;
@@ -128,7 +136,10 @@ mod tests {
     #[test]
     fn commands_come_as_arrays_or_as_lines() {
         let read = |bytes: &'static [u8]| command(&mut io::Cursor::new(bytes)).now_or_never().unwrap();
-        assert_eq!(read(b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n").unwrap(), Some(vec![b"GET".to_vec(), b"a".to_vec()]));
+        assert_eq!(
+            read(b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n").unwrap(),
+            Some(vec![b"GET".to_vec(), b"a".to_vec()])
+        );
         assert_eq!(read(b"PING\r\n").unwrap(), Some(vec![b"PING".to_vec()]));
         assert_eq!(read(b"").unwrap(), None);
         assert!(read(b"*1\r\n$9\r\nGET\r\n").is_err());
@@ -136,7 +147,12 @@ mod tests {
 
     #[test]
     fn answers_survive_the_wire() {
-        let reply = Reply::Array(vec![Reply::Bulk(b"a\r\nb".to_vec()), Reply::Nil, Reply::Integer(-1), Reply::Simple("OK".into())]);
+        let reply = Reply::Array(vec![
+            Reply::Bulk(b"a\r\nb".to_vec()),
+            Reply::Nil,
+            Reply::Integer(-1),
+            Reply::Simple("OK".into()),
+        ]);
         let mut wire = io::Cursor::new(reply.bytes());
         assert_eq!(Reply::read(&mut wire).now_or_never().unwrap().unwrap(), reply);
     }

@@ -40,7 +40,9 @@ struct Server {
 
 impl Server {
     fn answer(&self, words: &[Vec<u8>], authenticated: &mut bool) -> Reply {
-        let Some((name, args)) = words.split_first() else { return Reply::Error("ERR empty command".to_owned()) };
+        let Some((name, args)) = words.split_first() else {
+            return Reply::Error("ERR empty command".to_owned());
+        };
         let shown = String::from_utf8_lossy(name).into_owned();
         let name = shown.to_ascii_uppercase();
         self.machine.cgroup.spend(20_000);
@@ -74,10 +76,17 @@ impl Server {
                 Reply::Array(vec![Reply::Bulk(what.clone()), Reply::Bulk(value.into_bytes())])
             }
             _ => store.run(&name, args, self.clock.now()).unwrap_or_else(|| {
-                let shown_args: String = args.iter().map(|word| format!("'{}' ", String::from_utf8_lossy(word))).collect();
-                let known = ["GET", "SET", "DEL", "INCR", "DECR", "KEYS", "EXPIRE", "TTL", "MGET", "MSET", "EXISTS", "ECHO", "PING"];
+                let shown_args: String =
+                    args.iter().map(|word| format!("'{}' ", String::from_utf8_lossy(word))).collect();
+                let known = [
+                    "GET", "SET", "DEL", "INCR", "DECR", "KEYS", "EXPIRE", "TTL", "MGET", "MSET", "EXISTS",
+                    "ECHO", "PING",
+                ];
                 if known.contains(&name.as_str()) {
-                    return Reply::Error(format!("ERR wrong number of arguments for '{}' command", name.to_ascii_lowercase()));
+                    return Reply::Error(format!(
+                        "ERR wrong number of arguments for '{}' command",
+                        name.to_ascii_lowercase()
+                    ));
                 }
                 Reply::Error(format!("ERR unknown command '{shown}', with args beginning with: {shown_args}"))
             }),
@@ -87,7 +96,8 @@ impl Server {
     fn info(&self, keys: usize) -> String {
         let uptime = self.clock.now().duration_since(self.started).as_secs();
         let memory = self.machine.cgroup.usage_bytes();
-        let keyspace = if keys == 0 { String::new() } else { format!("db0:keys={keys},expires=0,avg_ttl=0\r\n") };
+        let keyspace =
+            if keys == 0 { String::new() } else { format!("db0:keys={keys},expires=0,avg_ttl=0\r\n") };
         format!(
             "# Server\r\nredis_version:{}\r\nredis_mode:standalone\r\nos:Linux\r\ntcp_port:{}\r\nuptime_in_seconds:{uptime}\r\n\r\n\
              # Clients\r\nconnected_clients:1\r\n\r\n# Memory\r\nused_memory:{memory}\r\n\r\n# Replication\r\nrole:master\r\n\
@@ -114,7 +124,10 @@ async fn connection(io: BoxIo, server: Arc<Server>) {
             continue;
         }
         let reply = server.answer(&words, &mut authenticated);
-        if io.write_all(&reply.bytes()).await.is_err() || io.flush().await.is_err() || words[0].eq_ignore_ascii_case(b"quit") {
+        if io.write_all(&reply.bytes()).await.is_err()
+            || io.flush().await.is_err()
+            || words[0].eq_ignore_ascii_case(b"quit")
+        {
             return;
         }
     }
@@ -124,9 +137,21 @@ async fn connection(io: BoxIo, server: Arc<Server>) {
 impl Program for RedisServer {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         let clock = context.system.clock.clone();
-        let line = |mark: char, text: &str| format!("1:{} {} {mark} {text}\n", if mark == '#' || text.starts_with("oO0") { 'C' } else { 'M' }, clock.now().strftime("%d %b %Y %H:%M:%S.%3f"));
+        let line = |mark: char, text: &str| {
+            format!(
+                "1:{} {} {mark} {text}\n",
+                if mark == '#' || text.starts_with("oO0") { 'C' } else { 'M' },
+                clock.now().strftime("%d %b %Y %H:%M:%S.%3f")
+            )
+        };
         if context.args.iter().any(|word| word == "--version" || word == "-v") {
-            context.stdio.out(format!("Redis server v={} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64\n", self.machine.version)).await;
+            context
+                .stdio
+                .out(format!(
+                    "Redis server v={} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64\n",
+                    self.machine.version
+                ))
+                .await;
             return 0;
         }
         let mut settings = String::new();
@@ -134,7 +159,14 @@ impl Program for RedisServer {
             match context.files.read(&context.path(file)).await {
                 Ok(bytes) => settings = String::from_utf8_lossy(&bytes).into_owned(),
                 Err(error) => {
-                    let text = line('#', &format!("Fatal error, can't open config file '{}': {}", context.path(file), error.strerror()));
+                    let text = line(
+                        '#',
+                        &format!(
+                            "Fatal error, can't open config file '{}': {}",
+                            context.path(file),
+                            error.strerror()
+                        ),
+                    );
                     context.stdio.out(text).await;
                     return 1;
                 }
@@ -142,9 +174,17 @@ impl Program for RedisServer {
         }
         settings.push('\n');
         for word in &context.args[1..] {
-            settings.push_str(&word.strip_prefix("--").map_or(format!(" {word}"), |name| format!("\n{name}")));
+            settings
+                .push_str(&word.strip_prefix("--").map_or(format!(" {word}"), |name| format!("\n{name}")));
         }
-        let setting = |name: &str| settings.lines().rev().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(' ').map(|v| v.trim().trim_matches('"').to_owned()));
+        let setting = |name: &str| {
+            settings.lines().rev().find_map(|line| {
+                line.trim()
+                    .strip_prefix(name)?
+                    .strip_prefix(' ')
+                    .map(|v| v.trim().trim_matches('"').to_owned())
+            })
+        };
         let port = setting("port").and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_PORT);
         context.stdio.out(line('*', "oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo")).await;
         let listener = match self.machine.host.listen((Ipv4Addr::UNSPECIFIED, port).into()).await {
@@ -156,7 +196,14 @@ impl Program for RedisServer {
             }
         };
         let password = setting("requirepass").filter(|password| !password.is_empty());
-        let server = Server { store: Mutex::default(), machine: self.machine.clone(), port, password, started: clock.now(), clock: clock.clone() };
+        let server = Server {
+            store: Mutex::default(),
+            machine: self.machine.clone(),
+            port,
+            password,
+            started: clock.now(),
+            clock: clock.clone(),
+        };
         context.stdio.out(line('*', &format!("Running mode=standalone, port={port}."))).await;
         context.stdio.out(line('*', "Server initialized")).await;
         context.stdio.out(line('*', "Ready to accept connections tcp")).await;

@@ -61,7 +61,9 @@ impl Store {
     pub(super) fn run(&mut self, name: &str, args: &[Vec<u8>], now: Timestamp) -> Option<Reply> {
         self.expire(now);
         let reply = match (name, args) {
-            ("GET", [key]) => self.entries.get(key).map_or(Reply::Nil, |entry| Reply::Bulk(entry.value.clone())),
+            ("GET", [key]) => {
+                self.entries.get(key).map_or(Reply::Nil, |entry| Reply::Bulk(entry.value.clone()))
+            }
             ("SET", [key, value, options @ ..]) => self.set(key, value, options, now),
             ("SETEX", [key, seconds, value]) => self.set(key, value, &[b"EX".to_vec(), seconds.clone()], now),
             ("SETNX", [key, value]) => match self.set(key, value, &[b"NX".to_vec()], now) {
@@ -73,7 +75,9 @@ impl Store {
                 self.entries.insert(key.clone(), entry).map_or(Reply::Nil, |before| Reply::Bulk(before.value))
             }
             ("MGET", [_, ..]) => {
-                let value = |key| self.entries.get(key).map_or(Reply::Nil, |entry: &Entry| Reply::Bulk(entry.value.clone()));
+                let value = |key| {
+                    self.entries.get(key).map_or(Reply::Nil, |entry: &Entry| Reply::Bulk(entry.value.clone()))
+                };
                 Reply::Array(args.iter().map(value).collect())
             }
             ("MSET", pairs) if !pairs.is_empty() && pairs.len().is_multiple_of(2) => {
@@ -82,12 +86,16 @@ impl Store {
                 }
                 ok()
             }
-            ("DEL" | "UNLINK", [_, ..]) => count(args.iter().filter(|key| self.entries.remove(*key).is_some()).count()),
+            ("DEL" | "UNLINK", [_, ..]) => {
+                count(args.iter().filter(|key| self.entries.remove(*key).is_some()).count())
+            }
             ("EXISTS", [_, ..]) => count(args.iter().filter(|key| self.entries.contains_key(*key)).count()),
             ("INCR", [key]) => self.add(key, 1),
             ("DECR", [key]) => self.add(key, -1),
             ("INCRBY", [key, by]) => number(by).map_or_else(not_a_number, |by| self.add(key, by)),
-            ("DECRBY", [key, by]) => number(by).and_then(i64::checked_neg).map_or_else(not_a_number, |by| self.add(key, by)),
+            ("DECRBY", [key, by]) => {
+                number(by).and_then(i64::checked_neg).map_or_else(not_a_number, |by| self.add(key, by))
+            }
             ("APPEND", [key, value]) => {
                 let entry = self.entries.entry(key.clone()).or_insert(Entry { value: vec![], expires: None });
                 entry.value.extend_from_slice(value);
@@ -98,7 +106,9 @@ impl Store {
                 let keys = self.entries.keys().filter(|key| fits(pattern, key));
                 Reply::Array(keys.cloned().map(Reply::Bulk).collect())
             }
-            ("TYPE", [key]) => Reply::Simple(if self.entries.contains_key(key) { "string" } else { "none" }.to_owned()),
+            ("TYPE", [key]) => {
+                Reply::Simple(if self.entries.contains_key(key) { "string" } else { "none" }.to_owned())
+            }
             ("EXPIRE", [key, seconds]) => match (number(seconds), self.entries.get_mut(key)) {
                 (None, _) => not_a_number(),
                 (Some(_), None) => Reply::Integer(0),
@@ -115,7 +125,9 @@ impl Store {
                 None => -2,
                 Some(Entry { expires: None, .. }) => -1,
                 // Rounded, as redis does.
-                Some(Entry { expires: Some(expires), .. }) => (expires.duration_since(now).as_millis() as i64 + 500) / 1000,
+                Some(Entry { expires: Some(expires), .. }) => {
+                    (expires.duration_since(now).as_millis() as i64 + 500) / 1000
+                }
             }),
             ("DBSIZE", []) => count(self.entries.len()),
             ("FLUSHALL" | "FLUSHDB", _) => {
@@ -138,11 +150,17 @@ impl Store {
                 b"XX" if !exists => return Reply::Nil,
                 b"NX" | b"XX" | b"KEEPTTL" => {}
                 b"EX" | b"PX" => {
-                    let Some(amount) = words.next().and_then(|word| number(word)) else { return not_a_number() };
+                    let Some(amount) = words.next().and_then(|word| number(word)) else {
+                        return not_a_number();
+                    };
                     if amount <= 0 {
                         return Reply::Error("ERR invalid expire time in 'set' command".to_owned());
                     }
-                    let life = if word == b"EX" { SignedDuration::from_secs(amount) } else { SignedDuration::from_millis(amount) };
+                    let life = if word == b"EX" {
+                        SignedDuration::from_secs(amount)
+                    } else {
+                        SignedDuration::from_millis(amount)
+                    };
                     expires = now.checked_add(life).ok();
                 }
                 _ => return Reply::Error("ERR syntax error".to_owned()),
@@ -154,7 +172,9 @@ impl Store {
 
     fn add(&mut self, key: &[u8], by: i64) -> Reply {
         let entry = self.entries.entry(key.to_vec()).or_insert(Entry { value: b"0".to_vec(), expires: None });
-        let Some(sum) = number(&entry.value).and_then(|value| value.checked_add(by)) else { return not_a_number() };
+        let Some(sum) = number(&entry.value).and_then(|value| value.checked_add(by)) else {
+            return not_a_number();
+        };
         entry.value = sum.to_string().into_bytes();
         Reply::Integer(sum)
     }
