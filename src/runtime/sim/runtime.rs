@@ -141,7 +141,7 @@ impl SimRuntime {
             config,
             self.config.clock.now(),
             &seed.uuid().to_string(),
-            Network { host, _host_ports },
+            Network { host, _host_ports: host_ports },
         );
         let sandbox = Arc::new(sandbox);
         self.lock().sandboxes.insert(sandbox.id.clone(), sandbox.clone());

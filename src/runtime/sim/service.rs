@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 
 use super::container::Container;
 use super::runtime::SimRuntime;
-use super::sandbox::Sandbox;
 use super::{exec, life};
 use crate::net::{BoxIo, Dial};
 use crate::runtime::ContainerRuntime;
@@ -25,16 +24,8 @@ pub(super) struct Events {
 impl Events {
     /// Tells everybody who listens.
     pub(super) fn send(&self, container: &Container, kind: ContainerEventKind) {
-        self.tell(&container.pod_uid, &container.id, kind);
-    }
-
-    /// The same of a sandbox, which is a container to those who listen.
-    fn send_of_sandbox(&self, sandbox: &Sandbox, kind: ContainerEventKind) {
-        self.tell(&sandbox.config.uid, &sandbox.id, kind);
-    }
-
-    fn tell(&self, pod_uid: &str, id: &str, kind: ContainerEventKind) {
-        let event = ContainerEvent { pod_uid: pod_uid.to_owned(), container_id: id.to_owned(), kind };
+        let event =
+            ContainerEvent { pod_uid: container.pod_uid.clone(), container_id: container.id.clone(), kind };
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.send(event.clone()).is_ok());
     }
@@ -56,9 +47,7 @@ impl ContainerRuntime for SimRuntime {
     }
 
     async fn run_pod_sandbox(&self, config: SandboxConfig) -> Result<SandboxStatus> {
-        let sandbox = self.make_sandbox(config).await?;
-        self.events.send_of_sandbox(&sandbox, ContainerEventKind::Started);
-        Ok(sandbox.status())
+        Ok(self.make_sandbox(config).await?.status())
     }
 
     async fn stop_pod_sandbox(&self, id: &str) -> Result<()> {
@@ -66,10 +55,7 @@ impl ContainerRuntime for SimRuntime {
         for container in self.containers_of(id) {
             life::kill(&container).await;
         }
-        if sandbox.host().is_some() {
-            sandbox.stop();
-            self.events.send_of_sandbox(&sandbox, ContainerEventKind::Stopped);
-        }
+        sandbox.stop();
         Ok(())
     }
 

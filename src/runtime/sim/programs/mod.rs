@@ -26,7 +26,11 @@ mod stress;
 mod tail;
 mod tar;
 mod tls;
+mod traps;
 mod wget;
+
+#[cfg(test)]
+mod tests;
 
 pub use curl::Curl;
 pub use dns_tools::Nslookup;

@@ -1,8 +1,11 @@
 //! `sh`, `bash`, `ash`: the shell as a program, with a script of its own, one on its input, or a person at a terminal.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::super::launcher::{Launcher, look_up, read_all};
+use super::traps;
 use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext};
 
 /// The largest script that is read from standard input.
@@ -72,6 +75,15 @@ fn parse(words: &[String]) -> Result<Call, String> {
     if wants_script { Err("-c".to_owned()) } else { Ok(call) }
 }
 
+/// What a shell exports of its own.
+fn introduce(env: &mut BTreeMap<String, String>, cwd: &str, dialect: Dialect) {
+    env.insert("PWD".to_owned(), cwd.to_owned());
+    if dialect != Dialect::Dash {
+        let level = env.get("SHLVL").and_then(|level| level.parse::<u32>().ok()).unwrap_or(0);
+        env.insert("SHLVL".to_owned(), (level + 1).to_string());
+    }
+}
+
 /// The words of a script that is one command without any of the shell's own syntax.
 fn single_command(script: &str) -> Option<Vec<String>> {
     let words: Vec<String> = script.split_whitespace().map(str::to_owned).collect();
@@ -91,10 +103,6 @@ fn spoken_by(name: &str, dialect: Dialect) -> Dialect {
 impl Program for Shell {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         let name = context.name().to_owned();
-        if spoken_by(&name, context.system.dialect) != Dialect::Dash {
-            let level = context.env.get("SHLVL").and_then(|level| level.parse::<u32>().ok()).unwrap_or(0);
-            context.env.insert("SHLVL".to_owned(), level.saturating_add(1).to_string());
-        }
         let call = match parse(&context.args) {
             Ok(call) => call,
             Err(option) if option == "-c" => {
@@ -139,11 +147,12 @@ impl Program for Shell {
 }
 
 impl Shell {
-    /// A shell for the person at the terminal.
+    /// A shell for the person at the terminal. `sh` is busybox's or dash's, whatever else the image has.
     async fn interactive(&self, context: ProgramContext) -> i32 {
         let dialect = spoken_by(context.name(), context.system.dialect);
-        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
+        let ProgramContext { mut env, cwd, files, stdio, mut system, .. } = context;
         system.dialect = dialect;
+        introduce(&mut env, &cwd, dialect);
         let programs = self.launcher.programs();
         let mut bash = Bash::new(BashConfig { files, system: system.clone(), env, cwd, programs });
         crate::bash::interactive(&mut bash, &system, stdio).await
@@ -160,8 +169,9 @@ impl Shell {
         whole.push_str(script);
         let args0 = context.name().to_owned();
         let dialect = spoken_by(&args0, context.system.dialect);
-        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
+        let ProgramContext { mut env, cwd, files, stdio, mut system, .. } = context;
         system.dialect = dialect;
+        introduce(&mut env, &cwd, dialect);
         let programs = self.launcher.programs();
         // `sh -c script name one`: the first word is `$0`.
         let (arg0, positional) = match (&call.script, &call.file) {
@@ -171,8 +181,14 @@ impl Shell {
             (None, Some(file)) => (file.clone(), call.args.clone()),
             (None, None) => (args0, call.args.clone()),
         };
+        let signals = system.signals.clone();
         let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
-        bash.execute_with(&whole, &arg0, &positional, stdio).await
+        let traps = traps::traps(&whole);
+        if traps.is_empty() {
+            return bash.execute_with(&whole, &arg0, &positional, stdio).await;
+        }
+        let script = traps::Script { text: whole, arg0, positional };
+        traps::execute(&mut bash, &script, stdio, &signals, &traps).await
     }
 }
 
