@@ -71,18 +71,23 @@ fn try_reword(line: &str, dialect: Dialect) -> Option<String> {
     let numbered = rest.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
     let (number, rest) = numbered.filter(|(n, _)| n.parse::<u32>().is_ok()).unwrap_or(("1", rest));
     let (what, why) = rest.strip_suffix('\n').unwrap_or(rest).rsplit_once(": ")?;
-    let cannot_write =
-        why.eq_ignore_ascii_case("read-only file system") || why.eq_ignore_ascii_case("is a directory");
+    // bashkit guesses what was meant, and puts the guess behind another colon.
+    let (what, why) = match what.strip_suffix(": command not found. Did you mean") {
+        Some(what) => (what, "command not found"),
+        None => (what, why),
+    };
     let mut letters = why.chars();
-    let why = letters.next().map(|first| first.to_uppercase().chain(letters.clone()).collect::<String>())?;
+    let capital: String = letters.next().map(|first| first.to_uppercase().chain(letters).collect())?;
+    let cannot_write = capital == "Read-only file system" || capital == "Is a directory";
     let text = match (dialect, what.strip_prefix("cd: ")) {
-        (Dialect::Gnu, _) if cannot_write => format!("bash: line {number}: {what}: {why}"),
-        (Dialect::Busybox, Some(path)) => format!("sh: cd: can't cd to {path}: {why}"),
+        (Dialect::Gnu, _) if why == "command not found" => format!("bash: {what}: {why}"),
+        (Dialect::Gnu, _) if cannot_write => format!("bash: {what}: {capital}"),
+        (Dialect::Busybox, Some(path)) => format!("sh: cd: can't cd to {path}: {capital}"),
         (Dialect::Dash, Some(path)) => format!("sh: {number}: cd: can't cd to {path}"),
-        (Dialect::Busybox, None) if cannot_write => format!("sh: can't create {what}: {why}"),
-        (Dialect::Dash, None) if cannot_write => format!("sh: {number}: cannot create {what}: {why}"),
-        (Dialect::Busybox, None) if why == "Command not found" => format!("sh: {what}: not found"),
-        (Dialect::Dash, None) if why == "Command not found" => format!("sh: {number}: {what}: not found"),
+        (Dialect::Busybox, None) if cannot_write => format!("sh: can't create {what}: {capital}"),
+        (Dialect::Dash, None) if cannot_write => format!("sh: {number}: cannot create {what}: {capital}"),
+        (Dialect::Busybox, None) if why == "command not found" => format!("sh: {what}: not found"),
+        (Dialect::Dash, None) if why == "command not found" => format!("sh: {number}: {what}: not found"),
         _ => return None,
     };
     Some(text + "\n")
@@ -105,12 +110,13 @@ mod tests {
                 Dialect::Dash,
                 "sh: 2: cannot create /a: Read-only file system\n",
             ),
-            (
-                "bash: line 1: /a: read-only file system\n",
-                Dialect::Gnu,
-                "bash: line 1: /a: Read-only file system\n",
-            ),
+            ("bash: line 1: /a: read-only file system\n", Dialect::Gnu, "bash: /a: Read-only file system\n"),
             ("bash: nosuch: command not found\n", Dialect::Busybox, "sh: nosuch: not found\n"),
+            (
+                "bash: line 1: nosuch: command not found. Did you mean: touch?\n",
+                Dialect::Gnu,
+                "bash: nosuch: command not found\n",
+            ),
             ("bash: nosuch: command not found\n", Dialect::Dash, "sh: 1: nosuch: not found\n"),
             ("bash: nosuch: command not found\n", Dialect::Gnu, "bash: nosuch: command not found\n"),
             ("bash: cd: /a: No such file or directory\n", Dialect::Dash, "sh: 1: cd: can't cd to /a\n"),
