@@ -6,42 +6,41 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::arguments::{combined, normalize, split_resources, split_type_name};
-use super::checks::{check_name, decodable, validate};
-use super::files::{FilenameOptions, SourceFile, decode_documents, read_sources};
+use super::checks::check_name;
+use super::files::{FilenameOptions, read_sources};
 use super::info::{Info, Visited, is_list, list_items};
 use crate::kubectl::client::{Client, Request};
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::mapper::{Mapper, Mapping};
 use crate::kubectl::session::Session;
-use crate::meta::selector::Selector;
 
 /// Collects what is meant; [`visit`](Self::visit) finds it. The order of calls does not matter, save that
 /// [`resource_type_or_name_args`](Self::resource_type_or_name_args) comes after the selectors.
 pub struct Builder<'a> {
-    session: &'a Session,
-    errors: Vec<KubectlError>,
-    files: FilenameOptions,
-    namespace: String,
-    default_namespace: bool,
-    require_namespace: bool,
-    all_namespaces: bool,
-    label_selector: Option<String>,
-    field_selector: Option<String>,
-    select_all: bool,
-    subresource: String,
-    chunk: i64,
-    types: Vec<String>,
-    names: Vec<String>,
-    tuples: Vec<(String, String)>,
-    local: bool,
-    latest: bool,
-    flatten: bool,
-    continue_on_error: bool,
-    single_resource_type: bool,
-    require_object: bool,
-    validate: bool,
-    accept: Option<String>,
-    include_object: &'static str,
+    pub(super) session: &'a Session,
+    pub(super) errors: Vec<KubectlError>,
+    pub(super) files: FilenameOptions,
+    pub(super) namespace: String,
+    pub(super) default_namespace: bool,
+    pub(super) require_namespace: bool,
+    pub(super) all_namespaces: bool,
+    pub(super) label_selector: Option<String>,
+    pub(super) field_selector: Option<String>,
+    pub(super) select_all: bool,
+    pub(super) subresource: String,
+    pub(super) chunk: i64,
+    pub(super) types: Vec<String>,
+    pub(super) names: Vec<String>,
+    pub(super) tuples: Vec<(String, String)>,
+    pub(super) local: bool,
+    pub(super) latest: bool,
+    pub(super) flatten: bool,
+    pub(super) continue_on_error: bool,
+    pub(super) single_resource_type: bool,
+    pub(super) require_object: bool,
+    pub(super) validate: bool,
+    pub(super) accept: Option<String>,
+    pub(super) include_object: &'static str,
 }
 
 impl<'a> Builder<'a> {
@@ -294,125 +293,6 @@ impl<'a> Builder<'a> {
         Ok(found)
     }
 
-    async fn by_files(&self, files: Vec<SourceFile>, found: &mut Visited) -> Result<()> {
-        found.targets_single_items = true;
-        if !self.types.is_empty() {
-            let text = "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well";
-            return Err(KubectlError::message(text));
-        }
-        if !self.names.is_empty() {
-            return Err(KubectlError::message("name cannot be provided when a path is specified"));
-        }
-        if !self.tuples.is_empty() {
-            return Err(KubectlError::message(
-                "resource/name arguments cannot be provided when a path is specified",
-            ));
-        }
-        let selector = match &self.label_selector {
-            Some(text) => Some(Selector::parse(text).map_err(|error| {
-                KubectlError::message(format!("the provided selector {text:?} is not valid: {error}"))
-            })?),
-            None => None,
-        };
-        for file in files {
-            let (documents, broken) = decode_documents(&file.content);
-            for document in documents {
-                match self.document_infos(document, &file.name).await {
-                    Ok(infos) => {
-                        for info in infos {
-                            self.finish(info, selector.as_ref(), found).await;
-                        }
-                    }
-                    Err(error) => found.errors.push(error),
-                }
-                if !self.continue_on_error && !found.errors.is_empty() {
-                    return Ok(());
-                }
-            }
-            if let Some(error) = broken {
-                found.errors.push(KubectlError::message(format!("error parsing {}: {error}", file.name)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The objects of a document: one, or those of a list.
-    async fn document_infos(&self, document: Value, source: &str) -> Result<Vec<Info>> {
-        if self.validate {
-            validate(&document, source)?;
-        }
-        let documents = if self.flatten && is_list(&document) { flatten(document) } else { vec![document] };
-        let mut infos = vec![];
-        for object in documents {
-            decodable(&object, source)?;
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            let (kind, api_version) = (text(&object["kind"]), text(&object["apiVersion"]));
-            let (name, namespace) =
-                (text(&object["metadata"]["name"]), text(&object["metadata"]["namespace"]));
-            let mut info = Info { namespace, name, source: source.to_owned(), object, ..Info::default() };
-            if !self.local {
-                info.mapping = Some(self.mapping_of(&api_version, &kind, &info).await?);
-            }
-            infos.push(info);
-        }
-        Ok(infos)
-    }
-
-    async fn mapping_of(&self, api_version: &str, kind: &str, info: &Info) -> Result<Arc<Mapping>> {
-        if let Some(mapping) = self.session.mapper().await?.for_object(api_version, kind) {
-            return Ok(mapping);
-        }
-        // It may have been defined since, by this very call.
-        if let Some(mapping) = self.session.rediscover().await?.for_object(api_version, kind) {
-            return Ok(mapping);
-        }
-        Err(KubectlError::message(format!(
-            "resource mapping not found for name: {:?} namespace: {:?} from {:?}: no matches for kind {kind:?} in version \
-             {api_version:?}\nensure CRDs are installed first",
-            info.name, info.namespace, info.source,
-        )))
-    }
-
-    /// Puts an object of a file into its namespace, fetches it if wanted, and adds it.
-    async fn finish(&self, mut info: Info, selector: Option<&Selector>, found: &mut Visited) {
-        if let Err(error) = self.place(&mut info) {
-            found.errors.push(error);
-            return;
-        }
-        if self.latest && !info.name.is_empty() && !self.local {
-            let fetched = async { self.fetch(&self.session.client().await?, &mut info).await };
-            if let Err(error) = fetched.await {
-                found.errors.push(error);
-                return;
-            }
-        }
-        let labels = info.object["metadata"]["labels"].as_object().into_iter().flatten();
-        let labels =
-            labels.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-        if selector.is_none_or(|selector| selector.matches(&labels)) {
-            found.infos.push(info);
-        }
-    }
-
-    // Models SetNamespace, RequireNamespace and FilterNamespace.
-    fn place(&self, info: &mut Info) -> Result<()> {
-        if !info.namespaced() {
-            info.set_namespace("");
-            return Ok(());
-        }
-        if info.namespace.is_empty() && (self.default_namespace || self.require_namespace) {
-            info.set_namespace(&self.namespace);
-        }
-        if self.require_namespace && info.namespace != self.namespace {
-            let (own, wanted) = (&info.namespace, &self.namespace);
-            return Err(KubectlError::message(format!(
-                "the namespace from the provided object {own:?} does not match the namespace {wanted:?}. You must pass \
-                 '--namespace={own}' to perform this operation."
-            )));
-        }
-        Ok(())
-    }
-
     async fn mappings(&self) -> Result<Vec<Arc<Mapping>>> {
         let mapper = self.session.mapper().await?;
         let mut mappings: Vec<Arc<Mapping>> = vec![];
@@ -586,7 +466,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    async fn fetch(&self, client: &Client, info: &mut Info) -> Result<()> {
+    pub(super) async fn fetch(&self, client: &Client, info: &mut Info) -> Result<()> {
         check_name(&info.name)?;
         info.object = client.json(self.with_accept(Request::get(info.path()?))).await?;
         Ok(())
@@ -601,20 +481,6 @@ fn item_info(item: Value, mapping: &Arc<Mapping>) -> Info {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (name, namespace) = (text(&item["metadata"]["name"]), text(&item["metadata"]["namespace"]));
     Info { mapping: Some(mapping.clone()), namespace, name, object: item, ..Info::default() }
-}
-
-/// The objects of a list, and of the lists in it.
-fn flatten(list: Value) -> Vec<Value> {
-    let mut objects = vec![];
-    let mut waiting = std::collections::VecDeque::from([list]);
-    while let Some(object) = waiting.pop_front() {
-        if is_list(&object) {
-            waiting.extend(list_items(object));
-        } else {
-            objects.push(object);
-        }
-    }
-    objects
 }
 
 /// For verbs that look resources up by word without listing them.

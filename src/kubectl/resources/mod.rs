@@ -9,6 +9,7 @@ mod builder;
 mod checks;
 mod fetch;
 mod files;
+mod from_files;
 mod info;
 
 pub use arguments::{has_names, resources_and_pairs};
