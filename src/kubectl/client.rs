@@ -58,16 +58,23 @@ pub struct Request {
     query: Vec<(String, String)>,
     accept: Option<String>,
     content: Option<(String, Bytes)>,
+    /// Whether the path was typed by the user: refusals then name no resource.
+    raw: bool,
 }
 
 impl Request {
     fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), query: vec![], accept: None, content: None }
+        Self { method, path: path.into(), query: vec![], accept: None, content: None, raw: false }
     }
 
     /// GET of a path; it may have a query already.
     pub fn get(path: impl Into<String>) -> Self {
         Self::new(Method::GET, path)
+    }
+
+    /// GET of a path as the user typed it, of any type.
+    pub fn get_raw(path: impl Into<String>) -> Self {
+        Self { raw: true, ..Self::get(path).accept("*/*") }
     }
 
     /// POST to a path.
@@ -181,6 +188,7 @@ impl Client {
     /// Sends a request. An answer other than 2xx is an error.
     pub async fn send(&self, request: Request) -> Result<Response<Body>> {
         let (method, uri) = (request.method.clone(), request.uri());
+        let about = if request.raw { String::new() } else { about(&method, &request.path) };
         let mut builder = HttpRequest::builder().method(request.method).uri(&uri);
         builder = builder.header(header::ACCEPT, request.accept.as_deref().unwrap_or("application/json"));
         let mut body = Body::empty();
@@ -196,7 +204,7 @@ impl Client {
         }
         let code = response.status().as_u16();
         let content = self.collect(response).await?;
-        Err(refusal(code, &method, &content))
+        Err(refusal(code, &method, &about, &content))
     }
 
     /// Sends a request and reads the answer to its end.
@@ -349,9 +357,28 @@ fn decode_event(line: &[u8]) -> Result<WatchEvent> {
     Ok(WatchEvent { kind, object })
 }
 
+/// What a request was about, for refusals that do not say it: ` (get deployments.apps web)`.
+fn about(method: &Method, path: &str) -> String {
+    let parts: Vec<&str> =
+        path.split('?').next().unwrap_or_default().split('/').filter(|part| !part.is_empty()).collect();
+    let (group, rest) = match &parts[..] {
+        ["api", _, rest @ ..] => ("", rest),
+        ["apis", group, _, rest @ ..] => (*group, rest),
+        _ => return String::new(),
+    };
+    let rest = match rest {
+        ["namespaces", _, rest @ ..] if !rest.is_empty() => rest,
+        rest => rest,
+    };
+    let Some((resource, rest)) = rest.split_first() else { return String::new() };
+    let group = if group.is_empty() { String::new() } else { format!(".{group}") };
+    let name = rest.first().map(|name| format!(" {name}")).unwrap_or_default();
+    format!(" ({} {resource}{group}{name})", method.as_str().to_lowercase())
+}
+
 /// What an answer other than 2xx says: a Status, or something less.
 // Models k8s.io/apimachinery/pkg/api/errors (NewGenericServerResponse).
-fn refusal(code: u16, method: &Method, content: &[u8]) -> KubectlError {
+fn refusal(code: u16, method: &Method, about: &str, content: &[u8]) -> KubectlError {
     let status = serde_json::from_slice::<Value>(content).ok().filter(|value| value["kind"] == "Status");
     if let Some(status) = status.and_then(|value| serde_json::from_value::<Status>(value).ok()) {
         return KubectlError::Status(Box::new(status));
@@ -390,7 +417,7 @@ fn refusal(code: u16, method: &Method, content: &[u8]) -> KubectlError {
             format!("the server responded with the status code {code} but did not return more information"),
         ),
     };
-    KubectlError::Status(ApiError::new(code, reason, message).0)
+    KubectlError::Status(ApiError::new(code, reason, message + about).0)
 }
 
 #[cfg(test)]
@@ -411,8 +438,21 @@ mod tests {
     }
 
     #[test]
+    fn refusals_name_what_was_asked_for() {
+        let cases = [
+            ("/api/v1/namespaces/default/services/web/nope", " (get services web)"),
+            ("/apis/apps/v1/namespaces/x/daemonsets", " (get daemonsets.apps)"),
+            ("/api/v1/namespaces/x", " (get namespaces x)"),
+            ("/version", ""),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(about(&Method::GET, path), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn a_page_that_is_no_status_is_still_understood() {
-        let error = refusal(404, &Method::GET, b"404 page not found");
+        let error = refusal(404, &Method::GET, "", b"404 page not found");
         assert_eq!(
             error.report().0,
             "Error from server (NotFound): the server could not find the requested resource\n"

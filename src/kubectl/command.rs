@@ -273,4 +273,29 @@ mod tests {
             assert_eq!(distance(a, b), expected);
         }
     }
+    #[test]
+    fn every_verb_describes_itself_and_its_flags_do_not_clash() {
+        fn look(verb: &dyn Verb, path: &str) {
+            let path = format!("{path} {}", verb.name());
+            let text = help(verb, &path);
+            assert!(text.contains(&format!("Usage:\n  {path}")), "{path}");
+            assert!(!verb.short().is_empty() && !verb.short().ends_with('.'), "{path}: {:?}", verb.short());
+            let mut names: Vec<&str> = verb.flags().iter().map(|flag| flag.name).collect();
+            names.sort_unstable();
+            assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{path} has a flag twice: {names:?}");
+            verb.verbs().iter().for_each(|verb| look(*verb, &path));
+        }
+        let groups = crate::kubectl::verbs::GROUPS;
+        groups.iter().flat_map(|group| group.verbs).for_each(|verb| look(*verb, "kubectl"));
+        assert!(root_help(groups).contains("\n  get             Display one or many resources\n"));
+    }
+
+    #[test]
+    fn mistyped_words_are_suggested() {
+        let args = ["gets".to_owned()];
+        let Err(error) = find(crate::kubectl::verbs::GROUPS, &[], &args) else { panic!("gets is no verb") };
+        let expected =
+            "error: unknown command \"gets\" for \"kubectl\"\n\nDid you mean this?\n\tset\n\tget\n";
+        assert_eq!(error.report().0, expected);
+    }
 }

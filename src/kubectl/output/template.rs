@@ -43,6 +43,7 @@ impl ResourcePrinter for TemplatePrinter {
     fn print(&mut self, object: &Value, out: &mut String) -> Result<()> {
         let Err(error) = self.template.execute_fmt(out, &to_data(object)) else { return Ok(()) };
         let source = &self.source;
+        let error = located(&error.to_string(), source);
         *out += &format!(
             "Error executing template: {error}. Printing more information for debugging the template:\n"
         );
@@ -61,6 +62,43 @@ fn without_column(error: &str) -> String {
         Some(format!("template: output:{line}: {message}"))
     });
     cut.unwrap_or_else(|| error.to_owned())
+}
+
+/// An error with the place that Go names. The engine keeps no places: the first that fits is taken.
+fn located(error: &str, source: &str) -> String {
+    let message = error.strip_prefix("execution error: ").unwrap_or(error);
+    let at = |offset: usize, node: &str, message: &str| {
+        let before = &source[..offset];
+        let (line, column) =
+            (before.matches('\n').count() + 1, before.len() - before.rfind('\n').map_or(0, |end| end + 1));
+        format!("template: output:{line}:{column}: executing \"output\" at <{node}>: {message}")
+    };
+    let no_field = message.strip_prefix("can't evaluate field ").and_then(|rest| rest.split(' ').next());
+    let no_key = message.strip_prefix("map has no entry for key: ");
+    if let Some(field) = no_field.or(no_key) {
+        let end_of = |offset: usize| offset + 1 + field.len();
+        let whole = |offset: &usize| {
+            !source[end_of(*offset)..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        };
+        let place = source.match_indices(&format!(".{field}")).map(|(offset, _)| offset).find(whole);
+        if let Some(offset) = place {
+            let chain = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '$'));
+            let before = source[..offset].char_indices().rev().find(|(_, letter)| chain(*letter));
+            let start = before.map_or(0, |(index, letter)| index + letter.len_utf8());
+            let text = match no_key {
+                Some(key) => format!("map has no entry for key {}", gofmt::quote(key)),
+                None => format!("can't evaluate field {field} in type interface {{}}"),
+            };
+            return at(offset, &source[start..end_of(offset)], &text);
+        }
+    }
+    if let Some(function) = message.strip_prefix("error calling ").and_then(|rest| rest.split(':').next())
+        && let Some(offset) = source.find(&format!("{function} "))
+    {
+        let end = source[offset..].find([')', '|', '}']).map_or(source.len(), |length| offset + length);
+        return at(offset, source[offset..end].trim_end(), message);
+    }
+    message.to_owned()
 }
 
 /// The value that the template engine sees.

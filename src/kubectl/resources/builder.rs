@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::arguments::{combined, normalize, split_resources, split_type_name};
+use super::checks::{check_name, decodable, validate};
 use super::files::{FilenameOptions, SourceFile, decode_documents, read_sources};
 use super::info::{Info, Visited, is_list, list_items};
 use crate::kubectl::client::{Client, Request};
@@ -316,7 +317,7 @@ impl<'a> Builder<'a> {
         for file in files {
             let (documents, broken) = decode_documents(&file.content);
             for document in documents {
-                match self.from_document(document, &file.name).await {
+                match self.document_infos(document, &file.name).await {
                     Ok(infos) => {
                         for info in infos {
                             self.finish(info, selector.as_ref(), found).await;
@@ -336,7 +337,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The objects of a document: one, or those of a list.
-    async fn from_document(&self, document: Value, source: &str) -> Result<Vec<Info>> {
+    async fn document_infos(&self, document: Value, source: &str) -> Result<Vec<Info>> {
         if self.validate {
             validate(&document, source)?;
         }
@@ -596,19 +597,6 @@ fn several_types() -> KubectlError {
     KubectlError::message("you may only specify a single resource type")
 }
 
-/// A name that cannot be part of a path.
-// Models rest.IsValidPathSegmentName.
-fn check_name(name: &str) -> Result<()> {
-    let refused = |why: &str| Err(KubectlError::message(format!("invalid resource name {name:?}: [{why}]")));
-    if matches!(name, "." | "..") {
-        return refused(&format!("may not be '{name}'"));
-    }
-    match name.chars().find(|c| matches!(c, '/' | '%')) {
-        Some(c) => refused(&format!("may not contain '{c}'")),
-        None => Ok(()),
-    }
-}
-
 fn item_info(item: Value, mapping: &Arc<Mapping>) -> Info {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (name, namespace) = (text(&item["metadata"]["name"]), text(&item["metadata"]["namespace"]));
@@ -627,64 +615,6 @@ fn flatten(list: Value) -> Vec<Value> {
         }
     }
     objects
-}
-
-/// Objects must say what they are before anything is sent.
-// Models validation.paramVerifyingSchema.
-fn validate(document: &Value, source: &str) -> Result<()> {
-    if !document.is_object() {
-        return Ok(());
-    }
-    let missing = |field: &str| document[field].as_str().unwrap_or_default().is_empty();
-    let errors: Vec<&str> = [("apiVersion", "apiVersion not set"), ("kind", "kind not set")]
-        .into_iter()
-        .filter(|(field, _)| missing(field))
-        .map(|(_, text)| text)
-        .collect();
-    let text = match errors[..] {
-        [] => return Ok(()),
-        [one] => one.to_owned(),
-        _ => format!("[{}]", errors.join(", ")),
-    };
-    Err(KubectlError::message(format!(
-        "error validating {source:?}: error validating data: {text}; if you choose to ignore these errors, turn validation \
-         off with --validate=false"
-    )))
-}
-
-fn decodable(object: &Value, source: &str) -> Result<()> {
-    let unable = |why: String| Err(KubectlError::message(format!("unable to decode {source:?}: {why}")));
-    if !object.is_object() {
-        return unable(format!(
-            "json: cannot unmarshal {} into Go value of type unstructured.detector",
-            go_type(object)
-        ));
-    }
-    if object["kind"].as_str().unwrap_or_default().is_empty() {
-        return unable(format!("Object 'Kind' is missing in '{object}'"));
-    }
-    for field in ["labels", "annotations"] {
-        let Some(map) = object["metadata"][field].as_object() else { continue };
-        if let Some(wrong) = map.values().find(|value| !value.is_string() && !value.is_null()) {
-            let text = format!(
-                "json: cannot unmarshal {} into Go struct field ObjectMeta.metadata.{field} of type string",
-                go_type(wrong)
-            );
-            return unable(text);
-        }
-    }
-    Ok(())
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// For verbs that look resources up by word without listing them.

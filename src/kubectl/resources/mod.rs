@@ -6,6 +6,7 @@
 
 mod arguments;
 mod builder;
+mod checks;
 mod fetch;
 mod files;
 mod info;

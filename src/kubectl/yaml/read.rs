@@ -14,6 +14,8 @@ pub fn to_json(text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
         return Ok(Value::Null);
     }
+    // Go reads the first document and leaves the rest.
+    let text = text.find("\n...\n").map_or(text, |end| &text[..=end]);
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
         legacy_octal_numbers: true,
@@ -121,6 +123,7 @@ fn told(error: &serde_saphyr::Error, text: &str) -> String {
         .split_once(" column ")
         .map_or(first, |(_, rest)| rest.split_once(": ").map_or(first, |(_, rest)| rest));
     let message = message.strip_prefix("error: ").unwrap_or(message);
+    let message = message.split(" at line ").next().unwrap_or_default();
     let source = text.lines().nth(usize::try_from(line).unwrap_or(1).saturating_sub(1)).unwrap_or_default();
     let before: String =
         source.chars().take(usize::try_from(column).unwrap_or(1).saturating_sub(1)).collect();

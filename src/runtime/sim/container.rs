@@ -151,7 +151,7 @@ impl Container {
             exit_code: stage.exit_code,
             reason: stage.reason,
             message: stage.message,
-            image: self.config.user_image.clone(),
+            image: self.image.named(&self.config.user_image),
             image_id: self.image.shown(),
             labels: self.config.labels.clone(),
             termination_message: stage.termination_message,

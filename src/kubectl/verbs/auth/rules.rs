@@ -135,8 +135,8 @@ mod tests {
             "Resources                Non-Resource URLs   Resource Names   Verbs\n",
             "*.*                      []                  []               [*]\n",
             "pods                     []                  []               [get list]\n",
-            "pods/log                 []                  []               [get]\n",
             "                         [/healthz]          []               [get]\n",
+            "pods/log                 []                  []               [get]\n",
             "deployments.apps/scale   []                  [a]              [get]\n",
         );
         assert_eq!(table(&status, true), expected);

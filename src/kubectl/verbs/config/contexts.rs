@@ -307,3 +307,40 @@ impl Verb for DeleteContext {
 pub(super) async fn unexpected(session: &Session, args: &[String]) -> KubectlError {
     session.help_and_fail(format!("Unexpected args: [{}]", args.join(" "))).await
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kubectl::verbs::testing::Harness;
+
+    #[tokio::test(start_paused = true)]
+    async fn contexts_are_made_used_and_removed() {
+        let harness = Harness::new().await;
+        let cases = [
+            ("config current-context", "minikube\n"),
+            ("config set-context --current --namespace=tea", "Context \"minikube\" modified.\n"),
+            ("config set-context b --cluster=minikube", "Context \"b\" created.\n"),
+            ("config use-context nope", "error: no context exists with the name: \"nope\"\n[exit 1]\n"),
+            ("config use-context b", "Switched to context \"b\".\n"),
+            (
+                "config get-contexts",
+                "CURRENT   NAME       CLUSTER    AUTHINFO   NAMESPACE\n*         b          minikube              \n          minikube   minikube   minikube   tea\n",
+            ),
+            ("config rename-context b c", "Context \"b\" renamed to \"c\".\n"),
+            ("config set contexts.c.namespace x", "Property \"contexts.c.namespace\" set.\n"),
+            ("config view --minify -o jsonpath={..namespace}", "x"),
+            ("config unset contexts.c.namespace", "Property \"contexts.c.namespace\" unset.\n"),
+            (
+                "config delete-context c",
+                "deleted context c from /root/.kube/config\nwarning: this removed your active context, use \"kubectl config use-context\" to select a different one\n",
+            ),
+            ("config get-contexts -o name", "minikube\n"),
+            (
+                "config foo",
+                "error: unknown command \"foo\"\nSee 'kubectl config -h' for help and examples\n[exit 1]\n",
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(harness.run(line).await, expected, "kubectl {line}");
+        }
+    }
+}

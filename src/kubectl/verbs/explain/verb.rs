@@ -169,3 +169,32 @@ async fn document(session: &Session, mapping: &Mapping) -> Result<Document> {
         .map(Document)
         .map_err(|error| KubectlError::message(format!("failed to fetch openapi schema for {path}: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::kubectl::verbs::testing::Harness;
+
+    #[tokio::test(start_paused = true)]
+    async fn fields_are_explained_from_the_servers_schemas() {
+        let harness = Harness::new().await;
+        let cases = [
+            (
+                "explain deploy.spec.replicas",
+                "GROUP:      apps\nKIND:       Deployment\nVERSION:    v1\n\nFIELD: replicas <integer>\n",
+            ),
+            (
+                "explain deployments.apps.spec.strategy",
+                "GROUP:      apps\nKIND:       Deployment\nVERSION:    v1\n\nFIELD: strategy <DeploymentStrategy>\n",
+            ),
+            (
+                "explain pod.spec.nosuch",
+                "KIND:       Pod\nVERSION:    v1\n\nerror: field \"nosuch\" does not exist\n[exit 1]\n",
+            ),
+            ("explain podz", "the server doesn't have a resource type \"podz\"\n[exit 1]\n"),
+        ];
+        for (line, expected) in cases {
+            let printed = harness.run(line).await;
+            assert!(printed.starts_with(expected), "kubectl {line}: {printed}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::mapper::Mapping;
 use crate::kubectl::output::table::{TablePrinter, reorder};
 use crate::kubectl::output::{TabWriter, sort};
-use crate::kubectl::resources::{Info, Visited, is_list, list_items};
+use crate::kubectl::resources::{FilenameOptions, Info, Visited, is_list, list_items};
 
 /// Gets and prints once.
 pub(super) async fn run(options: &Options<'_>, args: &[String]) -> Result<()> {
@@ -76,6 +76,10 @@ async fn tables(options: &Options<'_>, found: Visited) -> Result<()> {
         };
         session.err.line(nothing).await?;
     }
+    if !FilenameOptions::new(options.flags).is_empty() && !found.errors.is_empty() {
+        // kubectl wraps errors of files twice, and so tells even one without "error: ".
+        return Err(KubectlError::Many(found.errors));
+    }
     KubectlError::aggregate(found.errors)
 }
 
@@ -138,4 +142,51 @@ async fn objects(options: &Options<'_>, found: Visited) -> Result<()> {
     }
     options.session.out.write(text).await?;
     KubectlError::aggregate(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kubectl::verbs::testing::Harness;
+
+    /// Runs lines against one fresh server and compares what each prints.
+    async fn check(cases: &[(&str, &str)]) {
+        let harness = Harness::new().await;
+        harness.file("two.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {x: '1'}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {k: v}\n");
+        harness.run("create -f two.yaml").await;
+        for (line, expected) in cases {
+            assert_eq!(harness.run(line).await, *expected, "kubectl {line}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn objects_are_printed_in_every_form() {
+        check(&[
+            ("get cm", "NAME   DATA   AGE\na      0      0s\nb      1      0s\n"),
+            ("get cm --no-headers -L x", "a     0     0s    1\nb     1     0s    \n"),
+            ("get cm -l x=1 --show-labels", "NAME   DATA   AGE   LABELS\na      0      0s    x=1\n"),
+            ("get cm -o name", "configmap/a\nconfigmap/b\n"),
+            ("get cm/b ns/default -o name", "configmap/b\nnamespace/default\n"),
+            ("get -f two.yaml", "NAME   DATA   AGE\na      0      0s\nb      1      0s\n"),
+            ("get cm b -o jsonpath={.data.k}", "v"),
+            ("get cm -o custom-columns=N:.metadata.name --sort-by=.metadata.name", "N\na\nb\n"),
+            ("get cm b -o go-template={{.data.k}}", "v"),
+            ("get cm,ns", "NAME          DATA   AGE\nconfigmap/a   0      0s\nconfigmap/b   1      0s\n\nNAME                STATUS   AGE\nnamespace/default   Active   0s\n"),
+        ])
+        .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_there_is_told() {
+        check(&[
+            ("get pods", "No resources found in default namespace.\n"),
+            ("get pods -A", "No resources found\n"),
+            ("get pods x", "Error from server (NotFound): pods \"x\" not found\n[exit 1]\n"),
+            ("get pods x --ignore-not-found", ""),
+            ("get nosuch", "error: the server doesn't have a resource type \"nosuch\"\n[exit 1]\n"),
+            ("get -f nosuch.yaml", "error: the path \"nosuch.yaml\" does not exist\n[exit 1]\n"),
+            ("get cm default/a x", "error: there is no need to specify a resource type as a separate argument when passing arguments in resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource resource/<resource_name>'\n[exit 1]\n"),
+            ("get cm a -A", "error: a resource cannot be retrieved by name across all namespaces\n[exit 1]\n"),
+        ])
+        .await;
+    }
 }

@@ -227,7 +227,7 @@ async fn get_raw(session: &Session, flags: &Flags, args: &[String], raw: &str) -
             "--raw must be a valid URL path: parse {raw:?}: invalid URI for request"
         )));
     }
-    let mut chunks = session.client().await?.stream(Request::get(raw).accept("*/*")).await?;
+    let mut chunks = session.client().await?.stream(Request::get_raw(raw)).await?;
     while let Some(chunk) = chunks.next().await {
         session.out.write(chunk?).await?;
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::http::{Handler, Request, Response, serve};
 use super::{Machine, clock_text};
-use crate::bash::{Program, ProgramContext, SharedWriter, signal};
+use crate::bash::{Program, ProgramContext, SharedWriter};
 use crate::clock::Clock;
 use crate::net::Listen;
 
@@ -73,9 +73,6 @@ impl Program for Bootcamp {
                 return 1;
             }
         };
-        let signals = context.system.signals.clone();
-        signals.handle(signal::TERM);
-        signals.handle(signal::INT);
         let clock = context.system.clock.clone();
         let (started, hostname) = (clock.now(), context.system.hostname.clone());
         let stdout = SharedWriter::new(context.stdio.stdout);
@@ -88,9 +85,8 @@ impl Program for Bootcamp {
         let machine = self.machine.clone();
         let page =
             Page { machine, hostname, clock: clock.clone(), started, requests: AtomicU64::new(0), stdout };
-        tokio::select! { biased;
-            number = signals.next() => 128 + number,
-            () = serve(listener, Arc::new(page), clock) => 1,
-        }
+        // No signal is handled: as a container's first process it is ended only by SIGKILL, when the grace is over.
+        serve(listener, Arc::new(page), clock).await;
+        1
     }
 }

@@ -90,6 +90,15 @@ fn single_command(script: &str) -> Option<Vec<String>> {
     (!words.is_empty() && !script.trim().contains(SHELL_SYNTAX)).then_some(words)
 }
 
+/// Whose words a shell has: `sh` is busybox's or dash's, whatever else the image has, and `bash` beside dash is bash.
+fn spoken_by(name: &str, dialect: Dialect) -> Dialect {
+    match (name, dialect) {
+        ("bash", Dialect::Dash) => Dialect::Gnu,
+        ("bash", other) | (_, other @ (Dialect::Busybox | Dialect::Dash)) => other,
+        (_, Dialect::Gnu) => Dialect::Dash,
+    }
+}
+
 #[async_trait]
 impl Program for Shell {
     async fn run(&self, mut context: ProgramContext) -> i32 {
@@ -140,12 +149,10 @@ impl Program for Shell {
 impl Shell {
     /// A shell for the person at the terminal. `sh` is busybox's or dash's, whatever else the image has.
     async fn interactive(&self, context: ProgramContext) -> i32 {
-        let is_sh = context.name() != "bash";
+        let dialect = spoken_by(context.name(), context.system.dialect);
         let ProgramContext { mut env, cwd, files, stdio, mut system, .. } = context;
-        introduce(&mut env, &cwd, system.dialect);
-        if is_sh && system.dialect == Dialect::Gnu {
-            system.dialect = Dialect::Dash;
-        }
+        system.dialect = dialect;
+        introduce(&mut env, &cwd, dialect);
         let programs = self.launcher.programs();
         let mut bash = Bash::new(BashConfig { files, system: system.clone(), env, cwd, programs });
         crate::bash::interactive(&mut bash, &system, stdio).await
@@ -161,8 +168,10 @@ impl Shell {
         }
         whole.push_str(script);
         let args0 = context.name().to_owned();
-        let ProgramContext { mut env, cwd, files, stdio, system, .. } = context;
-        introduce(&mut env, &cwd, system.dialect);
+        let dialect = spoken_by(&args0, context.system.dialect);
+        let ProgramContext { mut env, cwd, files, stdio, mut system, .. } = context;
+        system.dialect = dialect;
+        introduce(&mut env, &cwd, dialect);
         let programs = self.launcher.programs();
         // `sh -c script name one`: the first word is `$0`.
         let (arg0, positional) = match (&call.script, &call.file) {

@@ -128,9 +128,7 @@ impl Site {
             .filter(|directive| directive.name == "upstream")
             .map(|directive| directive.arg().to_owned())
             .collect();
-        lookups.retain(|(key, name, _, _)| {
-            !(upstreams.contains(name) && key != name) && !upstreams.iter().any(|u| u == name && key == name)
-        });
+        lookups.retain(|(_, name, _, _)| !upstreams.contains(name));
         Ok((site, lookups))
     }
 
