@@ -207,8 +207,9 @@ impl NetHost {
         let host = self.destination(target.ip()).ok_or_else(unreachable)?;
         let listener = host.listener(target).ok_or_else(refused)?;
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
-        let source =
-            SocketAddr::new(self.ip(), FIRST_EPHEMERAL_PORT + self.fabric.shared.seed.below(28_000) as u16);
+        // Over the loopback a connection comes from the loopback.
+        let from = if target.ip().is_loopback() { target.ip() } else { self.ip() };
+        let source = SocketAddr::new(from, FIRST_EPHEMERAL_PORT + self.fabric.shared.seed.below(28_000) as u16);
         listener.try_send((Box::new(far), source)).map_err(|_| refused())?;
         Ok(Box::new(near))
     }

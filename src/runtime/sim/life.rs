@@ -44,6 +44,8 @@ pub(super) async fn start(container: &Arc<Container>, events: &Events) -> Result
     foreground.set(process.signals.clone());
     let stdio = super::exec::console_stdio(container, foreground);
     tokio::spawn(live(container.clone(), events.clone(), process, executable, args, stdio));
+    // The process gets its first turn before anybody hears that it runs.
+    tokio::task::yield_now().await;
     Ok(())
 }
 

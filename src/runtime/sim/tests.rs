@@ -36,7 +36,7 @@ async fn the_first_process_ends_when_asked_only_if_it_listens() {
         ("busybox", &["sh", "-c", "trap 'exit 5' TERM; while true; do sleep 1; done"], 1, 5),
         ("registry.k8s.io/pause:3.10", &[], 0, 0),
         ("registry.k8s.io/e2e-test-images/agnhost:2.63.0", &[], 0, 0),
-        ("gcr.io/google-samples/kubernetes-bootcamp:v1", &[], 0, 143),
+        ("gcr.io/google-samples/kubernetes-bootcamp:v1", &[], 30, 137),
     ] {
         let id = node.start(image, command).await;
         node.clock.sleep(Duration::from_millis(100)).await;
