@@ -37,7 +37,10 @@ pub fn cause() -> Option<Revision> {
 /// A client for the component of that name, acting as `user`.
 pub fn component(service: &ApiService, name: &str, user: UserInfo) -> kube::Client {
     let agent = HeaderValue::from_str(name).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
-    kube::Client::new(InProcess { service: service.clone(), agent: Some(agent), who: Who::User(user) }, "default")
+    kube::Client::new(
+        InProcess { service: service.clone(), agent: Some(agent), who: Who::User(user) },
+        "default",
+    )
 }
 
 /// A client that sends what it is given, acting as `user`: for kubectl, which names itself.
@@ -48,7 +51,8 @@ pub fn as_user(service: &ApiService, user: UserInfo) -> kube::Client {
 /// A client that says who it is with a bearer token, which the server checks.
 pub fn with_token(service: &ApiService, token: &str) -> kube::Client {
     // A token that is no header value is nobody's token.
-    let token = HeaderValue::from_str(&format!("Bearer {token}")).unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
+    let token = HeaderValue::from_str(&format!("Bearer {token}"))
+        .unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
     kube::Client::new(InProcess { service: service.clone(), agent: None, who: Who::Token(token) }, "default")
 }
 
@@ -92,16 +96,19 @@ impl Service<Request<ClientBody>> for InProcess {
         if let Some(agent) = &self.agent {
             request.headers_mut().insert(header::USER_AGENT, agent.clone());
         }
-        if let Some(revision) = cause() {
-            request.headers_mut().insert(CAUSE_HEADER, HeaderValue::from(revision));
-        }
         let who = self.who.clone();
         let mut service = self.service.clone();
-        if request.headers().contains_key(header::UPGRADE) {
-            return Box::pin(upgrade::call(service, request, who));
-        }
-        who.sign(&mut request);
-        Box::pin(async move { Ok(service.call(request).await?) })
+        // kube calls this in a task of its own and gives the future back to the caller: only in there is its cause known.
+        Box::pin(async move {
+            if let Some(revision) = cause() {
+                request.headers_mut().insert(CAUSE_HEADER, HeaderValue::from(revision));
+            }
+            if request.headers().contains_key(header::UPGRADE) {
+                return upgrade::call(service, request, who).await;
+            }
+            who.sign(&mut request);
+            Ok(service.call(request).await?)
+        })
     }
 }
 

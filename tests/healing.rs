@@ -39,10 +39,16 @@ async fn a_deleted_pod_is_replaced() {
     let before = pods(&cluster).list(&ListParams::default()).await.unwrap();
     let gone = before.items[0].metadata.name.clone().unwrap();
     pods(&cluster).delete(&gone, &DeleteParams::default()).await.unwrap();
-    eventually(&cluster, "two ready pods, the deleted one not among them", Duration::from_secs(60), async || {
-        let now = pods(&cluster).list(&ListParams::default()).await.unwrap();
-        now.items.len() == 2 && now.iter().all(|pod| is_ready(pod) && pod.metadata.name.as_ref() != Some(&gone))
-    })
+    eventually(
+        &cluster,
+        "two ready pods, the deleted one not among them",
+        Duration::from_secs(60),
+        async || {
+            let now = pods(&cluster).list(&ListParams::default()).await.unwrap();
+            now.items.len() == 2
+                && now.iter().all(|pod| is_ready(pod) && pod.metadata.name.as_ref() != Some(&gone))
+        },
+    )
     .await;
 }
 
@@ -50,7 +56,8 @@ async fn a_deleted_pod_is_replaced() {
 async fn the_pods_of_a_lost_node_move_when_their_tolerations_end() {
     let mut cluster = cluster(2).await;
     scenarios::create_deployment(&cluster, "web", 4).await.unwrap();
-    let on = |pod: &Pod, node: &str| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
+    let on =
+        |pod: &Pod, node: &str| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
     let all = pods(&cluster).list(&ListParams::default()).await.unwrap();
     assert!(all.iter().any(|pod| on(pod, "minikube-m02")), "the pods are spread");
     assert!(cluster.stop_kubelet("minikube-m02").await);
@@ -74,11 +81,16 @@ async fn a_crashing_container_backs_off_on_schedule() {
     let start = cluster.clock().now();
     let restarts = async || {
         let pod = pods(&cluster).get("crash").await.unwrap();
-        pod.status.and_then(|status| status.container_statuses).map_or(0, |statuses| statuses[0].restart_count)
+        pod.status
+            .and_then(|status| status.container_statuses)
+            .map_or(0, |statuses| statuses[0].restart_count)
     };
     let mut times = vec![];
     for number in 1..=7 {
-        eventually(&cluster, "one more restart", Duration::from_secs(400), async || restarts().await >= number).await;
+        eventually(&cluster, "one more restart", Duration::from_secs(400), async || {
+            restarts().await >= number
+        })
+        .await;
         times.push(cluster.clock().now().duration_since(start).as_secs());
     }
     let gaps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();

@@ -1,5 +1,7 @@
 //! Tests of the whole: one binary, a module a subject.
+#![allow(clippy::unwrap_used)] // A test that cannot go on says so by panicking.
 
+mod api;
 mod control_plane;
 mod healing;
 mod parity;

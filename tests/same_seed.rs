@@ -26,7 +26,12 @@ fn run() -> Vec<u8> {
         .stdin(Stdio::null())
         .output()
         .expect("the binary runs");
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     [output.stdout, output.stderr].concat()
 }
 

@@ -205,9 +205,12 @@ fn aggregated_version(accept: &str) -> Option<&'static str> {
     None
 }
 
+/// A version of a group, with its kinds.
+type Version = (String, Vec<KindRef>);
+
 /// The registry's rows by group and version, in the order in which the server lists them.
 struct Groups {
-    groups: Vec<(String, Vec<(String, Vec<KindRef>)>)>,
+    groups: Vec<(String, Vec<Version>)>,
 }
 
 impl Groups {
@@ -218,7 +221,7 @@ impl Groups {
             by_group.entry(group).or_default().entry(version).or_default().push(row);
         }
         let rank = |group: &str| GROUPS.iter().position(|known| *known == group).unwrap_or(GROUPS.len());
-        let mut groups: Vec<(String, Vec<(String, Vec<KindRef>)>)> = by_group
+        let mut groups: Vec<(String, Vec<Version>)> = by_group
             .into_iter()
             .map(|(group, versions)| {
                 let mut versions: Vec<_> = versions.into_iter().collect();

@@ -136,7 +136,7 @@ async fn resource(
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let (rest, info, query) = (server.rest(), &incoming.info, &incoming.query);
-    let allowed = kind.info().verbs.iter().any(|verb| *verb == info.verb);
+    let allowed = kind.info().verbs.contains(&info.verb);
     let everywhere = kind.info().namespaced && info.namespace.is_empty();
     if !allowed || (everywhere && !["list", "watch"].contains(&info.verb.as_str())) {
         return Ok(endpoints::method_not_allowed());

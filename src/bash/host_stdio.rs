@@ -48,6 +48,10 @@ struct HostTerminal;
 impl TerminalMode for HostTerminal {
     fn set_raw(&self, raw: bool) {
         // A terminal that does not take the mode works on in the one that it has.
-        let _ = if raw { crossterm::terminal::enable_raw_mode() } else { crossterm::terminal::disable_raw_mode() };
+        let _ = if raw {
+            crossterm::terminal::enable_raw_mode()
+        } else {
+            crossterm::terminal::disable_raw_mode()
+        };
     }
 }

@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::files::Files;
 use super::kit::jobs::{Job, Jobs};
-use super::kit::{Adapter, KitFiles, LIVE_STDIN, Streams, own, scan};
-use super::program::{Program, Stdio, System};
+use super::kit::{Adapter, Complaints, KitFiles, LIVE_STDIN, Streams, own, scan};
+use super::program::{Dialect, Program, Stdio, System};
 use super::streams::{SharedReader, SharedWriter};
 
 /// Programs by the name that calls them.
@@ -105,7 +105,7 @@ impl Bash {
                         arg0,
                         positional,
                         &streams,
-                        (stdout.clone(), stderr.clone()),
+                        (stdout.clone(), stderr.clone(), self.config.system.dialect),
                     )
                     .await;
                 }
@@ -165,6 +165,7 @@ impl Bash {
         let pid = process.pid;
         let command = text.clone();
         let signals = process.signals.clone();
+        let output = (output.0, output.1, system.dialect);
         let running = async move {
             let streams = Streams { stdin: SharedReader::empty(), stdin_is_terminal: false, terminal: None };
             tokio::select! { biased;
@@ -185,7 +186,7 @@ async fn run(
     arg0: &str,
     positional: &[String],
     streams: &Streams,
-    (mut stdout, mut stderr): (SharedWriter, SharedWriter),
+    (mut stdout, stderr, dialect): (SharedWriter, SharedWriter, Dialect),
 ) -> i32 {
     let cancelled = kit.cancellation_token();
     cancelled.store(false, Ordering::Relaxed);
@@ -201,8 +202,10 @@ async fn run(
     } else {
         options.stdin(String::from_utf8_lossy(LIVE_STDIN).into_owned())
     };
-    let mut complaints = stderr.clone();
+    let mut stderr = Complaints::new(stderr, dialect);
     let outcome = kit.execute(script).stdout(&mut stdout).stderr(&mut stderr).options(options).await;
+    // Nobody reads it any more: the next writer is told.
+    let _ = stderr.flush().await;
     match outcome {
         Ok(result) => result.exit_code,
         Err(bashkit::Error::Cancelled) => 130,
@@ -212,8 +215,8 @@ async fn run(
         Err(error) => {
             let text = format!("{arg0}: {}\n", own::worded(&error.to_string()));
             // A complaint that nobody reads is lost.
-            let _ = complaints.write_all(text.as_bytes()).await;
-            let _ = complaints.flush().await;
+            let _ = stderr.write_all(text.as_bytes()).await;
+            let _ = stderr.flush().await;
             2
         }
     }
@@ -251,7 +254,15 @@ fn build(config: &BashConfig, jobs: &Jobs, exited: Arc<AtomicI32>) -> bashkit::B
             Adapter { program: program.clone(), files: config.files.clone(), system: config.system.clone() };
         builder = builder.command(name, adapter);
     }
-    builder.build()
+    let mut kit = builder.build();
+    if !config.env.contains_key("USER") {
+        // bashkit exports the name that `whoami` answers; a shell does not.
+        let mut state = kit.shell_state();
+        state.env.remove("USER");
+        state.variables.remove("USER");
+        kit.restore_shell_state(&state);
+    }
+    kit
 }
 
 #[cfg(test)]

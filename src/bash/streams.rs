@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::sync::Notify;
 
 /// How much a shared reader takes at once.
 const CHUNK_BYTES: usize = 4096;
@@ -198,39 +197,6 @@ impl AsyncWrite for Capture {
 
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
-    }
-}
-
-/// A writer that tells of a closed reader once and then never answers, so that whoever writes can be ended as a process
-/// is by SIGPIPE.
-pub(crate) struct PipeGuard {
-    writer: SharedWriter,
-    broken: Arc<Notify>,
-}
-
-impl PipeGuard {
-    pub(crate) fn new(writer: SharedWriter, broken: Arc<Notify>) -> Self {
-        Self { writer, broken }
-    }
-}
-
-impl AsyncWrite for PipeGuard {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.writer).poll_write(cx, buf) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                self.broken.notify_one();
-                Poll::Pending
-            }
-            other => other,
-        }
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.writer).poll_flush(cx)
     }
 }
 

@@ -53,7 +53,13 @@ pub fn tty(
     let mode = Arc::new(Mode::default());
     let screen = SharedWriter::new(screen);
     let (lines, program) = tokio::io::duplex(INPUT_BYTES);
-    let discipline = Discipline { mode: mode.clone(), screen: screen.clone(), foreground, lines: Some(lines), line: vec![] };
+    let discipline = Discipline {
+        mode: mode.clone(),
+        screen: screen.clone(),
+        foreground,
+        lines: Some(lines),
+        line: vec![],
+    };
     let task = tokio::spawn(discipline.run(keys));
     let writer = || Box::new(Cooked { screen: screen.clone(), mode: mode.clone(), pending: vec![] });
     Stdio {
@@ -95,7 +101,11 @@ impl Drop for Input {
 }
 
 impl AsyncRead for Input {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.lines).poll_read(context, buffer)
     }
 }
@@ -121,7 +131,11 @@ impl Cooked {
 }
 
 impl AsyncWrite for Cooked {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         std::task::ready!(self.poll_pending(context))?;
         self.pending = if self.mode.is_raw() { bytes.to_vec() } else { with_returns(bytes) };
         // What does not fit goes out with the next write or flush.

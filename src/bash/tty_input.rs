@@ -22,12 +22,18 @@ impl TtyInput {
     /// Opens the terminal of this process. Fails if it has none.
     pub fn open() -> io::Result<Self> {
         let terminal = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open("/dev/tty")?;
+        // Deprecated for types that may close or change their descriptor; a File does neither.
+        #[allow(deprecated)]
         Ok(Self { terminal: AsyncFd::new(terminal)? })
     }
 }
 
 impl AsyncRead for TtyInput {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let mut guard = ready!(self.terminal.poll_read_ready(context))?;
             let unfilled = buffer.initialize_unfilled();

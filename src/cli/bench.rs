@@ -104,6 +104,7 @@ async fn idle(pid: u32) -> anyhow::Result<(f64, f64)> {
 fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("this needs Linux' /proc")?;
     // The name in parentheses may hold anything; the numbers come behind it.
-    let fields: Vec<&str> = stat.rsplit_once(')').context("an odd /proc/PID/stat")?.1.split_whitespace().collect();
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').context("an odd /proc/PID/stat")?.1.split_whitespace().collect();
     Ok(fields[11].parse::<u64>()? + fields[12].parse::<u64>()?)
 }

@@ -13,9 +13,12 @@ use super::{bench, kubectl, shell, up};
 use crate::cluster::{ClusterConfig, Component};
 use crate::runtime::sim::Pace;
 
-
 #[derive(Parser)]
-#[command(name = "k8s-learn", version, about = "Learn Kubernetes on a whole cluster that lives in this one program")]
+#[command(
+    name = "k8s-learn",
+    version,
+    about = "Learn Kubernetes on a whole cluster that lives in this one program"
+)]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -137,10 +140,14 @@ impl From<ComponentArg> for Component {
 
 /// Runs the program and says how it ended.
 pub fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-    let called = arguments.first().map(PathBuf::from).and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
+    let arguments: Vec<String> =
+        std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let called =
+        arguments.first().map(PathBuf::from).and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("K8S_LEARN_LOG").unwrap_or_else(|_| "off".into()))
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("K8S_LEARN_LOG").unwrap_or_else(|_| "off".into()),
+        )
         .with_writer(std::io::stderr)
         .init();
     if called.as_deref() == Some("kubectl") {
@@ -176,7 +183,10 @@ fn ended(outcome: anyhow::Result<i32>) -> ExitCode {
 
 /// A runtime for live clusters: as many threads as there are cores.
 pub(super) fn live_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime does not start")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime does not start")
 }
 
 /// A runtime whose clock moves by itself when every task waits.

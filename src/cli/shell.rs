@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::command_line::{ClusterArgs, ShellArgs, TimeArg, live_runtime, virtual_runtime};
+use crate::api::auth::UserInfo;
 use crate::bash::{Stdio, host_terminal};
 use crate::client;
-use crate::api::auth::UserInfo;
 use crate::cluster::{Cluster, Time};
 use crate::runtime::sim::Pace;
 use crate::shell::{LiveSource, Session, SessionConfig, repl};
@@ -25,7 +25,8 @@ pub(super) fn run(args: ShellArgs) -> anyhow::Result<i32> {
         anyhow::ensure!(args.time == TimeArg::Real, "--time virtual is for scripts: use -c or a file");
         return prompt(&args.cluster);
     };
-    let from_stdin = args.file.as_ref().is_some_and(|file| file.as_os_str() == "-") || (args.commands.is_none() && args.file.is_none());
+    let from_stdin = args.file.as_ref().is_some_and(|file| file.as_os_str() == "-")
+        || (args.commands.is_none() && args.file.is_none());
     let runtime = match args.time {
         TimeArg::Real => live_runtime()?,
         TimeArg::Virtual => virtual_runtime()?,
@@ -34,7 +35,11 @@ pub(super) fn run(args: ShellArgs) -> anyhow::Result<i32> {
     let code = runtime.block_on(async {
         let (cluster, mut session) = start(&args.cluster, time, Pace::Instant).await?;
         let open = || Stdio {
-            stdin: if from_stdin || time == Time::Virtual { Box::new(tokio::io::empty()) } else { Box::new(tokio::io::stdin()) },
+            stdin: if from_stdin || time == Time::Virtual {
+                Box::new(tokio::io::empty())
+            } else {
+                Box::new(tokio::io::stdin())
+            },
             stdout: Box::new(tokio::io::stdout()),
             stderr: Box::new(tokio::io::stderr()),
             terminal: host_terminal(),
@@ -79,7 +84,8 @@ async fn start(args: &ClusterArgs, time: Time, pace: Pace) -> anyhow::Result<(Cl
     let cluster = Cluster::start(config).await.context("the cluster does not start")?;
     cluster.ready().await;
     let host_directory = std::env::current_dir().ok();
-    let session = Session::new(&cluster, SessionConfig { host_directory, advice: true, ..SessionConfig::default() })?;
+    let session =
+        Session::new(&cluster, SessionConfig { host_directory, advice: true, ..SessionConfig::default() })?;
     Ok((cluster, session))
 }
 

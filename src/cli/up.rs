@@ -18,7 +18,8 @@ pub(super) fn run(args: UpArgs) -> anyhow::Result<()> {
 async fn serve(args: UpArgs) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     let mut config = args.cluster.config(Pace::Instant);
     config.without = args.without.iter().map(|component| (*component).into()).collect();
@@ -55,7 +56,8 @@ fn write_kubeconfig(wanted: Option<PathBuf>, content: &str) -> anyhow::Result<Pa
         None => std::env::temp_dir().join(format!("k8s-learn-{}.kubeconfig", std::process::id())),
     };
     let write = |path: &Path| {
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(content.as_bytes())
     };
     write(&path).with_context(|| format!("cannot write the kubeconfig {}", path.display()))?;

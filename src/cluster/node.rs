@@ -72,7 +72,8 @@ impl ClusterNode {
         }));
         // Until a controller gives the node a range it has the one that it is likely to get.
         runtime.set_pod_cidr(Ipv4Addr::new(10, 244, index as u8, 0), 24);
-        let pod_cidr = Follower(tokio::spawn(follow_pod_cidr(name.clone(), runtime.clone(), shared.informers.clone())));
+        let pod_cidr =
+            Follower(tokio::spawn(follow_pod_cidr(name.clone(), runtime.clone(), shared.informers.clone())));
         let proxy = KubeProxy::start(&name, &shared.informers, shared.fabric.clone());
         Ok(Self { name, host, runtime, shared, kubelet: None, _proxy: proxy, _pod_cidr: pod_cidr })
     }
@@ -93,7 +94,9 @@ impl ClusterNode {
             seed: seed.clone(),
             recorder,
         };
-        self.kubelet = Some(Kubelet::start(config, dependencies).await.map_err(|e| ClusterError::Kubelet(e.to_string()))?);
+        self.kubelet = Some(
+            Kubelet::start(config, dependencies).await.map_err(|e| ClusterError::Kubelet(e.to_string()))?,
+        );
         Ok(())
     }
 

@@ -157,7 +157,8 @@ impl Cluster {
     pub fn start_scheduler(&mut self) {
         let user = UserInfo::new("system:kube-scheduler", &[]);
         let client = client::component(&self.service, "kube-scheduler", user);
-        self.scheduler = Some(scheduler::start(client, &self.informers, self.clock.clone(), self.seed.clone()));
+        self.scheduler =
+            Some(scheduler::start(client, &self.informers, self.clock.clone(), self.seed.clone()));
     }
 
     /// Stops the scheduler.
@@ -207,12 +208,18 @@ impl Cluster {
     /// Serves the API over TLS on a socket of this machine.
     pub fn serve(&self, listener: TcpListener) -> Result<Serving, ClusterError> {
         let pki_error = |error: crate::api::auth::PkiError| ClusterError::Pki(error.to_string());
-        let mut names: Vec<String> =
-            ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"]
-                .map(str::to_owned)
-                .into();
+        let mut names: Vec<String> = [
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+            "localhost",
+        ]
+        .map(str::to_owned)
+        .into();
         names.extend(self.config.serve_names.iter().filter(|name| name.parse::<IpAddr>().is_err()).cloned());
-        let mut ips: Vec<IpAddr> = vec![[127, 0, 0, 1].into(), [10, 96, 0, 1].into(), IpAddr::V4(node::address(0))];
+        let mut ips: Vec<IpAddr> =
+            vec![[127, 0, 0, 1].into(), [10, 96, 0, 1].into(), IpAddr::V4(node::address(0))];
         ips.extend(self.config.serve_names.iter().filter_map(|name| name.parse::<IpAddr>().ok()));
         let identity = self.pki.server(&names, &ips).map_err(pki_error)?;
         let (api, pki, stop) = (self.api.clone(), self.pki.clone(), CancellationToken::new());
@@ -233,7 +240,8 @@ impl Cluster {
     /// The kubeconfig of the administrator, for a server at `url`.
     pub fn kubeconfig(&self, url: &str) -> Result<String, ClusterError> {
         let admin = UserInfo::admin();
-        let groups: Vec<&str> = admin.groups.iter().map(String::as_str).filter(|g| *g != "system:authenticated").collect();
+        let groups: Vec<&str> =
+            admin.groups.iter().map(String::as_str).filter(|g| *g != "system:authenticated").collect();
         let identity =
             self.pki.client(&admin.name, &groups).map_err(|error| ClusterError::Pki(error.to_string()))?;
         let authority = self.pki.authority().certificate.clone();

@@ -28,7 +28,11 @@ pub async fn scale_deployment(cluster: &Cluster, name: &str, replicas: i32) -> R
 }
 
 /// Follows one Deployment from `from` on until it has so many available replicas.
-async fn available(deployments: &Api<Deployment>, from: Deployment, replicas: i32) -> Result<(), kube::Error> {
+async fn available(
+    deployments: &Api<Deployment>,
+    from: Deployment,
+    replicas: i32,
+) -> Result<(), kube::Error> {
     let name = from.metadata.name.unwrap_or_default();
     let version = from.metadata.resource_version.unwrap_or_default();
     let params = WatchParams::default().fields(&format!("metadata.name={name}"));

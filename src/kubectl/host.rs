@@ -79,7 +79,9 @@ impl Editor for HostEditor {
             return Ok(());
         }
         match status.code() {
-            Some(code) => Err(format!("there was a problem with the editor {:?}: exit status {code}", request.command)),
+            Some(code) => {
+                Err(format!("there was a problem with the editor {:?}: exit status {code}", request.command))
+            }
             None => Err(format!("there was a problem with the editor {:?}", request.command)),
         }
     }

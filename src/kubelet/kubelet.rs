@@ -208,7 +208,7 @@ async fn follow(shared: &Shared, mut events: BoxStream<'static, ContainerEvent>)
     while let Some(event) = events.next().await {
         let entry = shared.lock().get(&event.pod_uid).cloned();
         if let Some(entry) = entry {
-            entry.wake();
+            entry.wake_for_runtime();
         }
     }
 }
@@ -230,7 +230,7 @@ async fn look_again_and_again(shared: &Shared) {
             for sandbox in sandboxes.iter().filter(|sandbox| touched.contains(sandbox.id.as_str())) {
                 let entry = shared.lock().get(&sandbox.config.uid).cloned();
                 if let Some(entry) = entry {
-                    entry.wake();
+                    entry.wake_for_runtime();
                 }
             }
         }

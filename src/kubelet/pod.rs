@@ -2,6 +2,7 @@
 //!
 //! Written by the pod's worker and the kubelet's loop; read by probes and the server.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -19,6 +20,8 @@ pub(super) struct PodEntry {
     pub(super) name: String,
     state: Mutex<State>,
     wake: Notify,
+    /// Whether there is news beside what the runtime tells.
+    news: AtomicBool,
     /// What the probes found.
     pub(super) results: Results,
 }
@@ -43,6 +46,7 @@ impl PodEntry {
             name: spec::name(&pod).to_owned(),
             state: Mutex::new(State { pod, removed: false, status: None, api }),
             wake: Notify::new(),
+            news: AtomicBool::new(false),
             results: Results::default(),
         }
     }
@@ -89,7 +93,18 @@ impl PodEntry {
 
     /// Has the worker look at the pod.
     pub(super) fn wake(&self) {
+        self.news.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+
+    /// Has the worker look whether the runtime has changed since it last looked.
+    pub(super) fn wake_for_runtime(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Whether there was news beside what the runtime tells; there is none after that.
+    pub(super) fn take_news(&self) -> bool {
+        self.news.swap(false, Ordering::AcqRel)
     }
 
     /// Waits to be woken.

@@ -59,6 +59,16 @@ impl RuntimePod {
         newest.map(|sandbox| sandbox.ips.iter().map(ToString::to_string).collect()).unwrap_or_default()
     }
 
+    /// Whether something started or ended since `before`. That something was removed is no news, unless it ran.
+    // Models computeEvents and isSyncPodWorthy.
+    pub(super) fn has_news_since(&self, before: &Self) -> bool {
+        let container = |pod: &Self, id: &str| pod.containers.iter().find(|c| c.id == id).map(|c| c.state);
+        let sandbox = |pod: &Self, id: &str| pod.sandboxes.iter().find(|s| s.id == id).map(|s| s.state);
+        let lost = before.running().any(|was| container(self, &was.id).is_none());
+        lost || self.containers.iter().any(|now| container(before, &now.id) != Some(now.state))
+            || self.sandboxes.iter().any(|now| sandbox(before, &now.id) != Some(now.state))
+    }
+
     /// Whether the pod needs a new sandbox.
     pub(super) fn sandbox_change(&self, host_network: bool) -> SandboxChange {
         let Some(newest) = self.sandboxes.first() else {

@@ -19,7 +19,7 @@ use super::spec::{self, Class};
 use super::status::Reason;
 use crate::events::EventType;
 use crate::meta::age;
-use crate::runtime::api::{ContainerState, RuntimeError};
+use crate::runtime::api::{ContainerState, ContainerStatus, RuntimeError};
 
 /// Why a container was not started: the reason and message of its waiting state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,8 +166,11 @@ impl Sync<'_> {
     /// Refuses a start that comes too soon after the last end.
     fn back_off(&self, container: &Container) -> Result<(), StartError> {
         let shared = self.shared;
-        let newest =
-            self.runtime.find(&container.name).filter(|status| status.state == ContainerState::Exited);
+        // Of one that this sync has just killed it is the life before: that counts as long as nothing newer is seen.
+        let has_ended = |status: &&ContainerStatus| {
+            status.name == container.name && status.state == ContainerState::Exited
+        };
+        let newest = self.runtime.containers.iter().find(has_ended);
         let Some(ended) = newest.and_then(|status| status.finished_at) else { return Ok(()) };
         let key = format!("{}_{}_{}", spec::uid(self.pod), container.name, spec::hash(container));
         let now = shared.deps.clock.now();

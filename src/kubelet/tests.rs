@@ -140,6 +140,22 @@ async fn what_cannot_be_started_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_short_back_off_still_shows_what_failed() {
+    let node = TestNode::start().await;
+    node.create("noexe", one(json!({"command": ["nosuch"]}))).await;
+    node.clock.sleep(Duration::from_secs(6)).await;
+    let pod = node.until("noexe", "there", |_| true).await;
+    let status = &pod["status"]["containerStatuses"][0];
+    // The first failure is tried again at once; a sync too many would show the back-off that began after that.
+    assert_eq!(
+        (&status["state"]["waiting"]["reason"], &status["restartCount"]),
+        (&json!("RunContainerError"), &json!(1)),
+        "{status:#}"
+    );
+    assert!(pod["status"]["podIP"].is_string(), "{pod:#}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn volumes_wait_for_their_sources_and_follow_them() {
     let node = TestNode::start().await;
     let mut spec = one(json!({"volumeMounts": [{"name": "v", "mountPath": "/etc/v"}]}));

@@ -52,6 +52,8 @@ pub(super) struct Worker {
     probes: Probes,
     volumes: Volumes,
     mount_retry: Duration,
+    /// The pod as the runtime had it when the last sync began.
+    seen: Option<RuntimePod>,
     /// Whether the pod ran before this kubelet.
     adopted: bool,
     evicted: Option<(&'static str, &'static str)>,
@@ -66,6 +68,7 @@ impl Worker {
             probes: Probes::default(),
             volumes: Volumes::default(),
             mount_retry: MOUNT_RETRY,
+            seen: None,
             adopted: false,
             evicted: None,
         }
@@ -84,6 +87,8 @@ impl Worker {
             if self.is_over() {
                 break;
             }
+            // What is known by now is in the sync.
+            self.entry.take_news();
             match self.interruptible_sync().await {
                 Next::Terminate => break,
                 Next::Wait(at) => self.wait(at).await,
@@ -102,14 +107,29 @@ impl Worker {
     async fn wait(&self, at: Option<Timestamp>) {
         let deadline = self.deadline();
         let first = [at, deadline, self.volumes.renew_at()].into_iter().flatten().min();
-        tokio::select! { biased;
-            () = self.entry.woken() => {}
-            () = async {
-                match first {
-                    Some(at) => self.shared.deps.clock.sleep_until(at).await,
-                    None => std::future::pending().await,
+        loop {
+            tokio::select! { biased;
+                () = self.entry.woken() => {
+                    if self.entry.take_news() || self.runtime_has_news().await {
+                        return;
+                    }
                 }
-            } => {}
+                () = async {
+                    match first {
+                        Some(at) => self.shared.deps.clock.sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                } => return,
+            }
+        }
+    }
+
+    /// Whether the runtime has other containers than the last sync saw. What a sync itself started is told of while it runs and
+    /// once more after it: each sync too many would count as one more try to start what failed.
+    async fn runtime_has_news(&self) -> bool {
+        match (self.observe().await, &self.seen) {
+            (Ok(now), Some(seen)) => now.has_news_since(seen),
+            _ => true,
         }
     }
 
@@ -165,8 +185,8 @@ impl Worker {
             () = too_late => Next::Terminate,
         };
         if missed.load(Ordering::Relaxed) {
-            // News came while the sync ran, and may not be in it.
-            self.entry.wake();
+            // News came while the sync ran, and may not be in it: `wait` looks what it was.
+            self.entry.wake_for_runtime();
         }
         next
     }
@@ -188,6 +208,7 @@ impl Worker {
                 return self.later(RETRY);
             }
         };
+        self.seen = Some(runtime.clone());
         let made = self.make_status(&pod, &runtime, false).await;
         let over = status::is_terminal(&made);
         self.look_at_readiness(&pod, &made);

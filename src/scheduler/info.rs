@@ -224,7 +224,7 @@ impl NodeInfo {
 
     /// Puts a pod on the node.
     pub fn add_pod(&mut self, pod: Arc<PodInfo>) {
-        self.remove_pod(&pod.uid().to_owned());
+        self.remove_pod(pod.uid());
         self.requested.add(&pod.requests);
         self.non_zero_requested.add(&pod.non_zero);
         self.pods.insert(pod.uid().to_owned(), pod);

@@ -69,10 +69,10 @@ fn kubectl(before: &[&str], word: &str, equals_flag: Option<&str>, source: &dyn 
     let plain = positional(before, source);
     let path = verb_path(&plain, source);
     let namespace = value_of(before, &["-n", "--namespace"]);
-    if let Some(flag) = equals_flag.map(|flag| flag.trim_end_matches('=')).or(before.last().copied()) {
-        if let Some(values) = flag_values(flag, word, &plain[path.len()..], namespace, source) {
-            return values;
-        }
+    if let Some(flag) = equals_flag.map(|flag| flag.trim_end_matches('=')).or(before.last().copied())
+        && let Some(values) = flag_values(flag, word, &plain[path.len()..], namespace, source)
+    {
+        return values;
     }
     if word.starts_with('-') {
         return source.flags(&path).into_iter().map(|(flag, _)| flag).collect();

@@ -14,8 +14,9 @@ use crate::kubectl::verbs::GROUPS;
 
 /// Commands that are offered besides kubectl.
 const COMMANDS: &[&str] = &[
-    "kubectl", "k", "curl", "wget", "minikube", "etcdctl", "ls", "cat", "cd", "echo", "export", "grep", "head", "tail", "less",
-    "jobs", "kill", "sleep", "date", "exit", "for", "while", "if", "sed", "awk", "sort", "wc", "mkdir", "rm", "cp", "mv",
+    "kubectl", "k", "curl", "wget", "minikube", "etcdctl", "ls", "cat", "cd", "echo", "export", "grep",
+    "head", "tail", "less", "jobs", "kill", "sleep", "date", "exit", "for", "while", "if", "sed", "awk",
+    "sort", "wc", "mkdir", "rm", "cp", "mv",
 ];
 
 /// Asks the cluster as the learner does. Used from the prompt's own thread, which may wait.
@@ -42,8 +43,10 @@ impl LiveSource {
 
     fn verb(path: &[&str]) -> Option<&'static dyn Verb> {
         let (first, rest) = path.split_first()?;
-        let named = |verb: &&'static dyn Verb, word: &str| verb.name() == word || verb.aliases().contains(&word);
-        let mut verb = GROUPS.iter().flat_map(|group| group.verbs.iter().copied()).find(|verb| named(verb, first))?;
+        let named =
+            |verb: &&'static dyn Verb, word: &str| verb.name() == word || verb.aliases().contains(&word);
+        let mut verb =
+            GROUPS.iter().flat_map(|group| group.verbs.iter().copied()).find(|verb| named(verb, first))?;
         for word in rest {
             verb = verb.verbs().iter().copied().find(|verb| named(verb, word))?;
         }
@@ -66,7 +69,9 @@ async fn resources(client: &kube::Client) -> BTreeMap<String, Resource> {
     let mut paths = vec!["/api/v1".to_owned()];
     let groups = get(client, "/apis").await.unwrap_or_default();
     for group in groups["groups"].as_array().into_iter().flatten() {
-        paths.extend(group["preferredVersion"]["groupVersion"].as_str().map(|version| format!("/apis/{version}")));
+        paths.extend(
+            group["preferredVersion"]["groupVersion"].as_str().map(|version| format!("/apis/{version}")),
+        );
     }
     for group_path in paths {
         let list = get(client, &group_path).await.unwrap_or_default();
@@ -93,10 +98,14 @@ impl Source for LiveSource {
     }
 
     fn verbs(&self, path: &[&str]) -> Vec<String> {
-        let shown = |verb: &&dyn Verb| (!verb.hidden()).then(|| verb.name().to_owned());
+        let shown = |verb: &dyn Verb| (!verb.hidden()).then(|| verb.name().to_owned());
         match path {
-            [] => GROUPS.iter().flat_map(|group| group.verbs.iter()).filter_map(|verb| shown(&verb)).collect(),
-            path => Self::verb(path).map(|verb| verb.verbs().iter().filter_map(|verb| shown(&verb)).collect()).unwrap_or_default(),
+            [] => {
+                GROUPS.iter().flat_map(|group| group.verbs.iter()).filter_map(|verb| shown(*verb)).collect()
+            }
+            path => Self::verb(path)
+                .map(|verb| verb.verbs().iter().filter_map(|verb| shown(*verb)).collect())
+                .unwrap_or_default(),
         }
     }
 

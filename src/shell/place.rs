@@ -33,7 +33,11 @@ impl Connect for SandboxConnect {
             return Ok(client::with_token(&self.service, token));
         }
         let certificate = config.client_certificate.as_deref().and_then(user_of_pem);
-        let anonymous = || UserInfo { name: "system:anonymous".to_owned(), groups: vec!["system:unauthenticated".to_owned()], ..UserInfo::default() };
+        let anonymous = || UserInfo {
+            name: "system:anonymous".to_owned(),
+            groups: vec!["system:unauthenticated".to_owned()],
+            ..UserInfo::default()
+        };
         Ok(client::as_user(&self.service, certificate.unwrap_or_else(anonymous)))
     }
 }
@@ -59,7 +63,12 @@ impl Network for SandboxNetwork {
             let ip: IpAddr = match host.trim_matches(['[', ']']).parse() {
                 Ok(ip) => ip,
                 Err(_) if host == "localhost" => Ipv4Addr::LOCALHOST.into(),
-                Err(_) => return Err(io::Error::new(io::ErrorKind::NotFound, format!("lookup {host}: no such host"))),
+                Err(_) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        format!("lookup {host}: no such host"),
+                    ));
+                }
             };
             Ok(vec![SocketAddr::new(ip, port)])
         })
@@ -78,11 +87,14 @@ impl Editor for SandboxEditor {
         if super::programs::is_editor(name) {
             return super::programs::edit_on_host(name, request.files, request.path).await;
         }
-        let mut bash = Bash::new(BashConfig { cwd: request.cwd.to_owned(), env: request.env.clone(), ..(self.shell)() });
+        let mut bash =
+            Bash::new(BashConfig { cwd: request.cwd.to_owned(), env: request.env.clone(), ..(self.shell)() });
         let script = format!("{} '{}'", request.command, request.path.replace('\'', "'\\''"));
         match bash.execute(&script, Stdio::null()).await {
             0 => Ok(()),
-            code => Err(format!("there was a problem with the editor {:?}: exit status {code}", request.command)),
+            code => {
+                Err(format!("there was a problem with the editor {:?}: exit status {code}", request.command))
+            }
         }
     }
 }

@@ -31,10 +31,16 @@ enum Input {
 }
 
 /// Runs a session on this process's terminal until it ends, and returns the code to exit with.
-pub async fn run(session: &mut Session, source: Box<dyn Source + Send>, history: Option<PathBuf>) -> std::io::Result<i32> {
+pub async fn run(
+    session: &mut Session,
+    source: Box<dyn Source + Send>,
+    history: Option<PathBuf>,
+) -> std::io::Result<i32> {
     let (ask, asked) = threads::channel::<String>();
     let (tell, mut told) = mpsc::channel::<Input>(1);
-    std::thread::Builder::new().name("prompt".to_owned()).spawn(move || prompt(&asked, &tell, source, history))?;
+    std::thread::Builder::new()
+        .name("prompt".to_owned())
+        .spawn(move || prompt(&asked, &tell, source, history))?;
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut last = 0;
     loop {
@@ -63,7 +69,11 @@ pub async fn run(session: &mut Session, source: Box<dyn Source + Send>, history:
 }
 
 /// Runs one command with the terminal's keys; Ctrl-C stops it.
-async fn foreground(session: &mut Session, line: &str, interrupts: &mut tokio::signal::unix::Signal) -> std::io::Result<i32> {
+async fn foreground(
+    session: &mut Session,
+    line: &str,
+    interrupts: &mut tokio::signal::unix::Signal,
+) -> std::io::Result<i32> {
     let stdio = Stdio {
         stdin: Box::new(TtyInput::open()?),
         stdout: Box::new(tokio::io::stdout()),
@@ -85,7 +95,12 @@ async fn foreground(session: &mut Session, line: &str, interrupts: &mut tokio::s
 }
 
 /// The thread that waits for keys.
-fn prompt(asked: &threads::Receiver<String>, tell: &mpsc::Sender<Input>, source: Box<dyn Source + Send>, history: Option<PathBuf>) {
+fn prompt(
+    asked: &threads::Receiver<String>,
+    tell: &mpsc::Sender<Input>,
+    source: Box<dyn Source + Send>,
+    history: Option<PathBuf>,
+) {
     let config = rustyline::Config::builder().auto_add_history(true).history_ignore_space(true).build();
     let Ok(mut editor) = Editor::<Line, FileHistory>::with_config(config) else { return };
     editor.set_helper(Some(Line { source, hinter: HistoryHinter::new() }));
@@ -121,7 +136,12 @@ impl Helper for Line {}
 impl Completer for Line {
     type Candidate = String;
 
-    fn complete(&self, line: &str, position: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+    fn complete(
+        &self,
+        line: &str,
+        position: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
         let completion = complete(line, position, &*self.source);
         let mut candidates = completion.candidates;
         // One word that is whole is followed by another; a flag's value or the rest of a path is not.
@@ -144,7 +164,11 @@ impl Hinter for Line {
 
 impl Highlighter for Line {
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
-        if std::env::var_os("NO_COLOR").is_some() { Cow::Borrowed(hint) } else { Cow::Owned(format!("\x1b[2m{hint}\x1b[0m")) }
+        if std::env::var_os("NO_COLOR").is_some() {
+            Cow::Borrowed(hint)
+        } else {
+            Cow::Owned(format!("\x1b[2m{hint}\x1b[0m"))
+        }
     }
 }
 

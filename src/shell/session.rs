@@ -14,13 +14,13 @@ use super::programs::{EDITORS, EditFile, Etcdctl, Minikube};
 use super::slips;
 use crate::api::auth::UserInfo;
 use crate::bash::{
-    Bash, BashConfig, Completeness, Files, HostFiles, Interrupt, MemoryFiles, MountFiles, MountPoint, Program, Stdio,
-    System, User, completeness,
+    Bash, BashConfig, Completeness, Files, HostFiles, Interrupt, MemoryFiles, MountFiles, MountPoint,
+    Program, Stdio, System, User, completeness,
 };
 use crate::client;
 use crate::cluster::{Cluster, ClusterError};
 use crate::kubectl::Kubectl;
-use crate::runtime::sim::programs::Curl;
+use crate::runtime::sim::programs::{Curl, Nc, Nslookup, Ping, Wget};
 
 /// The learner's home.
 pub const HOME: &str = "/home/learner";
@@ -192,6 +192,10 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("kubectl", kubectl.clone());
     add("k", kubectl);
     add("curl", Arc::new(Curl::new(host.clone())));
+    add("wget", Arc::new(Wget::new(host.clone())));
+    add("ping", Arc::new(Ping::new(host.clone())));
+    add("nslookup", Arc::new(Nslookup::new(host.clone())));
+    add("nc", Arc::new(Nc::new(host.clone())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
     add("minikube", Arc::new(Minikube::new(reader)));

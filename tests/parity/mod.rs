@@ -66,7 +66,10 @@ const MASKS: &[(&str, &str)] = &[
 ];
 
 static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    MASKS.iter().map(|(mask, to)| (Regex::new(mask).expect("the masks are regular expressions"), *to)).collect()
+    MASKS
+        .iter()
+        .map(|(mask, to)| (Regex::new(mask).expect("the masks are regular expressions"), *to))
+        .collect()
 });
 
 fn masked(bytes: &[u8]) -> String {
@@ -78,7 +81,12 @@ fn masked(bytes: &[u8]) -> String {
 }
 
 fn shown(output: &Output) -> String {
-    format!("{}{}[exit {}]", masked(&output.stdout), masked(&output.stderr), output.status.code().unwrap_or(-1))
+    format!(
+        "{}{}[exit {}]",
+        masked(&output.stdout),
+        masked(&output.stderr),
+        output.status.code().unwrap_or(-1)
+    )
 }
 
 /// Runs a script through both and tells where they differ.
@@ -106,7 +114,8 @@ fn steps(script: &str) -> Vec<String> {
         }
         let mut step = line.to_owned();
         if let Some((_, tag)) = line.split_once("<<") {
-            let tag = tag.trim_matches(['\'', '"', ' ']).split_whitespace().next().unwrap_or_default().to_owned();
+            let tag =
+                tag.trim_matches(['\'', '"', ' ']).split_whitespace().next().unwrap_or_default().to_owned();
             for inner in lines.by_ref() {
                 step.push('\n');
                 step.push_str(inner);
@@ -129,7 +138,12 @@ fn check(script: &str) {
     let server = Server::start();
     for real in kubectls {
         let wrong = differences(&server, &real, script);
-        assert!(wrong.is_empty(), "{} of the commands print something else than {real}:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "{} of the commands print something else than {real}:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
     }
 }
 

@@ -45,7 +45,12 @@ impl Server {
         let own = home.join("kubeconfig");
         std::fs::copy(kubeconfig, &own).expect("the kubeconfig is there");
         let kubectl = |args: &[&str]| {
-            let output = Command::new(binary()).arg("kubectl").args(args).env("KUBECONFIG", &own).output().expect("kubectl runs");
+            let output = Command::new(binary())
+                .arg("kubectl")
+                .args(args)
+                .env("KUBECONFIG", &own)
+                .output()
+                .expect("kubectl runs");
             assert!(output.status.success(), "kubectl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
         };
         kubectl(&["create", "namespace", namespace]);

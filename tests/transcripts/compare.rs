@@ -41,7 +41,12 @@ const RULES: &[(&str, &str)] = &[
 ];
 
 static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
-    RULES.iter().map(|(rule, to)| (Regex::new(&format!("(?m){rule}")).expect("the rules are regular expressions"), *to)).collect()
+    RULES
+        .iter()
+        .map(|(rule, to)| {
+            (Regex::new(&format!("(?m){rule}")).expect("the rules are regular expressions"), *to)
+        })
+        .collect()
 });
 
 /// The text with everything that differs from run to run made alike.
@@ -50,12 +55,18 @@ pub fn normal(text: &str) -> String {
     for (rule, to) in COMPILED.iter() {
         text = rule.replace_all(&text, *to).into_owned();
     }
-    let lines = text.lines().map(|line| line.split([' ', '\t']).filter(|word| !word.is_empty()).fold(
-        // Leading space is kept as one blank, as it marks nesting.
-        if line.starts_with([' ', '\t']) { " ".to_owned() } else { String::new() },
-        |line, word| if line.trim().is_empty() { line + word } else { line + " " + word },
-    ));
-    lines.filter(|line| !line.trim().is_empty()).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    let lines = text.lines().map(|line| {
+        line.split([' ', '\t']).filter(|word| !word.is_empty()).fold(
+            // Leading space is kept as one blank, as it marks nesting.
+            if line.starts_with([' ', '\t']) { " ".to_owned() } else { String::new() },
+            |line, word| if line.trim().is_empty() { line + word } else { line + " " + word },
+        )
+    });
+    lines
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Reads a recording.

@@ -3,7 +3,7 @@
 //! The format is that of the recorder which made the transcripts from a real cluster, so that one list drives both.
 
 /// One step of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// A command whose output is compared.
     Run(String),
@@ -43,7 +43,8 @@ pub fn parse(text: &str) -> Vec<Step> {
             lines.by_ref().take_while(|line| *line != tag).map(str::to_owned).collect()
         };
         let named = || {
-            let (name, command) = rest.split_once(' ').unwrap_or_else(|| panic!("a name and a command, but: {line}"));
+            let (name, command) =
+                rest.split_once(' ').unwrap_or_else(|| panic!("a name and a command, but: {line}"));
             (name.to_owned(), command.to_owned())
         };
         steps.push(match word {
@@ -69,7 +70,8 @@ pub fn parse(text: &str) -> Vec<Step> {
             }
             "END" => Step::End(rest.to_owned()),
             "FILE" => {
-                let (name, tag) = rest.split_once(" <<").unwrap_or_else(|| panic!("FILE name <<TAG, but: {line}"));
+                let (name, tag) =
+                    rest.split_once(" <<").unwrap_or_else(|| panic!("FILE name <<TAG, but: {line}"));
                 let content = here_document(tag).iter().map(|line| format!("{line}\n")).collect();
                 Step::File { name: name.to_owned(), content }
             }
@@ -86,7 +88,9 @@ pub fn parse(text: &str) -> Vec<Step> {
 
 #[test]
 fn a_list_is_read() {
-    let steps = parse("TITLE x\nkubectl get pods\nFILE a.yaml <<E\nb: c\nE\nUNTIL 20 true\nTTY sh <<T\nls\nexit\nT\n");
+    let steps = parse(
+        "TITLE x\nkubectl get pods\nFILE a.yaml <<E\nb: c\nE\nUNTIL 20 true\nTTY sh <<T\nls\nexit\nT\n",
+    );
     let expected = [
         Step::Run("kubectl get pods".into()),
         Step::File { name: "a.yaml".into(), content: "b: c\n".into() },

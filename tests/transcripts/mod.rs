@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 /// The commands of one topic that may differ, with the reason.
 fn known(topic: &str) -> BTreeMap<String, String> {
     let mut known = BTreeMap::new();
-    for line in include_str!("differences.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+    for line in
+        include_str!("differences.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty())
+    {
         let [of, command, why] = line.splitn(3, '\t').collect::<Vec<_>>()[..] else {
             panic!("differences.txt: topic, command and reason with tabs between them, but: {line}");
         };
@@ -31,7 +33,9 @@ async fn check(topic: &str, list: &str, expected: &str) {
     let (mut wrong, mut stale, mut alike) = (vec![], known.clone(), 0);
     for (index, want) in expected.iter().enumerate() {
         let difference = match actual.get(index) {
-            Some(got) if compare::normal(&got.command) == compare::normal(&want.command) => compare::difference(want, got),
+            Some(got) if compare::normal(&got.command) == compare::normal(&want.command) => {
+                compare::difference(want, got)
+            }
             Some(got) => format!("  ran {:?} in its place", got.command),
             None => "  was not run".to_owned(),
         };
@@ -45,7 +49,12 @@ async fn check(topic: &str, list: &str, expected: &str) {
         }
     }
     eprintln!("{topic}: {alike} of {} alike", expected.len());
-    assert!(wrong.is_empty(), "{} commands answer otherwise than a real cluster:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} commands answer otherwise than a real cluster:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     assert!(stale.is_empty(), "these answer alike now, take them off differences.txt: {:?}", stale.keys());
 }
 

@@ -29,7 +29,8 @@ struct Learner {
 
 /// Replays a list on a fresh cluster of one node. Must run on tokio's paused clock.
 pub async fn replay(steps: &[Step]) -> Vec<Entry> {
-    let config = ClusterConfig { seed: Some(7), time: Time::Virtual, pace: Pace::Instant, ..ClusterConfig::default() };
+    let config =
+        ClusterConfig { seed: Some(7), time: Time::Virtual, pace: Pace::Instant, ..ClusterConfig::default() };
     let cluster = Cluster::start(config).await.expect("a cluster starts");
     cluster.ready().await;
     let session = Session::new(&cluster, SessionConfig::default()).expect("a session starts");
@@ -60,7 +61,11 @@ impl Learner {
             }
             Step::File { name, content } => {
                 let content = self.named(content);
-                self.session.files().write(&format!("{}/{name}", self.session.cwd()), content.as_bytes()).await.expect("a file");
+                self.session
+                    .files()
+                    .write(&format!("{}/{name}", self.session.cwd()), content.as_bytes())
+                    .await
+                    .expect("a file");
                 self.record(format!("cat {name}"), content, "exit 0".to_owned());
             }
             Step::Silent(command) => drop(self.run(&self.named(command)).await),
@@ -107,7 +112,9 @@ impl Learner {
 
     /// The text with `@{NAME}` filled in.
     fn named(&self, text: &str) -> String {
-        self.names.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("@{{{name}}}"), value))
+        self.names
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| text.replace(&format!("@{{{name}}}"), value))
     }
 
     async fn run(&mut self, command: &str) -> (String, i32) {
@@ -179,5 +186,6 @@ impl TerminalMode for Raw {
 }
 
 fn take(kept: &Mutex<Vec<u8>>) -> String {
-    String::from_utf8_lossy(&std::mem::take(&mut *kept.lock().expect("nobody panics with the lock"))).into_owned()
+    String::from_utf8_lossy(&std::mem::take(&mut *kept.lock().expect("nobody panics with the lock")))
+        .into_owned()
 }

@@ -35,8 +35,8 @@ pub enum FieldValidation {
 /// A body that was read.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The object as Go would hold it: no zero values, no nulls, canonical quantities and times. The structs at the top
-    /// (metadata, spec, status) are there even when empty, as they are in Go.
+    /// The object as Go would hold it: of zero values only those that the server always writes (so that it is the same when
+    /// it is read back from the store), no nulls, canonical quantities and times.
     pub value: Value,
     /// `unknown field "spec.foo"` and the like, for `Warning` headers.
     pub warnings: Vec<String>,
@@ -350,6 +350,8 @@ mod tests {
             let bytes = encode_value(&target, &first);
             let second = read(&target, std::str::from_utf8(&bytes).unwrap()).unwrap().value;
             prop_assert_eq!(&first, &second);
+            let stored: k8s_openapi::api::apps::v1::Deployment = serde_json::from_slice(&bytes).unwrap();
+            prop_assert_eq!(serde_json::from_value::<k8s_openapi::api::apps::v1::Deployment>(first.clone()).unwrap(), stored);
             prop_assert_eq!(to_canonical_value(&target, &second), serde_json::from_slice::<Value>(&bytes).unwrap());
         }
 

@@ -101,7 +101,7 @@ pub fn to_json(body: &[u8]) -> Result<Bytes, ProtobufError> {
 enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
-    Fixed32(u32),
+    Fixed32,
     Bytes(&'a [u8]),
 }
 
@@ -137,7 +137,10 @@ impl<'a> Entries<'a> {
                 let length = usize::try_from(self.varint()?).ok()?;
                 Wire::Bytes(self.take(length)?)
             }
-            5 => Wire::Fixed32(u32::from_le_bytes(self.take(4)?.try_into().ok()?)),
+            5 => {
+                self.take(4)?;
+                Wire::Fixed32
+            }
             _ => return None,
         };
         Some((key >> 3, wire))
@@ -237,7 +240,7 @@ fn value(shape: &str, wire: Wire<'_>, depth: usize) -> Result<Option<Value>, Pro
         ("int64", Wire::Varint(number)) => Value::from(number as i64),
         ("double", Wire::Fixed64(bits)) => f64::from_bits(bits).into(),
         (_, Wire::Bytes(bytes)) => return special(shape, bytes, depth),
-        (_, Wire::Varint(_) | Wire::Fixed64(_) | Wire::Fixed32(_)) => return Err(ProtobufError::Malformed),
+        (_, Wire::Varint(_) | Wire::Fixed64(_) | Wire::Fixed32) => return Err(ProtobufError::Malformed),
     }))
 }
 

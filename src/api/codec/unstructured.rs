@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::decode::Decoded;
 use super::scalar;
 use super::target::Target;
-use super::walk::is_zero;
+use super::walk::{fill, is_zero};
 use crate::api::schema::{FieldInfo, Shape, TypeInfo};
 use crate::meta::quantity::{Quantity, QuantityError};
 
@@ -24,9 +24,6 @@ pub fn from_unstructured(target: &Target<'_>, value: Value) -> Result<Decoded, S
     walk.warnings.sort();
     map.insert("kind".to_owned(), target.kind.into());
     map.insert("apiVersion".to_owned(), target.api_version().into());
-    for field in info.fields.iter().filter(|field| !field.pointer && matches!(field.value, Shape::Type(_))) {
-        map.entry(&*field.name).or_insert_with(|| Value::Object(Map::new()));
-    }
     Ok(Decoded { value: Value::Object(map), warnings: walk.warnings })
 }
 
@@ -62,6 +59,7 @@ impl Walk {
                 result.insert(key, value);
             }
         }
+        fill(&mut result, info);
         Ok(result)
     }
 

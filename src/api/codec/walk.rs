@@ -55,10 +55,6 @@ impl<'n> Walk<'n> {
         if let Value::Object(map) = &mut value {
             map.insert("kind".to_owned(), target.kind.into());
             map.insert("apiVersion".to_owned(), target.api_version().into());
-            let top = target.schema.filter(|_| !self.custom).map(|info| &info.fields[..]).unwrap_or_default();
-            for field in top.iter().filter(|field| !field.pointer && matches!(field.value, Shape::Type(_))) {
-                map.entry(&*field.name).or_insert_with(|| Value::Object(Map::new()));
-            }
         }
         Ok(value)
     }
@@ -110,6 +106,7 @@ impl<'n> Walk<'n> {
                 insert(&mut map, key, value, repeated);
             }
         }
+        fill(&mut map, info);
         Ok(Some(Value::Object(map)))
     }
 
@@ -338,13 +335,38 @@ pub(super) fn is_zero(value: &Value, field: &FieldInfo) -> bool {
     }
 }
 
+/// Adds what Go always has in a struct: the zero values that the server writes. So an object is the same whether it was just
+/// read from a client or is read back from the store. Nulls are left out, as `k8s-openapi` leaves them out.
+pub(super) fn fill(map: &mut Map<String, Value>, info: &TypeInfo) {
+    for field in info.fields.iter().filter(|field| !field.pointer) {
+        let Some(zero) = field.zero.filter(|zero| *zero != "null") else { continue };
+        if map.contains_key(&*field.name) {
+            continue;
+        }
+        let value = match (zero, &field.value) {
+            ("{}", Shape::Type(reference)) => filled(reference.get()),
+            ("0", _) => 0.into(),
+            ("false", _) => false.into(),
+            (text, _) => text.trim_matches('"').into(),
+        };
+        map.insert(field.name.clone().into_owned(), value);
+    }
+}
+
+/// A struct of which nothing was set.
+fn filled(info: &TypeInfo) -> Value {
+    let mut map = Map::new();
+    fill(&mut map, info);
+    Value::Object(map)
+}
+
 /// What an element of a list or map is when it was null.
 pub(super) fn zero(shape: &Shape) -> Value {
     match shape {
         Shape::String | Shape::Bytes => "".into(),
         Shape::Bool => false.into(),
         Shape::Int(_) | Shape::Float | Shape::IntOrString => 0.into(),
-        Shape::Type(_) => Value::Object(Map::new()),
+        Shape::Type(reference) => filled(reference.get()),
         Shape::Quantity => "0".into(),
         Shape::Duration => "0s".into(),
         Shape::Time | Shape::MicroTime | Shape::Raw | Shape::List(_) | Shape::Map(_) => Value::Null,

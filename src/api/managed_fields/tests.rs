@@ -154,7 +154,7 @@ fn apply_merges_lists_by_their_keys() {
         containers[0]["ports"],
         json!([{"containerPort": 80, "protocol": "TCP"}, {"containerPort": 81}])
     );
-    assert_eq!(containers[1], json!({"name": "side", "image": "2"}));
+    assert_eq!(containers[1], json!({"name": "side", "image": "2", "resources": {}}));
     let gone = apply(
         &kind,
         Some(&stored(&kind, &both)),

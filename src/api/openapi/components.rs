@@ -34,6 +34,14 @@ static ENUMS: LazyLock<HashMap<(&'static str, &'static str), Vec<&'static str>>>
     .collect()
 });
 
+static REQUIRED: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let rows =
+        include_str!("../../../fixtures/schema/required.tsv").lines().filter(|line| !line.starts_with('#'));
+    rows.filter_map(|row| row.split_once('\t'))
+        .map(|(name, fields)| (name, fields.split(' ').collect()))
+        .collect()
+});
+
 /// A reference to a schema.
 pub(super) fn reference(name: &str) -> Value {
     json!({ "$ref": format!("{REFERENCE}{name}") })
@@ -123,6 +131,13 @@ fn special(name: &str, value: &Value) -> Option<Value> {
 fn complete(schema: &mut Value, info: &TypeInfo) {
     if info.atomic {
         schema["x-kubernetes-map-type"] = "atomic".into();
+    }
+    if let Value::Object(map) = schema {
+        // What `k8s-openapi` always writes is more than what the API requires.
+        match REQUIRED.get(&*info.name) {
+            Some(fields) => map.insert("required".to_owned(), json!(fields)),
+            None => map.remove("required"),
+        };
     }
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else {
         return;

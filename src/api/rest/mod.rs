@@ -9,6 +9,8 @@ mod call;
 mod create;
 mod delete;
 mod delete_collection;
+#[cfg(test)]
+mod every_kind;
 mod facts;
 mod get;
 mod leases;

@@ -13,7 +13,7 @@ use super::call::{Call, Content, Reply, Rest, store_error};
 use super::create::{dedup_owners, ensure_namespace, record_manager};
 use super::metadata;
 use crate::api::admission::Operation;
-use crate::api::codec::{self, MediaType};
+use crate::api::codec::{self, MediaType, Target};
 use crate::api::field::{FieldError, FieldPath};
 use crate::api::kind::Object;
 use crate::api::options::WriteOptions;
@@ -94,7 +94,10 @@ impl Rest {
             };
             let value = self.value(&*call.kind, &kv)?;
             let new = change(Some(&value))?;
-            let before = Before { object: call.kind.decode(value.clone())?, kv, value };
+            let mut object = call.kind.decode(as_decoded(call, value.clone())?)?;
+            // What is read from a store gets defaults too, so that old and new differ in what was changed alone.
+            call.kind.default(&mut *object);
+            let before = Before { object, kv, value };
             let mut warnings = new.warnings;
             match self.change_once(call, options, &before, new.value, new.managed, &mut warnings)? {
                 Attempt::Stored(bytes) => return Ok(Reply::new(200, Content::Object(bytes)).warn(warnings)),
@@ -115,7 +118,7 @@ impl Rest {
     ) -> Result<Attempt, ApiError> {
         check_name(call, &value)?;
         check_revision(call, before, &value)?;
-        let value = keep_what_is_not_asked_for(call, before, value);
+        let value = as_decoded(call, keep_what_is_not_asked_for(call, before, value))?;
         let mut object = call.kind.decode(value)?;
         ensure_namespace(call, object.meta_mut())?;
         dedup_owners(object.meta_mut(), warnings, false);
@@ -403,6 +406,11 @@ fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
     if new.deletion_grace_period_seconds.is_none() {
         new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
     }
+}
+
+/// A value of any origin as a decoded body would be: without the zero values that stored objects have.
+fn as_decoded(call: &Call, value: Value) -> Result<Value, ApiError> {
+    Ok(codec::from_unstructured(&Target::of(call.info()), value).map_err(ApiError::internal)?.value)
 }
 
 /// Whether two states differ in something else than metadata and status.

@@ -50,7 +50,6 @@ impl Drop for Entry {
 /// A job as `jobs` shows it.
 pub(in crate::bash) struct JobInfo {
     pub(in crate::bash) number: u32,
-    pub(in crate::bash) pid: u32,
     pub(in crate::bash) command: String,
     pub(in crate::bash) ended: Option<i32>,
 }
@@ -75,7 +74,6 @@ impl Jobs {
     pub(in crate::bash) fn list(&self) -> Vec<JobInfo> {
         let info = |(number, entry): (&u32, &Entry)| JobInfo {
             number: *number,
-            pid: entry.pid,
             command: entry.command.clone(),
             ended: *entry.ended.borrow(),
         };

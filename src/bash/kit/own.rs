@@ -12,8 +12,9 @@ use tokio::io::AsyncReadExt;
 
 use super::command::{LIVE_STDIN, Streams};
 use super::jobs::{Jobs, state};
+use crate::bash::files::FilesError;
 use crate::bash::process::signal;
-use crate::bash::program::{Program, ProgramContext};
+use crate::bash::program::{Dialect, Program, ProgramContext};
 
 /// Commands that read all of their input before they answer, and are bashkit's.
 const WHOLE_STDIN: &[&str] = &[
@@ -272,6 +273,7 @@ impl Program for Cat {
             names.push("-");
         }
         let paths: Vec<String> = names.iter().map(|name| context.path(name)).collect();
+        let dialect = context.system.dialect;
         let mut stdio = context.stdio;
         for (name, path) in names.iter().zip(paths) {
             if *name == "-" {
@@ -297,7 +299,16 @@ impl Program for Cat {
                     }
                 }
                 Err(error) => {
-                    stdio.err(format!("cat: {name}: {}\n", error.strerror())).await;
+                    let why = error.strerror();
+                    stdio
+                        .err(match dialect {
+                            Dialect::Busybox if error == FilesError::IsDirectory => {
+                                format!("cat: read error: {why}\n")
+                            }
+                            Dialect::Busybox => format!("cat: can't open '{name}': {why}\n"),
+                            Dialect::Gnu | Dialect::Dash => format!("cat: {name}: {why}\n"),
+                        })
+                        .await;
                     code = 1;
                 }
             }

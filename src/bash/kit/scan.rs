@@ -17,8 +17,7 @@ pub enum Completeness {
 pub fn completeness(script: &str) -> Completeness {
     let continued = script.trim_end_matches('\n').chars().rev().take_while(|c| *c == '\\').count() % 2 == 1;
     let trailing = script.trim_end();
-    let open_list =
-        (trailing.ends_with("&&") || trailing.ends_with('|')) && Lexer::new(script).is_code_at_end();
+    let open_list = (trailing.ends_with("&&") || trailing.ends_with('|')) && Lexer::new(script).code_at_end();
     if continued || open_list || Lexer::new(script).has_open_here_document() {
         return Completeness::NeedsMore;
     }
@@ -100,7 +99,7 @@ impl<'a> Lexer<'a> {
         self.open_here_document || !self.here_documents.is_empty()
     }
 
-    fn is_code_at_end(mut self) -> bool {
+    fn code_at_end(mut self) -> bool {
         while self.next_separator().is_some() {}
         !self.open_quote && !self.open_here_document && !self.ends_in_comment
     }

@@ -128,32 +128,49 @@ fn endpoint_changed(old: &Pod, new: &Pod) -> bool {
 }
 
 /// Remembers what each Service's endpoints showed, to tell when what is new in them happened.
+/// What was known of a Service at the last look: its own time, and that of each of its pods.
+type Known = (Option<Timestamp>, BTreeMap<String, Timestamp>);
+
 #[derive(Debug, Default)]
 pub(super) struct TriggerTimes {
-    known: Mutex<BTreeMap<ObjectKey, (Option<Timestamp>, BTreeMap<String, Timestamp>)>>,
+    known: Mutex<BTreeMap<ObjectKey, Known>>,
+    /// Of pods that changed since the last call: such a pod may be gone before the Service is looked at.
+    seen: Mutex<BTreeMap<ObjectKey, BTreeMap<String, Timestamp>>>,
+}
+
+/// Each pod by its name, and when it became ready or ceased to be.
+fn transition(pod: &Pod) -> Option<(String, Timestamp)> {
+    let ready = pods::condition(pod, "Ready")?.last_transition_time.as_ref()?.0;
+    Some((pod.metadata.name.clone()?, ready))
 }
 
 impl TriggerTimes {
     /// The time of the oldest change since the last call; none if nothing changed.
     pub(super) fn next(&self, service: &Service, pods: &[Arc<Pod>]) -> Option<Timestamp> {
         let created = service.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        let times: BTreeMap<String, Timestamp> = pods
-            .iter()
-            .filter_map(|pod| {
-                let ready = pods::condition(pod, "Ready")?.last_transition_time.as_ref()?.0;
-                Some((pod.metadata.name.clone()?, ready))
-            })
-            .collect();
+        let times: BTreeMap<String, Timestamp> = pods.iter().filter_map(|pod| transition(pod)).collect();
+        let seen =
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&key_of(&service.metadata));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let before = known.insert(key_of(&service.metadata), (created, times.clone()));
         let Some((service_before, pods_before)) = before else { return created };
-        let changed =
-            times.into_iter().filter(|(name, time)| pods_before.get(name).is_none_or(|old| time > old));
+        let changed = times
+            .into_iter()
+            .chain(seen.into_iter().flatten())
+            .filter(|(name, time)| pods_before.get(name).is_none_or(|old| time > old));
         changed.map(|(_, time)| time).chain(created.filter(|_| created > service_before)).min()
+    }
+
+    /// A pod of the Service has changed.
+    pub(super) fn saw(&self, service: &ObjectKey, pod: &Pod) {
+        let Some((name, time)) = transition(pod) else { return };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.entry(service.clone()).or_default().insert(name, time);
     }
 
     /// The Service is gone.
     pub(super) fn forget(&self, service: &ObjectKey) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
     }
 }

@@ -2,7 +2,7 @@
 // Models pkg/controller/endpoint and pkg/api/v1/endpoints (RepackSubsets).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{
@@ -20,6 +20,7 @@ use super::backends::{self, TriggerTimes, selector, services_of};
 use crate::events::{EventType, Recorder, reference_to};
 use crate::informer::{Informer, ObjectKey, key_of, revision_of};
 use crate::meta::age;
+use crate::store::Revision;
 
 const NAME: &str = "endpoints-controller";
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
@@ -35,6 +36,39 @@ struct Controller {
     pods: Informer<Pod>,
     endpoints: Informer<Endpoints>,
     times: TriggerTimes,
+    outdated: Outdated,
+}
+
+/// Which revision of an object the cache must not be believed about any more, since a newer one was written; none: that there
+/// is no such object.
+// Models staleEndpointsTracker.
+#[derive(Default)]
+struct Outdated {
+    known: Mutex<BTreeMap<ObjectKey, Option<Revision>>>,
+}
+
+impl Outdated {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Option<Revision>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the cache still has what was written over.
+    fn is(&self, key: &ObjectKey, cached: Option<&Endpoints>) -> bool {
+        let cached = cached.and_then(|object| revision_of(&object.metadata));
+        self.lock().get(key) == Some(&cached)
+    }
+
+    fn wrote_over(&self, key: &ObjectKey, old: Option<&Endpoints>) {
+        self.lock().insert(key.clone(), old.and_then(|object| revision_of(&object.metadata)));
+    }
+
+    /// The cache has moved.
+    fn saw(&self, key: &ObjectKey, revision: Option<Revision>) {
+        let mut known = self.lock();
+        if known.get(key).is_some_and(|old| *old != revision) {
+            known.remove(key);
+        }
+    }
 }
 
 /// Starts the controller.
@@ -47,6 +81,7 @@ pub(crate) fn start(context: &Context) -> Handle {
         pods: context.informers.of(),
         endpoints: context.informers.of(),
         times: TriggerTimes::default(),
+        outdated: Outdated::default(),
     });
     let mut workshop = Workshop::new();
     let wake = queue.clone();
@@ -57,6 +92,7 @@ pub(crate) fn start(context: &Context) -> Handle {
     let (this, wake) = (controller.clone(), queue.clone());
     workshop.on(&controller.pods, move |change| {
         for key in services_of(&this.services, change) {
+            this.times.saw(&key, change.object());
             wake.add(key, revision_of(&change.object().metadata));
         }
     });
@@ -64,6 +100,7 @@ pub(crate) fn start(context: &Context) -> Handle {
     workshop.on(&controller.endpoints, move |change| {
         // Its own writes come back here, too; those of a Service that is gone must not bring the object back.
         let key = key_of(&change.object().metadata);
+        this.outdated.saw(&key, revision_of(&change.object().metadata));
         if this.services.get(&key.0, &key.1).is_some() {
             wake.add(key, revision_of(&change.object().metadata));
         }
@@ -79,14 +116,19 @@ impl Controller {
         let api: Api<Endpoints> = Api::namespaced(self.client.clone(), &key.0);
         let Some(service) = self.services.get(&key.0, &key.1) else {
             self.times.forget(key);
+            self.outdated.lock().remove(key);
             gone_is_fine(api.delete(&key.1, &DeleteParams::default()).await)?;
             return Ok(None);
         };
         let Some(selector) = selector(&service) else { return Ok(None) };
+        let old = self.endpoints.get(&key.0, &key.1);
+        if self.outdated.is(key, old.as_deref()) {
+            // The event that brings the cache up to date brings the Service here again.
+            return Ok(None);
+        }
         let mut pods = self.pods.list_namespace(&key.0);
         pods.retain(|pod| selector.matches_optional(pod.metadata.labels.as_ref()));
         let trigger = self.times.next(&service, &pods);
-        let old = self.endpoints.get(&key.0, &key.1);
         let (subsets, over_capacity) = truncated(subsets(&service, &pods));
         let mut new = old.as_ref().map(|old| Endpoints::clone(old)).unwrap_or_else(|| Endpoints {
             metadata: ObjectMeta { name: Some(key.1.clone()), ..ObjectMeta::default() },
@@ -125,7 +167,22 @@ impl Controller {
                 self.recorder.event(&reference_to(&new), EventType::Warning, reason, text);
                 Err(error.into())
             }
-            Ok(_) => Ok(None),
+            Ok(written) => {
+                let newer = revision_of(&written.metadata);
+                if old.as_ref().is_none_or(|old| revision_of(&old.metadata) != newer) {
+                    self.note(key, old.as_deref(), newer);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes note of a write, unless the cache has it already.
+    fn note(&self, key: &ObjectKey, old: Option<&Endpoints>, newer: Option<Revision>) {
+        self.outdated.wrote_over(key, old);
+        let cached = self.endpoints.get(&key.0, &key.1);
+        if cached.is_some_and(|object| revision_of(&object.metadata) >= newer) {
+            self.outdated.lock().remove(key);
         }
     }
 }
@@ -142,6 +199,10 @@ fn labels(service: &Service) -> BTreeMap<String, String> {
 
 /// A port in an order that can be sorted: number, protocol, name, application protocol.
 type PortKey = (i32, String, String, Option<String>);
+/// Addresses by IP and UID; `true` for ready.
+type Addresses = BTreeMap<(String, String), (bool, EndpointAddress)>;
+/// The ports that share these addresses.
+type Group = (Vec<EndpointPort>, Vec<(bool, EndpointAddress)>);
 
 /// The Service's addresses, those with the same ports together.
 fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
@@ -151,8 +212,7 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
         spec.ip_families.as_ref().and_then(|families| families.first()).is_some_and(|f| f == "IPv6");
     let ports = spec.ports.unwrap_or_default();
     // Every port with the addresses that have it, by address; `true` for ready.
-    let mut by_port: BTreeMap<Option<PortKey>, BTreeMap<(String, String), (bool, EndpointAddress)>> =
-        BTreeMap::new();
+    let mut by_port: BTreeMap<Option<PortKey>, Addresses> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| backends::belongs(pod, unready_too)) {
         let Some(ip) = backends::addresses(pod, wants_v6).into_iter().next() else { continue };
         let ready = unready_too || pods::is_ready(pod);
@@ -174,8 +234,7 @@ fn subsets(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSubset> {
         }
     }
     // Ports with the same addresses share a subset.
-    let mut groups: BTreeMap<Vec<(String, String, bool)>, (Vec<EndpointPort>, Vec<(bool, EndpointAddress)>)> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<Vec<(String, String, bool)>, Group> = BTreeMap::new();
     for (port, addresses) in by_port {
         let key = addresses.iter().map(|((ip, uid), (ready, _))| (ip.clone(), uid.clone(), *ready)).collect();
         let (ports, _) = groups.entry(key).or_insert_with(|| (vec![], addresses.into_values().collect()));

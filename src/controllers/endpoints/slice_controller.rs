@@ -63,6 +63,7 @@ pub(crate) fn start(context: &Context) -> Handle {
     let (this, wake) = (controller.clone(), queue.clone());
     workshop.on(&controller.pods, move |change| {
         for key in services_of(&this.services, change) {
+            this.times.saw(&key, change.object());
             wake.add(key, revision_of(&change.object().metadata));
         }
     });

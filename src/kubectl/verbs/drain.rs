@@ -28,14 +28,14 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// One of the verbs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drain {
+pub enum NodeVerb {
     Cordon,
     Uncordon,
     Drain,
 }
 
 #[async_trait]
-impl Verb for Drain {
+impl Verb for NodeVerb {
     fn name(&self) -> &'static str {
         match self {
             Self::Cordon => "cordon",
@@ -329,7 +329,7 @@ impl Work<'_> {
                     Ok(_) => return Ok(()),
                     Err(error) => error,
                 };
-            let ending = text(pod, "/metadata/deletionTimestamp") != "";
+            let ending = !text(pod, "/metadata/deletionTimestamp").is_empty();
             let line = match error.reason() {
                 "NotFound" => return Ok(()),
                 "TooManyRequests" => format!(

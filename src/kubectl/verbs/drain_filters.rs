@@ -30,7 +30,7 @@ pub async fn judge(session: &Session, flags: &Flags, pod: &Value) -> Verdict {
     if matches!(daemon_set, Verdict::Refuse(_) | Verdict::Warn { goes: false, .. }) {
         return daemon_set;
     }
-    if text(pod, "/metadata/annotations/kubernetes.io~1config.mirror") != "" {
+    if !text(pod, "/metadata/annotations/kubernetes.io~1config.mirror").is_empty() {
         return Verdict::Stay;
     }
     let finished = ["Succeeded", "Failed"].contains(&text(pod, "/status/phase"));

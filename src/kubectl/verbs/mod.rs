@@ -37,6 +37,7 @@ mod scale;
 mod set;
 mod taint;
 mod targets;
+#[cfg(test)]
 mod testing;
 mod version;
 mod wait;
@@ -68,9 +69,9 @@ const DEPLOY: &[&dyn Verb] = &[
 #[rustfmt::skip]
 const CLUSTER: &[&dyn Verb] = &[
     &cluster_info::ClusterInfo,
-    &drain::Drain::Cordon,
-    &drain::Drain::Uncordon,
-    &drain::Drain::Drain,
+    &drain::NodeVerb::Cordon,
+    &drain::NodeVerb::Uncordon,
+    &drain::NodeVerb::Drain,
     &taint::Taint,
 ];
 #[rustfmt::skip]

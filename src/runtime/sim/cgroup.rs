@@ -50,8 +50,10 @@ impl Cgroup {
     /// A group with these limits whose processes use `memory_bytes` as they start.
     pub(super) fn new(clock: Clock, limits: Resources, memory_bytes: u64) -> Self {
         let memory_limit = u64::try_from(limits.memory_limit_bytes).unwrap_or(0);
-        let cpu_limit = if limits.cpu_limit_milli > 0 { limits.cpu_limit_milli as f64 } else { f64::INFINITY };
-        let state = State { memory_bytes, cpu_nanoseconds: 0.0, burning_milli: IDLE_CPU_MILLI, since: clock.now() };
+        let cpu_limit =
+            if limits.cpu_limit_milli > 0 { limits.cpu_limit_milli as f64 } else { f64::INFINITY };
+        let state =
+            State { memory_bytes, cpu_nanoseconds: 0.0, burning_milli: IDLE_CPU_MILLI, since: clock.now() };
         Self {
             clock,
             cpu_limit_milli: cpu_limit,
@@ -108,6 +110,11 @@ impl Cgroup {
     /// The bytes that a container may have.
     pub fn memory_limit_bytes(&self) -> u64 {
         self.memory_limit_bytes
+    }
+
+    /// The memory in use, in bytes.
+    pub fn usage_bytes(&self) -> u64 {
+        self.lock().memory_bytes
     }
 
     /// CPU time so far in nanoseconds, and memory now in bytes.

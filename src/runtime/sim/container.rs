@@ -151,11 +151,15 @@ impl Container {
             exit_code: stage.exit_code,
             reason: stage.reason,
             message: stage.message,
-            image: self.config.user_image.clone(),
+            image: self.image.named(&self.config.user_image),
             image_id: self.image.shown(),
             labels: self.config.labels.clone(),
             termination_message: stage.termination_message,
-            user: (number(&self.user.uid), number(&self.user.gid), self.user.groups.iter().map(number).collect()),
+            user: (
+                number(&self.user.uid),
+                number(&self.user.gid),
+                self.user.groups.iter().map(number).collect(),
+            ),
         }
     }
 }
@@ -169,8 +173,14 @@ pub(super) fn working_dir(config: &ContainerConfig, image: &NodeImage) -> String
 
 /// The environment in the order in which containerd gives it: the path, the host's name, the image's, the pod's, and the
 /// home directory that runc adds.
-pub(super) fn environment(config: &ContainerConfig, image: &NodeImage, hostname: &str, home: &str) -> Vec<(String, String)> {
-    let mut env: Vec<(String, String)> = vec![("PATH".into(), DEFAULT_PATH.into()), ("HOSTNAME".into(), hostname.into())];
+pub(super) fn environment(
+    config: &ContainerConfig,
+    image: &NodeImage,
+    hostname: &str,
+    home: &str,
+) -> Vec<(String, String)> {
+    let mut env: Vec<(String, String)> =
+        vec![("PATH".into(), DEFAULT_PATH.into()), ("HOSTNAME".into(), hostname.into())];
     if config.tty {
         env.push(("TERM".into(), "xterm".into()));
     }
@@ -188,7 +198,11 @@ pub(super) fn environment(config: &ContainerConfig, image: &NodeImage, hostname:
 }
 
 /// Who the first process runs as, and the home directory. The error is containerd's.
-pub(super) async fn user(security: &Security, image_user: Option<&str>, files: &dyn Files) -> Result<(User, String), String> {
+pub(super) async fn user(
+    security: &Security,
+    image_user: Option<&str>,
+    files: &dyn Files,
+) -> Result<(User, String), String> {
     let read = |path: &'static str| async move {
         files.read(path).await.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     };
@@ -208,14 +222,16 @@ pub(super) async fn user(security: &Security, image_user: Option<&str>, files: &
         })?),
     };
     let uid = by_number.or_else(|| field(entry?, 2)).unwrap_or(0);
-    let image_group = wanted_group.filter(|_| security.run_as_user.is_none()).and_then(|group| group.parse().ok());
+    let image_group =
+        wanted_group.filter(|_| security.run_as_user.is_none()).and_then(|group| group.parse().ok());
     let gid = security.run_as_group.map(number).or(image_group).or_else(|| field(entry?, 3)).unwrap_or(0);
     let name = entry.and_then(|entry| entry.first()).copied().unwrap_or_default();
     let home = entry.and_then(|entry| entry.get(5)).copied().unwrap_or("/");
     let mut groups = vec![gid];
     for line in group.lines() {
         let parts: Vec<&str> = line.split(':').collect();
-        let member = parts.get(3).is_some_and(|names| !name.is_empty() && names.split(',').any(|one| one == name));
+        let member =
+            parts.get(3).is_some_and(|names| !name.is_empty() && names.split(',').any(|one| one == name));
         groups.extend(field(&parts, 2).filter(|_| member));
     }
     groups.extend(security.supplemental_groups.iter().copied().map(number));
@@ -232,17 +248,27 @@ mod tests {
     #[tokio::test]
     async fn users_are_looked_up_in_the_image() {
         let files = MemoryFiles::new(Clock::virtual_time());
-        files.put("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnginx:x:101:102::/home/nginx:/bin/false\n", 0o644);
+        files.put(
+            "/etc/passwd",
+            b"root:x:0:0:root:/root:/bin/sh\nnginx:x:101:102::/home/nginx:/bin/false\n",
+            0o644,
+        );
         files.put("/etc/group", b"root:x:0:root\nwww:x:82:nginx\n", 0o644);
         let user = async |security: Security, image: Option<&str>| user(&security, image, &files).await;
         let plain = Security::default();
         let (root, home) = user(plain.clone(), None).await.unwrap();
-        assert_eq!((root.name.as_str(), root.uid, root.gid, &root.groups[..], home.as_str()), ("root", 0, 0, &[0][..], "/root"));
+        assert_eq!(
+            (root.name.as_str(), root.uid, root.gid, &root.groups[..], home.as_str()),
+            ("root", 0, 0, &[0][..], "/root")
+        );
         let (nginx, _) = user(plain.clone(), Some("nginx")).await.unwrap();
         assert_eq!((nginx.uid, nginx.gid, &nginx.groups[..]), (101, 102, &[102, 82][..]));
         let own = Security { run_as_user: Some(1000), supplemental_groups: vec![2000], ..plain.clone() };
         let (own, home) = user(own, Some("nginx")).await.unwrap();
-        assert_eq!((own.name.as_str(), own.uid, own.gid, &own.groups[..], home.as_str()), ("", 1000, 0, &[0, 2000][..], "/"));
+        assert_eq!(
+            (own.name.as_str(), own.uid, own.gid, &own.groups[..], home.as_str()),
+            ("", 1000, 0, &[0, 2000][..], "/")
+        );
         assert!(user(plain, Some("nobody")).await.is_err());
     }
 }

@@ -30,7 +30,12 @@ pub(super) fn console_stdio(container: &Container, foreground: Foreground) -> St
 }
 
 /// Runs a command and returns its exit code. Dropping the future kills it; so does the container's end.
-pub(super) async fn run(container: &Container, exec_id: &str, command: &[String], stdio: Stdio) -> Result<i32> {
+pub(super) async fn run(
+    container: &Container,
+    exec_id: &str,
+    command: &[String],
+    stdio: Stdio,
+) -> Result<i32> {
     run_in_foreground(container, exec_id, command, stdio, &Foreground::default()).await
 }
 
@@ -44,7 +49,9 @@ async fn run_in_foreground(
 ) -> Result<i32> {
     if container.state() != ContainerState::Running {
         let state = state_name(container.state());
-        return Err(RuntimeError::Other(format!("failed to exec in container: container is in {state} state")));
+        return Err(RuntimeError::Other(format!(
+            "failed to exec in container: container is in {state} state"
+        )));
     }
     let refused = |why: String| {
         RuntimeError::Start(format!(
@@ -52,7 +59,9 @@ async fn run_in_foreground(
              unable to start container process: {why}"
         ))
     };
-    let first = command.first().ok_or_else(|| refused("exec: \"\": executable file not found in $PATH".to_owned()))?;
+    let first = command
+        .first()
+        .ok_or_else(|| refused("exec: \"\": executable file not found in $PATH".to_owned()))?;
     let env = container.env.iter().cloned().collect();
     let found = look_up(&*container.files.all, &env, &container.working_dir(), first).await;
     let executable = found.map_err(|why| refused(format!("exec: {first:?}: {why}")))?;
@@ -69,7 +78,12 @@ async fn run_in_foreground(
 }
 
 /// Runs a command with the client's streams.
-pub(super) async fn exec(container: &Container, exec_id: &str, command: &[String], streams: Streams) -> Result<i32> {
+pub(super) async fn exec(
+    container: &Container,
+    exec_id: &str,
+    command: &[String],
+    streams: Streams,
+) -> Result<i32> {
     let foreground = Foreground::default();
     let Streams { stdin, stdout, stderr, tty, resize } = streams;
     let stdin = stdin.unwrap_or_else(|| Box::new(tokio::io::empty()));
@@ -107,14 +121,21 @@ fn sizes(resize: Option<watch::Receiver<TerminalSize>>) -> watch::Receiver<(u16,
 }
 
 /// Runs a command to its end and keeps what it writes.
-pub(super) async fn exec_sync(container: &Container, exec_id: &str, command: &[String], timeout: Duration) -> Result<ExecResult> {
+pub(super) async fn exec_sync(
+    container: &Container,
+    exec_id: &str,
+    command: &[String],
+    timeout: Duration,
+) -> Result<ExecResult> {
     let (stdout, out) = SharedWriter::capture();
     let (stderr, err) = SharedWriter::capture();
     let stdio = Stdio { stdout: Box::new(stdout), stderr: Box::new(stderr), ..Stdio::null() };
     let ran = container.clock.timeout(timeout, run(container, exec_id, command, stdio)).await;
     let exit_code = ran.map_err(|_| {
         let seconds = crate::meta::age::go_string(timeout);
-        RuntimeError::DeadlineExceeded(format!("failed to exec in container: timeout {seconds} exceeded: context deadline exceeded"))
+        RuntimeError::DeadlineExceeded(format!(
+            "failed to exec in container: timeout {seconds} exceeded: context deadline exceeded"
+        ))
     })??;
     let bytes = |kept: std::sync::Arc<std::sync::Mutex<Vec<u8>>>| {
         std::mem::take(&mut *kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner)).into()
@@ -126,7 +147,9 @@ pub(super) async fn exec_sync(container: &Container, exec_id: &str, command: &[S
 pub(super) async fn attach(container: &Container, streams: Streams) -> Result<()> {
     if container.state() != ContainerState::Running {
         let state = state_name(container.state());
-        return Err(RuntimeError::Other(format!("failed to attach container: container is in {state} state")));
+        return Err(RuntimeError::Other(format!(
+            "failed to attach container: container is in {state} state"
+        )));
     }
     let output = console::pump(container.console.attach(), streams.stdout, streams.stderr);
     let input = async {

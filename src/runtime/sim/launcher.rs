@@ -55,13 +55,14 @@ impl Launcher {
                 Executable::Script(interpreter, path) => {
                     let rest = context.args.split_off(context.args.len().min(1));
                     context.args = interpreter.into_iter().chain([path]).chain(rest).collect();
-                    executable = match look_up(&*context.files, &context.env, &context.cwd, &context.args[0]).await {
-                        Ok(found) => found,
-                        Err(why) => {
-                            context.stdio.err(format!("{why}\n")).await;
-                            return 127;
-                        }
-                    };
+                    executable =
+                        match look_up(&*context.files, &context.env, &context.cwd, &context.args[0]).await {
+                            Ok(found) => found,
+                            Err(why) => {
+                                context.stdio.err(format!("{why}\n")).await;
+                                return 127;
+                            }
+                        };
                 }
             }
         }
@@ -140,8 +141,10 @@ async fn read_executable(files: &dyn Files, path: &str) -> Result<Executable, Fi
         return Ok(Executable::Program(String::from_utf8_lossy(name).into_owned()));
     }
     let Some(rest) = content.strip_prefix(b"#!") else { return Ok(Executable::Unknown) };
-    let line = String::from_utf8_lossy(rest.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
-    let words: Vec<String> = line.trim().splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect();
+    let line =
+        String::from_utf8_lossy(rest.split(|byte| *byte == b'\n').next().unwrap_or_default()).into_owned();
+    let words: Vec<String> =
+        line.trim().splitn(2, char::is_whitespace).map(|word| word.trim().to_owned()).collect();
     if words.first().is_none_or(String::is_empty) {
         return Ok(Executable::Unknown);
     }
@@ -177,7 +180,9 @@ mod tests {
         let env = BTreeMap::new();
         let look = |command: &'static str| look_up(&files, &env, "/app", command);
         assert!(matches!(look("ls").await, Ok(Executable::Program(name)) if name == "ls"));
-        assert!(matches!(look("./start.sh").await, Ok(Executable::Script(words, path)) if words == ["/bin/sh", "-e"] && path == "/app/start.sh"));
+        assert!(
+            matches!(look("./start.sh").await, Ok(Executable::Script(words, path)) if words == ["/bin/sh", "-e"] && path == "/app/start.sh")
+        );
         for (command, expected) in [
             ("nosuch", "executable file not found in $PATH"),
             ("/nosuch", "stat /nosuch: no such file or directory"),

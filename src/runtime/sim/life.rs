@@ -21,7 +21,11 @@ const KILLED: i32 = 128 + signal::KILL;
 /// Starts the first process.
 pub(super) async fn start(container: &Arc<Container>, events: &Events) -> Result<()> {
     if container.state() != ContainerState::Created {
-        return Err(RuntimeError::Other(format!("failed to start container {:?}: container is in {} state", container.id, state_name(container.state()))));
+        return Err(RuntimeError::Other(format!(
+            "failed to start container {:?}: container is in {} state",
+            container.id,
+            state_name(container.state())
+        )));
     }
     let args = container.args();
     let executable = match find(container, &args).await {
@@ -74,7 +78,14 @@ fn refuse(container: &Container, events: &Events, why: String) -> RuntimeError {
 }
 
 /// Runs the first process to its end, whichever way it ends; every other process of the container ends with it.
-async fn live(container: Arc<Container>, events: Events, process: Process, executable: Executable, args: Vec<String>, stdio: Stdio) {
+async fn live(
+    container: Arc<Container>,
+    events: Events,
+    process: Process,
+    executable: Executable,
+    args: Vec<String>,
+    stdio: Stdio,
+) {
     let context = container.context(args, process.signals.clone(), stdio);
     let (exit_code, reason) = tokio::select! { biased;
         () = container.killed.cancelled() => (KILLED, "Error"),

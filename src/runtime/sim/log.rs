@@ -54,7 +54,11 @@ impl ContainerLog {
         partial.extend_from_slice(bytes);
         let mut start = 0;
         while let Some(length) = line_length(&partial[start..]) {
-            state.push(LogLine { time: now, stderr, bytes: Bytes::copy_from_slice(&partial[start..start + length]) });
+            state.push(LogLine {
+                time: now,
+                stderr,
+                bytes: Bytes::copy_from_slice(&partial[start..start + length]),
+            });
             start += length;
         }
         partial.drain(..start);
@@ -92,17 +96,20 @@ impl ContainerLog {
         if !request.follow {
             return first.boxed();
         }
-        let more = stream::unfold((self.clone(), self.changes.subscribe(), next), |(log, mut changes, next)| async move {
-            loop {
-                let closed = *changes.borrow_and_update();
-                if let Some((line, at)) = log.line(next) {
-                    return Some((line, (log, changes, at + 1)));
+        let more = stream::unfold(
+            (self.clone(), self.changes.subscribe(), next),
+            |(log, mut changes, next)| async move {
+                loop {
+                    let closed = *changes.borrow_and_update();
+                    if let Some((line, at)) = log.line(next) {
+                        return Some((line, (log, changes, at + 1)));
+                    }
+                    if closed || changes.changed().await.is_err() {
+                        return None;
+                    }
                 }
-                if closed || changes.changed().await.is_err() {
-                    return None;
-                }
-            }
-        });
+            },
+        );
         first.chain(more.filter(move |line| std::future::ready(wanted(line)))).boxed()
     }
 
@@ -157,7 +164,10 @@ mod tests {
         assert_eq!(text(&log, LogRequest::default()).await, "one\ntwo\nthree\n");
         log.close();
         assert_eq!(text(&log, LogRequest { tail: Some(2), ..LogRequest::default() }).await, "three\nend");
-        assert_eq!(text(&log, LogRequest { since: Some(later), ..LogRequest::default() }).await, "two\nthree\nend");
+        assert_eq!(
+            text(&log, LogRequest { since: Some(later), ..LogRequest::default() }).await,
+            "two\nthree\nend"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -178,7 +188,11 @@ mod tests {
     #[test]
     fn an_old_log_loses_its_beginning() {
         let state = &mut State::default();
-        let line = || LogLine { time: crate::clock::VIRTUAL_START, stderr: false, bytes: vec![b'x'; 1 << 20].into() };
+        let line = || LogLine {
+            time: crate::clock::VIRTUAL_START,
+            stderr: false,
+            bytes: vec![b'x'; 1 << 20].into(),
+        };
         (0..12).for_each(|_| state.push(line()));
         assert_eq!((state.lines.len(), state.dropped), (10, 2));
     }

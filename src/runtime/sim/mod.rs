@@ -20,6 +20,10 @@ mod volumes;
 
 mod images;
 pub mod programs;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use cgroup::{Allocation, Burn, Cgroup};
 pub use config::{Pace, SimConfig};

@@ -40,22 +40,42 @@ impl Parts {
         let image = self.image;
         image.put("/etc/hostname", format!("{}\n", self.hostname).as_bytes(), 0o644);
         image.put("/etc/resolv.conf", resolv_conf(&self.dns).as_bytes(), 0o644);
-        image.put("/etc/hosts", format!("127.0.0.1\tlocalhost\n{}\t{}\n", self.ip, self.hostname).as_bytes(), 0o644);
+        image.put(
+            "/etc/hosts",
+            format!("127.0.0.1\tlocalhost\n{}\t{}\n", self.ip, self.hostname).as_bytes(),
+            0o644,
+        );
         image.put_directory(&self.working_dir, 0o755);
         let last_words = Arc::new(MemoryFiles::new(self.clock.clone()));
         let mut mounts = self.mounts;
         if !self.termination_message_path.is_empty() {
             last_words.put("/log", b"", 0o666);
             let path = self.termination_message_path;
-            mounts.push(MountPoint { path, files: last_words.clone(), inner: "/log".to_owned(), read_only: false });
+            mounts.push(MountPoint {
+                path,
+                files: last_words.clone(),
+                inner: "/log".to_owned(),
+                read_only: false,
+            });
         }
         for mount in &mounts {
             let (above, _) = crate::bash::split(&mount.path);
             image.put_directory(above, 0o755);
         }
-        let devices: Arc<dyn Files> = Arc::new(Devices { log: self.log, others: MemoryFiles::new(self.clock) });
-        mounts.push(MountPoint { path: "/dev".to_owned(), files: devices.clone(), inner: "/".to_owned(), read_only: false });
-        for (path, inner) in [("/proc/1/fd/1", "/stdout"), ("/proc/1/fd/2", "/stderr"), ("/proc/self/fd/1", "/stdout"), ("/proc/self/fd/2", "/stderr")] {
+        let devices: Arc<dyn Files> =
+            Arc::new(Devices { log: self.log, others: MemoryFiles::new(self.clock) });
+        mounts.push(MountPoint {
+            path: "/dev".to_owned(),
+            files: devices.clone(),
+            inner: "/".to_owned(),
+            read_only: false,
+        });
+        for (path, inner) in [
+            ("/proc/1/fd/1", "/stdout"),
+            ("/proc/1/fd/2", "/stderr"),
+            ("/proc/self/fd/1", "/stdout"),
+            ("/proc/self/fd/2", "/stderr"),
+        ] {
             let (path, inner) = (path.to_owned(), inner.to_owned());
             mounts.push(MountPoint { path, files: devices.clone(), inner, read_only: false });
         }
@@ -113,12 +133,19 @@ impl Files for Devices {
     }
 
     async fn append(&self, path: &str, content: &[u8]) -> Result<(), FilesError> {
-        if device(path).is_some() { self.write(path, content).await } else { self.others.append(path, content).await }
+        if device(path).is_some() {
+            self.write(path, content).await
+        } else {
+            self.others.append(path, content).await
+        }
     }
 
     async fn metadata(&self, path: &str) -> Result<Metadata, FilesError> {
         match device(path) {
-            Some(_) => Ok(Metadata { mode: 0o666, ..self.others.metadata("/").await.map(|m| Metadata { directory: false, size: 0, ..m })? }),
+            Some(_) => Ok(Metadata {
+                mode: 0o666,
+                ..self.others.metadata("/").await.map(|m| Metadata { directory: false, size: 0, ..m })?
+            }),
             None => self.others.metadata(path).await,
         }
     }
@@ -141,7 +168,11 @@ impl Files for Devices {
     }
 
     async fn remove(&self, path: &str) -> Result<(), FilesError> {
-        if device(path).is_some() { Err(FilesError::PermissionDenied) } else { self.others.remove(path).await }
+        if device(path).is_some() {
+            Err(FilesError::PermissionDenied)
+        } else {
+            self.others.remove(path).await
+        }
     }
 
     async fn rename(&self, from: &str, to: &str) -> Result<(), FilesError> {
@@ -176,7 +207,11 @@ mod tests {
             read_only: true,
             mounts: vec![],
             hostname: "web".into(),
-            dns: DnsConfig { servers: vec!["10.96.0.10".into()], searches: vec!["a".into(), "b".into()], options: vec!["ndots:5".into()] },
+            dns: DnsConfig {
+                servers: vec!["10.96.0.10".into()],
+                searches: vec!["a".into(), "b".into()],
+                options: vec!["ndots:5".into()],
+            },
             ip: "10.244.0.2".into(),
             termination_message_path: "/dev/termination-log".into(),
             log: log.clone(),
@@ -184,7 +219,10 @@ mod tests {
             working_dir: "/app".into(),
         };
         let RootFiles { all, last_words } = parts.assemble();
-        assert_eq!(&all.read("/etc/resolv.conf").await.unwrap()[..], b"search a b\nnameserver 10.96.0.10\noptions ndots:5\n");
+        assert_eq!(
+            &all.read("/etc/resolv.conf").await.unwrap()[..],
+            b"search a b\nnameserver 10.96.0.10\noptions ndots:5\n"
+        );
         assert_eq!(all.write("/app/x", b"").await, Err(FilesError::ReadOnly));
         all.write("/dev/null", b"gone").await.unwrap();
         all.append("/proc/1/fd/1", b"seen\n").await.unwrap();

@@ -128,7 +128,9 @@ impl SimRuntime {
     pub(super) async fn make_sandbox(&self, config: SandboxConfig) -> Result<Arc<Sandbox>> {
         self.takes(150).await;
         let host = if config.host_network {
-            self.node_host().ok_or_else(|| RuntimeError::Other(format!("node {:?} has no place in the network", self.config.node)))?
+            self.node_host().ok_or_else(|| {
+                RuntimeError::Other(format!("node {:?} has no place in the network", self.config.node))
+            })?
         } else {
             self.join()?
         };
@@ -139,21 +141,28 @@ impl SimRuntime {
             config,
             self.config.clock.now(),
             &seed.uuid().to_string(),
-            Network { host, host_ports },
+            Network { host, _host_ports: host_ports },
         );
         let sandbox = Arc::new(sandbox);
         self.lock().sandboxes.insert(sandbox.id.clone(), sandbox.clone());
         Ok(sandbox)
     }
 
-    async fn open_host_ports(&self, config: &SandboxConfig, host: &NetHost) -> Result<Vec<AbortOnDropHandle<()>>> {
+    async fn open_host_ports(
+        &self,
+        config: &SandboxConfig,
+        host: &NetHost,
+    ) -> Result<Vec<AbortOnDropHandle<()>>> {
         let mut open = vec![];
         let tcp = config.host_ports.iter().filter(|(_, _, protocol)| protocol == "TCP");
         for (host_port, container_port, _) in tcp {
             let Some(node) = self.node_host() else { break };
-            let listener = node.listen((Ipv4Addr::UNSPECIFIED, *host_port).into()).await.map_err(|error| {
-                RuntimeError::Other(format!("failed to setup network for sandbox: cannot open hostport {host_port}: {error}"))
-            })?;
+            let listener =
+                node.listen((Ipv4Addr::UNSPECIFIED, *host_port).into()).await.map_err(|error| {
+                    RuntimeError::Other(format!(
+                        "failed to setup network for sandbox: cannot open hostport {host_port}: {error}"
+                    ))
+                })?;
             open.push(AbortOnDropHandle::new(tokio::spawn(forward(listener, host.clone(), *container_port))));
         }
         Ok(open)
@@ -161,26 +170,44 @@ impl SimRuntime {
 
     pub(super) fn sandbox(&self, id: &str) -> Result<Arc<Sandbox>> {
         let found = self.lock().sandboxes.get(id).cloned();
-        found.ok_or_else(|| RuntimeError::NotFound(format!("an error occurred when try to find sandbox {id:?}: not found")))
+        found.ok_or_else(|| {
+            RuntimeError::NotFound(format!("an error occurred when try to find sandbox {id:?}: not found"))
+        })
     }
 
     pub(super) fn container(&self, id: &str) -> Result<Arc<Container>> {
         let found = self.lock().containers.get(id).cloned();
-        found.ok_or_else(|| RuntimeError::NotFound(format!("an error occurred when try to find container {id:?}: not found")))
+        found.ok_or_else(|| {
+            RuntimeError::NotFound(format!("an error occurred when try to find container {id:?}: not found"))
+        })
     }
 
     pub(super) fn containers_of(&self, sandbox_id: &str) -> Vec<Arc<Container>> {
-        self.lock().containers.values().filter(|container| container.sandbox_id == sandbox_id).cloned().collect()
+        self.lock()
+            .containers
+            .values()
+            .filter(|container| container.sandbox_id == sandbox_id)
+            .cloned()
+            .collect()
     }
 
     /// Makes a container in a sandbox that is ready.
-    pub(super) async fn make_container(&self, sandbox_id: &str, config: ContainerConfig) -> Result<Arc<Container>> {
+    pub(super) async fn make_container(
+        &self,
+        sandbox_id: &str,
+        config: ContainerConfig,
+    ) -> Result<Arc<Container>> {
         let sandbox = self.sandbox(sandbox_id)?;
         let host = sandbox.host().ok_or_else(|| {
-            RuntimeError::Create(format!("failed to create containerd container: sandbox {sandbox_id:?} is not ready"))
+            RuntimeError::Create(format!(
+                "failed to create containerd container: sandbox {sandbox_id:?} is not ready"
+            ))
         })?;
         let image = self.images.get(&config.image)?.ok_or_else(|| {
-            RuntimeError::Create(format!("failed to create containerd container: image {:?}: not found", config.image))
+            RuntimeError::Create(format!(
+                "failed to create containerd container: image {:?}: not found",
+                config.image
+            ))
         })?;
         let mut mounts = vec![];
         for mount in &config.mounts {
@@ -189,8 +216,9 @@ impl SimRuntime {
         let SimConfig { clock, seed, node, .. } = &self.config;
         let hostname = Some(&sandbox.config.hostname).filter(|name| !name.is_empty()).unwrap_or(node).clone();
         let image_files = image.files(clock);
-        let (user, home) =
-            user(&config.security, image.data.user.as_deref(), &image_files).await.map_err(RuntimeError::Create)?;
+        let (user, home) = user(&config.security, image.data.user.as_deref(), &image_files)
+            .await
+            .map_err(RuntimeError::Create)?;
         let log = ContainerLog::new(clock.clone());
         let parts = Parts {
             image: image_files,
@@ -206,8 +234,13 @@ impl SimRuntime {
         };
         let env = environment(&config, &image, &hostname, &home);
         let cgroup = Cgroup::new(clock.clone(), config.resources, image.data.memory_bytes);
-        let machine =
-            Machine { host, cgroup: cgroup.clone(), env: env.clone(), version: image.data.version.clone(), seed: seed.clone() };
+        let machine = Machine {
+            host,
+            cgroup: cgroup.clone(),
+            env: env.clone(),
+            version: image.data.version.clone(),
+            seed: seed.clone(),
+        };
         let (launcher, programs) = programs::install(&machine, &image.data);
         let container = Arc::new(Container {
             id: seed.hex(32),

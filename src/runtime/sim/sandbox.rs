@@ -24,11 +24,17 @@ pub(super) struct Sandbox {
 pub(super) struct Network {
     pub(super) host: NetHost,
     /// The node's ports that lead here.
-    pub(super) host_ports: Vec<AbortOnDropHandle<()>>,
+    pub(super) _host_ports: Vec<AbortOnDropHandle<()>>,
 }
 
 impl Sandbox {
-    pub(super) fn new(id: String, config: SandboxConfig, created_at: Timestamp, namespace: &str, network: Network) -> Self {
+    pub(super) fn new(
+        id: String,
+        config: SandboxConfig,
+        created_at: Timestamp,
+        namespace: &str,
+        network: Network,
+    ) -> Self {
         let namespace_path = format!("/var/run/netns/cni-{namespace}");
         Self { id, config, created_at, namespace_path, network: Mutex::new(Some(network)) }
     }

@@ -24,7 +24,8 @@ pub(super) struct Events {
 impl Events {
     /// Tells everybody who listens.
     pub(super) fn send(&self, container: &Container, kind: ContainerEventKind) {
-        let event = ContainerEvent { pod_uid: container.pod_uid.clone(), container_id: container.id.clone(), kind };
+        let event =
+            ContainerEvent { pod_uid: container.pod_uid.clone(), container_id: container.id.clone(), kind };
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.send(event.clone()).is_ok());
     }
@@ -32,7 +33,10 @@ impl Events {
     fn listen(&self) -> BoxStream<'static, ContainerEvent> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|event| (event, receiver)) }).boxed()
+        stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|event| (event, receiver))
+        })
+        .boxed()
     }
 }
 
@@ -173,7 +177,8 @@ impl ContainerRuntime for SimRuntime {
 
     async fn stats(&self) -> Result<Vec<ContainerStats>> {
         let state = self.lock();
-        let running = state.containers.values().filter(|container| container.state() == ContainerState::Running);
+        let running =
+            state.containers.values().filter(|container| container.state() == ContainerState::Running);
         let stats = |container: &Arc<Container>| {
             let (cpu_nanoseconds, memory_bytes) = container.cgroup.usage();
             ContainerStats { id: container.id.clone(), cpu_nanoseconds, memory_bytes }

@@ -47,7 +47,8 @@ impl VolumeStore {
             }
             return;
         }
-        let dated = format!("..{}.{:09}", self.clock.now().strftime("%Y_%m_%d_%H_%M_%S"), self.seed.below(1 << 29));
+        let dated =
+            format!("..{}.{:09}", self.clock.now().strftime("%Y_%m_%d_%H_%M_%S"), self.seed.below(1 << 29));
         volume.files.put_directory(&format!("/{dated}"), 0o755);
         for (path, (bytes, mode)) in &content.files {
             volume.files.put(&format!("/{dated}/{path}"), bytes, *mode);
@@ -82,7 +83,8 @@ impl VolumeStore {
                 ))
             })?;
             let part = !mount.source.sub_path.is_empty();
-            let files = if volume.projected && part { Arc::new(volume.files.fork()) } else { volume.files.clone() };
+            let files =
+                if volume.projected && part { Arc::new(volume.files.fork()) } else { volume.files.clone() };
             (files, volume.projected)
         };
         let inner = format!("/{}", mount.source.sub_path);
@@ -100,7 +102,8 @@ mod tests {
     use bytes::Bytes;
 
     fn content(files: &[(&str, &str)]) -> VolumeContent {
-        let files = files.iter().map(|(path, text)| ((*path).to_owned(), (Bytes::from((*text).to_owned()), 0o644)));
+        let files =
+            files.iter().map(|(path, text)| ((*path).to_owned(), (Bytes::from((*text).to_owned()), 0o644)));
         VolumeContent { files: files.collect(), ..VolumeContent::default() }
     }
 
@@ -120,7 +123,10 @@ mod tests {
         assert_eq!(&whole.files.read("/etc/size").await.unwrap()[..], b"2");
         assert_eq!(&part.files.read(&part.inner).await.unwrap()[..], b"dark");
         let names = whole.files.list("/").await.unwrap();
-        assert_eq!(names.iter().filter(|name| !name.starts_with("..2")).collect::<Vec<_>>(), ["..data", "etc", "theme"]);
+        assert_eq!(
+            names.iter().filter(|name| !name.starts_with("..2")).collect::<Vec<_>>(),
+            ["..data", "etc", "theme"]
+        );
         assert_eq!(names.len(), 4, "one dated directory, but {names:?}");
     }
 
@@ -133,6 +139,14 @@ mod tests {
         store.write("v", &VolumeContent { writable: true, ..VolumeContent::default() });
         let whole = store.mount(&mount("")).await.unwrap();
         assert_eq!(&whole.files.read("/a/b/c").await.unwrap()[..], b"x");
-        assert!(store.mount(&Mount { source: VolumeSource { volume: "no".into(), sub_path: String::new() }, ..mount("") }).await.is_err());
+        assert!(
+            store
+                .mount(&Mount {
+                    source: VolumeSource { volume: "no".into(), sub_path: String::new() },
+                    ..mount("")
+                })
+                .await
+                .is_err()
+        );
     }
 }

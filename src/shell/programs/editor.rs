@@ -57,7 +57,12 @@ pub async fn edit_on_host(name: &str, files: Arc<dyn Files>, path: &str) -> Resu
     tokio::fs::write(&copy, &content).await.map_err(|error| error.to_string())?;
     for editor in std::iter::once(name).chain(["vi", "nano", "vim"]) {
         let mut command = tokio::process::Command::new(editor);
-        command.arg(&copy).stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit()).kill_on_drop(true);
+        command
+            .arg(&copy)
+            .stdin(Stdio::inherit())
+            .stdout(Stdio::inherit())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true);
         match command.status().await {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.to_string()),

@@ -47,9 +47,9 @@ pub fn relaxed(expression: &str) -> Result<String> {
         return Ok(String::new());
     }
     let bad = || {
-        KubectlError::message(format!(
-            "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{{name1.name2}}' or '{{.name1.name2}}'"
-        ))
+        KubectlError::message(
+            "unexpected path string, expected a 'name1.name2' or '.name1.name2' or '{name1.name2}' or '{.name1.name2}'",
+        )
     };
     let inner = match (expression.strip_prefix('{'), expression.strip_suffix('}')) {
         (Some(_), Some(_)) => &expression[1..expression.len() - 1],

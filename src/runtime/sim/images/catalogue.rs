@@ -104,7 +104,8 @@ pub(crate) enum Found {
 fn repositories() -> &'static [Repository] {
     static READ: OnceLock<Vec<Repository>> = OnceLock::new();
     READ.get_or_init(|| {
-        let mut files: Vec<_> = IMAGES.files().filter(|file| !file.path().ends_with("userlands.yaml")).collect();
+        let mut files: Vec<_> =
+            IMAGES.files().filter(|file| !file.path().ends_with("userlands.yaml")).collect();
         files.sort_by_key(|file| file.path().to_owned());
         let read = |file: &include_dir::File<'_>| {
             let text = file.contents_utf8().expect("our images are text");
@@ -151,7 +152,8 @@ impl Repository {
         });
         // `alpine` alone is the newest of that variant.
         let split = split.or_else(|| {
-            let (suffix, variant) = self.variants.iter().find(|(suffix, _)| suffix.strip_prefix('-') == Some(tag))?;
+            let (suffix, variant) =
+                self.variants.iter().find(|(suffix, _)| suffix.strip_prefix('-') == Some(tag))?;
             Some((suffix, variant, self.tags.get("latest")?))
         });
         split.map(|(suffix, variant, version)| self.image(suffix, variant, version))
@@ -177,7 +179,9 @@ impl Repository {
         };
         let text = |text: &String| text.replace("$VERSION", version);
         let content = &self.content;
-        let pair = |line: &String| line.split_once('=').map(|(key, value)| (key.to_owned(), value.replace("$VERSION", version)));
+        let pair = |line: &String| {
+            line.split_once('=').map(|(key, value)| (key.to_owned(), value.replace("$VERSION", version)))
+        };
         ImageData {
             id: hash("config"),
             digest: hash("manifest"),
@@ -243,7 +247,11 @@ mod tests {
                 let files = image.files(Clock::virtual_time());
                 let words = || image.entrypoint.iter().chain(&image.cmd);
                 let first = words().next().unwrap_or_else(|| panic!("{:?} starts nothing", repository.names));
-                let path = image.env.iter().find(|(key, _)| key == "PATH").map_or(crate::runtime::sim::DEFAULT_PATH, |(_, v)| v);
+                let path = image
+                    .env
+                    .iter()
+                    .find(|(key, _)| key == "PATH")
+                    .map_or(crate::runtime::sim::DEFAULT_PATH, |(_, v)| v);
                 let mut places = vec![];
                 for directory in path.split(':') {
                     places.push(files.metadata(&crate::bash::resolve(directory, first)).await.is_ok());

@@ -33,7 +33,11 @@ impl Reference {
             _ => ("docker.io", name),
         };
         let domain = if domain == "index.docker.io" { "docker.io" } else { domain };
-        let path = if domain == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path.to_owned() };
+        let path = if domain == "docker.io" && !path.contains('/') {
+            format!("library/{path}")
+        } else {
+            path.to_owned()
+        };
         if path.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(format!("invalid reference format: repository name ({path}) must be lowercase"));
         }
@@ -44,10 +48,14 @@ impl Reference {
         };
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let is_tag = |tag: &String| {
-            tag.len() <= 128 && tag.starts_with(word) && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
+            tag.len() <= 128
+                && tag.starts_with(word)
+                && tag.chars().all(|c| word(c) || matches!(c, '.' | '-'))
         };
         let is_digest = |digest: &String| {
-            digest.split_once(':').is_some_and(|(_, hex)| hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+            digest
+                .split_once(':')
+                .is_some_and(|(_, hex)| hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
         };
         if !path.split('/').all(component) || !tag.iter().all(is_tag) || !digest.iter().all(is_digest) {
             return Err(invalid());

@@ -1,7 +1,7 @@
 //! The images of one node: pulling them takes time, having them is remembered.
 // Models containerd's CRI image service; the texts of failures are containerd 2.1's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,13 @@ impl NodeImage {
         self.files.get_or_init(|| self.data.files(clock.clone())).fork()
     }
 
+    /// What a container's status calls it: a tag of it, the one that was asked for before others.
+    pub(crate) fn named(&self, asked: &str) -> String {
+        let asked_tag = Reference::parse(asked).map(|reference| reference.to_string()).unwrap_or_default();
+        let tag = self.tags.iter().find(|tag| **tag == asked_tag).or(self.tags.first());
+        tag.cloned().unwrap_or_else(|| asked.to_owned())
+    }
+
     /// What a container's status names: the digest if it was pulled by one, else the id.
     pub(crate) fn shown(&self) -> String {
         self.digests.first().unwrap_or(&self.data.id).clone()
@@ -50,11 +57,13 @@ pub(crate) struct ImageStore {
     pace: Pace,
     /// By id.
     images: Mutex<BTreeMap<String, Arc<NodeImage>>>,
+    /// The ids of what was taken off the node.
+    removed: Mutex<BTreeSet<String>>,
 }
 
 impl ImageStore {
     pub(crate) fn new(clock: Clock, seed: Seed, pace: Pace) -> Self {
-        Self { clock, seed, pace, images: Mutex::default() }
+        Self { clock, seed, pace, images: Mutex::default(), removed: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<NodeImage>>> {
@@ -105,9 +114,15 @@ impl ImageStore {
         if reference.digest.is_none() {
             let name = reference.to_string();
             // A tag is of one image only.
-            for other in images.values_mut().filter(|other| other.data.id != id && other.tags.contains(&name)) {
+            for other in images.values_mut().filter(|other| other.data.id != id && other.tags.contains(&name))
+            {
                 let tags = other.tags.iter().filter(|tag| **tag != name).cloned().collect();
-                *other = Arc::new(NodeImage { tags, data: other.data.clone(), digests: other.digests.clone(), files: other.files.clone() });
+                *other = Arc::new(NodeImage {
+                    tags,
+                    data: other.data.clone(),
+                    digests: other.digests.clone(),
+                    files: other.files.clone(),
+                });
             }
             if !tags.contains(&name) {
                 tags.push(name);
@@ -118,15 +133,37 @@ impl ImageStore {
         id
     }
 
-    /// The image by id or by reference, if the node has it.
+    /// The image by id or by reference, if the node has it. Where nothing takes time, a node is delivered with every public
+    /// image there is.
     pub(crate) fn get(&self, image: &str) -> Result<Option<Arc<NodeImage>>> {
+        let found = self.on_node(image)?;
+        if found.is_some() || self.pace == Pace::Real {
+            return Ok(found);
+        }
+        let reference = parse(image)?;
+        if let Found::Image(data, None) = catalogue::find(&reference)
+            && !self.removed().contains(&data.id)
+        {
+            self.add(data, &reference, None);
+        }
+        self.on_node(image)
+    }
+
+    fn removed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn on_node(&self, image: &str) -> Result<Option<Arc<NodeImage>>> {
         let images = self.lock();
         if let Some(found) = images.get(image) {
             return Ok(Some(found.clone()));
         }
         let reference = parse(image)?;
-        let (name, digest) = (reference.to_string(), reference.digest.as_ref().map(|d| format!("{}@{d}", reference.name())));
-        let is = |found: &&Arc<NodeImage>| found.tags.contains(&name) || digest.as_ref().is_some_and(|d| found.digests.contains(d));
+        let (name, digest) =
+            (reference.to_string(), reference.digest.as_ref().map(|d| format!("{}@{d}", reference.name())));
+        let is = |found: &&Arc<NodeImage>| {
+            found.tags.contains(&name) || digest.as_ref().is_some_and(|d| found.digests.contains(d))
+        };
         Ok(images.values().find(is).cloned())
     }
 
@@ -144,6 +181,7 @@ impl ImageStore {
     pub(crate) fn remove(&self, image: &str) -> Result<()> {
         if let Some(found) = self.get(image)? {
             self.lock().remove(&found.data.id);
+            self.removed().insert(found.data.id.clone());
         }
         Ok(())
     }
@@ -160,7 +198,8 @@ fn describe(image: &NodeImage) -> Image {
 }
 
 fn parse(image: &str) -> Result<Reference> {
-    let wrong = |why| RuntimeError::InvalidImageName(format!("failed to parse image reference {image:?}: {why}"));
+    let wrong =
+        |why| RuntimeError::InvalidImageName(format!("failed to parse image reference {image:?}: {why}"));
     Reference::parse(image).map_err(wrong)
 }
 
@@ -200,7 +239,8 @@ fn missing(reference: &Reference, credentials: &[RegistryCredential]) -> Runtime
     let host = domain.split(':').next().unwrap_or(domain);
     let (path, object) = (&reference.path, reference.object());
     if host == "localhost" || host == "127.0.0.1" {
-        let (port, ip) = (domain.split(':').nth(1).unwrap_or("80"), if host == "localhost" { "[::1]" } else { host });
+        let (port, ip) =
+            (domain.split(':').nth(1).unwrap_or("80"), if host == "localhost" { "[::1]" } else { host });
         let head = format!("Head \"http://{domain}/v2/{path}/manifests/{object}\"");
         let why = format!("failed to do request: {head}: dial tcp {ip}:{port}: connect: connection refused");
         return RuntimeError::Pull(unpack(reference, &why));
@@ -220,7 +260,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_image_is_known_by_its_id_and_its_names() {
-        let store = store(Pace::Instant);
+        let store = store(Pace::Real);
         assert_eq!(store.status("nginx:1.25").unwrap(), None);
         let id = store.pull("nginx:1.25", &[]).await.unwrap();
         assert_eq!(store.pull("docker.io/library/nginx:1.25.5", &[]).await.unwrap(), id);
@@ -230,6 +270,22 @@ mod tests {
         assert_eq!(found.tags, ["docker.io/library/nginx:1.25", "docker.io/library/nginx:1.25.5"]);
         store.remove("nginx:1.25").unwrap();
         assert!(store.list().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_takes_time_public_images_are_there_until_they_are_removed() {
+        let store = store(Pace::Instant);
+        let found = store.get("busybox:1.36").unwrap().unwrap();
+        assert_eq!(
+            (found.shown(), found.named("busybox:1.36")),
+            (found.data.id.clone(), "docker.io/library/busybox:1.36".to_owned())
+        );
+        assert!(store.get("busybox:0.99").unwrap().is_none());
+        store.remove("busybox:1.36").unwrap();
+        assert!(store.get("busybox:1.36").unwrap().is_none());
+        store.pull("busybox:1.36", &[]).await.unwrap();
+        let found = store.get("busybox:1.36").unwrap().unwrap();
+        assert_eq!(found.shown(), format!("docker.io/library/busybox@{}", found.data.digest));
     }
 
     #[tokio::test(start_paused = true)]
@@ -247,11 +303,26 @@ mod tests {
     async fn failures_read_as_containerd_words_them() {
         let store = store(Pace::Instant);
         for (image, expected) in [
-            ("nginx:1.99", "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/nginx:1.99\": failed to resolve image: docker.io/library/nginx:1.99: not found"),
-            ("localhost:5000/nosuch:v1", "rpc error: code = NotFound desc = failed to pull and unpack image \"localhost:5000/nosuch:v1\": failed to resolve image: localhost:5000/nosuch:v1: not found"),
-            ("localhost:5000/private/shop:v1", "failed to pull and unpack image \"localhost:5000/private/shop:v1\": failed to resolve image: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials"),
-            ("ngnix", "failed to pull and unpack image \"docker.io/library/ngnix:latest\": failed to resolve image: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed"),
-            ("shop.example/tea:1", "failed to pull and unpack image \"shop.example/tea:1\": failed to resolve image: failed to do request: Head \"https://shop.example/v2/tea/manifests/1\": dial tcp: lookup shop.example on 127.0.0.53:53: no such host"),
+            (
+                "nginx:1.99",
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"docker.io/library/nginx:1.99\": failed to resolve image: docker.io/library/nginx:1.99: not found",
+            ),
+            (
+                "localhost:5000/nosuch:v1",
+                "rpc error: code = NotFound desc = failed to pull and unpack image \"localhost:5000/nosuch:v1\": failed to resolve image: localhost:5000/nosuch:v1: not found",
+            ),
+            (
+                "localhost:5000/private/shop:v1",
+                "failed to pull and unpack image \"localhost:5000/private/shop:v1\": failed to resolve image: pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+            ),
+            (
+                "ngnix",
+                "failed to pull and unpack image \"docker.io/library/ngnix:latest\": failed to resolve image: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+            ),
+            (
+                "shop.example/tea:1",
+                "failed to pull and unpack image \"shop.example/tea:1\": failed to resolve image: failed to do request: Head \"https://shop.example/v2/tea/manifests/1\": dial tcp: lookup shop.example on 127.0.0.53:53: no such host",
+            ),
         ] {
             assert_eq!(store.pull(image, &[]).await.unwrap_err().to_string(), expected);
         }

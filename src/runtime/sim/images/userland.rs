@@ -54,7 +54,10 @@ pub(super) fn dialect(name: &str) -> Dialect {
 
 /// Every program that any userland has.
 pub(crate) fn all_programs() -> impl Iterator<Item = &'static str> {
-    userlands().values().flat_map(|userland| userland.programs.values()).flat_map(|names| names.split_whitespace())
+    userlands()
+        .values()
+        .flat_map(|userland| userland.programs.values())
+        .flat_map(|names| names.split_whitespace())
 }
 
 /// The programs of a userland.

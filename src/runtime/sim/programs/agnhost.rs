@@ -37,7 +37,10 @@ impl Agnhost {
 fn flag<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
     let mut words = args.iter();
     while let Some(word) = words.next() {
-        let Some(rest) = word.trim_start_matches('-').strip_prefix(name).filter(|_| word.starts_with('-')) else { continue };
+        let Some(rest) = word.trim_start_matches('-').strip_prefix(name).filter(|_| word.starts_with('-'))
+        else {
+            continue;
+        };
         match rest.strip_prefix('=') {
             Some(value) => return Some(value),
             None if rest.is_empty() => return words.next().map(String::as_str),
@@ -135,7 +138,12 @@ impl Server {
         };
         let (stdout, out) = SharedWriter::capture();
         let (stderr, err) = SharedWriter::capture();
-        let stdio = Stdio { stdin: Box::new(SharedReader::empty()), stdout: Box::new(stdout), stderr: Box::new(stderr), ..Stdio::null() };
+        let stdio = Stdio {
+            stdin: Box::new(SharedReader::empty()),
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            ..Stdio::null()
+        };
         let context = ProgramContext {
             args: vec!["agnhost".to_owned()],
             env: self.env.clone(),
@@ -147,7 +155,8 @@ impl Server {
         let args = ["sh", "-c", command.as_str()].map(str::to_owned).to_vec();
         let code = self.launcher.exec(context, args).await;
         let kept = |bytes: &Arc<std::sync::Mutex<Vec<u8>>>| {
-            String::from_utf8_lossy(&bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner)).into_owned()
+            String::from_utf8_lossy(&bytes.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+                .into_owned()
         };
         let mut answer = serde_json::Map::new();
         let output = kept(&out) + &kept(&err);
@@ -166,7 +175,8 @@ impl Server {
             Ok(bytes) => text(200, bytes.to_vec()),
             Err(crate::bash::FilesError::IsDirectory) => {
                 let names = self.files.list(&path).await.unwrap_or_default();
-                let lines: String = names.iter().map(|name| format!("<a href=\"{name}\">{name}</a>\n")).collect();
+                let lines: String =
+                    names.iter().map(|name| format!("<a href=\"{name}\">{name}</a>\n")).collect();
                 text(200, format!("<pre>\n{lines}</pre>\n"))
             }
             Err(_) => text(404, "404 page not found\n"),
@@ -238,7 +248,12 @@ impl Agnhost {
         };
         if kind == Kind::Netexec {
             server.log(&format!("Started HTTP server on port {port}")).await;
-            server.log(&format!("Started UDP server on port  {}", flag(&context.args, "udp-port").unwrap_or("8081"))).await;
+            server
+                .log(&format!(
+                    "Started UDP server on port  {}",
+                    flag(&context.args, "udp-port").unwrap_or("8081")
+                ))
+                .await;
         }
         signals.handle(signal::TERM);
         let delay = flag(&context.args, "delay-shutdown").and_then(super::sleep::seconds).unwrap_or(0.0);
@@ -277,14 +292,16 @@ impl Agnhost {
     }
 
     async fn connect(&self, mut context: ProgramContext) -> i32 {
-        let target = context.args.iter().skip(2).find(|word| !word.starts_with('-')).cloned().unwrap_or_default();
+        let target =
+            context.args.iter().skip(2).find(|word| !word.starts_with('-')).cloned().unwrap_or_default();
         let limit = flag(&context.args, "timeout").and_then(super::sleep::seconds).unwrap_or(10.0);
         let (name, port) = target.rsplit_once(':').unwrap_or((&target, ""));
         let Ok(port) = port.parse::<u16>() else {
             context.stdio.err("OTHER: address is not host:port\n").await;
             return 1;
         };
-        let Some(ip) = resolver::lookup(&self.machine.host, &*context.files, name).await.first().copied() else {
+        let Some(ip) = resolver::lookup(&self.machine.host, &*context.files, name).await.first().copied()
+        else {
             context.stdio.err(format!("DNS: lookup {name}: no such host\n")).await;
             return 1;
         };
@@ -310,8 +327,14 @@ impl Agnhost {
             let now = context.system.clock.now();
             let pod = 300 + self.machine.seed.below(300);
             let verb = ["GET", "PUT", "POST"][self.machine.seed.below(3) as usize];
-            let text = format!("{line} {verb} /api/v1/namespaces/default/pods/{} {pod}", self.machine.seed.suffix(4));
-            context.stdio.err(format!("I{}       1 logs_generator.go:76] {text}\n", now.strftime("%m%d %H:%M:%S.%6f"))).await;
+            let text = format!(
+                "{line} {verb} /api/v1/namespaces/default/pods/{} {pod}",
+                self.machine.seed.suffix(4)
+            );
+            context
+                .stdio
+                .err(format!("I{}       1 logs_generator.go:76] {text}\n", now.strftime("%m%d %H:%M:%S.%6f")))
+                .await;
             context.system.clock.sleep(pause).await;
         }
         0
@@ -355,7 +378,12 @@ impl Program for Agnhost {
                 0
             }
             other => {
-                context.stdio.err(format!("Error: unknown command {other:?} for \"app\"\nRun 'app --help' for usage.\n")).await;
+                context
+                    .stdio
+                    .err(format!(
+                        "Error: unknown command {other:?} for \"app\"\nRun 'app --help' for usage.\n"
+                    ))
+                    .await;
                 1
             }
         }
@@ -368,7 +396,11 @@ mod tests {
 
     #[test]
     fn flags_come_in_two_shapes() {
-        let args: Vec<String> = ["agnhost", "netexec", "--http-port=80", "--udp-port", "-1"].map(str::to_owned).to_vec();
-        assert_eq!((flag(&args, "http-port"), flag(&args, "udp-port"), flag(&args, "port")), (Some("80"), Some("-1"), None));
+        let args: Vec<String> =
+            ["agnhost", "netexec", "--http-port=80", "--udp-port", "-1"].map(str::to_owned).to_vec();
+        assert_eq!(
+            (flag(&args, "http-port"), flag(&args, "udp-port"), flag(&args, "port")),
+            (Some("80"), Some("-1"), None)
+        );
     }
 }

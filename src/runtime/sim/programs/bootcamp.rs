@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::http::{Handler, Request, Response, serve};
 use super::{Machine, clock_text};
-use crate::bash::{Program, ProgramContext, SharedWriter, signal};
+use crate::bash::{Program, ProgramContext, SharedWriter};
 use crate::clock::Clock;
 use crate::net::Listen;
 
@@ -44,7 +44,9 @@ impl Handler for Page {
         let count = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         let uptime = now.duration_since(self.started).as_millis() as f64 / 1000.0;
         let (host, time) = (&self.hostname, clock_text::iso(now));
-        let line = format!("Running On: {host} | Total Requests: {count} | App Uptime: {uptime} seconds | Log Time: {time}\n");
+        let line = format!(
+            "Running On: {host} | Total Requests: {count} | App Uptime: {uptime} seconds | Log Time: {time}\n"
+        );
         // Nobody reads the log of a container that is going away.
         let _ = self.stdout.put(line.as_bytes()).await;
         self.machine.cgroup.spend(NANOSECONDS_A_REQUEST);
@@ -71,20 +73,20 @@ impl Program for Bootcamp {
                 return 1;
             }
         };
-        let signals = context.system.signals.clone();
-        signals.handle(signal::TERM);
-        signals.handle(signal::INT);
         let clock = context.system.clock.clone();
         let (started, hostname) = (clock.now(), context.system.hostname.clone());
         let stdout = SharedWriter::new(context.stdio.stdout);
-        let banner = format!("Kubernetes Bootcamp App Started At: {} | Running On:  {hostname} \n\n", clock_text::iso(started));
+        let banner = format!(
+            "Kubernetes Bootcamp App Started At: {} | Running On:  {hostname} \n\n",
+            clock_text::iso(started)
+        );
         // As above: a log without a reader.
         let _ = stdout.put(banner.as_bytes()).await;
         let machine = self.machine.clone();
-        let page = Page { machine, hostname, clock: clock.clone(), started, requests: AtomicU64::new(0), stdout };
-        tokio::select! { biased;
-            number = signals.next() => 128 + number,
-            () = serve(listener, Arc::new(page), clock) => 1,
-        }
+        let page =
+            Page { machine, hostname, clock: clock.clone(), started, requests: AtomicU64::new(0), stdout };
+        // No signal is handled: as a container's first process it is ended only by SIGKILL, when the grace is over.
+        serve(listener, Arc::new(page), clock).await;
+        1
     }
 }

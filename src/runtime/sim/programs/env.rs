@@ -51,7 +51,9 @@ impl Program for Env {
                 }
                 "--" => {}
                 word => match word.split_once('=') {
-                    Some((key, value)) if !key.starts_with('-') => drop(context.env.insert(key.into(), value.into())),
+                    Some((key, value)) if !key.starts_with('-') => {
+                        drop(context.env.insert(key.into(), value.into()))
+                    }
                     _ => break,
                 },
             }

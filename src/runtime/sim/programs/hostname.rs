@@ -25,7 +25,9 @@ impl Program for Hostname {
             Some("-i" | "--ip-address") => self.host.ip().to_string(),
             Some("-I" | "--all-ip-addresses") => format!("{} ", self.host.ip()),
             Some("-s" | "--short") => name.split('.').next().unwrap_or_default().to_owned(),
-            Some("-d" | "--domain") => name.split_once('.').map_or(String::new(), |(_, domain)| domain.to_owned()),
+            Some("-d" | "--domain") => {
+                name.split_once('.').map_or(String::new(), |(_, domain)| domain.to_owned())
+            }
             Some(option) if option.starts_with('-') => {
                 context.stdio.err(format!("hostname: unrecognized option '{option}'\n")).await;
                 return 1;

@@ -28,9 +28,10 @@ pub struct Machine {
 
 /// Commands of bash's crate that distributions do not bring, beside those of other images.
 const NOT_IN_IMAGES: &[&str] = &[
-    "assert", "bc", "bzcat", "column", "compgen", "csv", "curl", "dotenv", "file", "git", "glob", "http", "iconv", "jq",
-    "json", "less", "log", "make", "man", "nano", "parallel", "patch", "python", "python3", "retry", "rg", "semver",
-    "sqlite3", "ssh", "sudo", "template", "tomlq", "tree", "unzip", "verify", "vi", "watch", "wget", "xxd", "yq", "zip",
+    "assert", "bc", "bzcat", "column", "compgen", "csv", "curl", "dotenv", "file", "git", "glob", "http",
+    "iconv", "jq", "json", "less", "log", "make", "man", "nano", "parallel", "patch", "python", "python3",
+    "retry", "rg", "semver", "sqlite3", "ssh", "sudo", "template", "tomlq", "tree", "unzip", "verify", "vi",
+    "watch", "wget", "xxd", "yq", "zip",
 ];
 
 /// The programs of an image, and what runs them.
@@ -40,7 +41,8 @@ pub(in crate::runtime::sim) fn install(machine: &Machine, image: &ImageData) -> 
         let launcher = Launcher::new(weak.clone());
         let mut programs = table(machine, &launcher);
         programs.retain(|name, _| present.contains(*name));
-        let absent = NOT_IN_IMAGES.iter().copied().chain(all_programs()).filter(|name| !present.contains(*name));
+        let absent =
+            NOT_IN_IMAGES.iter().copied().chain(all_programs()).filter(|name| !present.contains(*name));
         programs.extend(absent.map(|name| (name, Arc::new(missing::Missing) as Arc<dyn Program>)));
         programs.into_iter().map(|(name, program)| (name.to_owned(), program)).collect()
     });
@@ -63,6 +65,21 @@ fn table(machine: &Machine, launcher: &Launcher) -> BTreeMap<&'static str, Arc<d
     add(&["hostname"], Arc::new(hostname::Hostname::new(host.clone())));
     add(&["curl"], Arc::new(Curl::new(host.clone())));
     add(&["agnhost", "echoserver"], Arc::new(agnhost::Agnhost::new(machine.clone(), launcher.clone())));
+    add(&["wget"], Arc::new(Wget::new(host.clone())));
+    add(&["nslookup", "dig"], Arc::new(Nslookup::new(host.clone())));
+    add(&["ping"], Arc::new(Ping::new(host.clone())));
+    add(&["nc"], Arc::new(Nc::new(host.clone())));
+    add(&["ip", "ifconfig", "route", "netstat"], Arc::new(net_tools::Interfaces::new(host.clone())));
+    add(&["ps", "top"], Arc::new(ps::Ps::new(machine.clone())));
+    add(&["tail"], Arc::new(tail::Tail::new(machine.clone())));
+    add(&["tar"], Arc::new(tar::Tar));
+    add(&["nginx"], Arc::new(nginx::Nginx::new(machine.clone())));
+    add(&["httpd", "httpd-foreground"], Arc::new(httpd::Httpd::new(machine.clone())));
+    add(&["redis-server"], Arc::new(redis::RedisServer::new(machine.clone())));
+    add(&["redis-cli"], Arc::new(redis::RedisCli::new(host.clone())));
+    add(&["stress"], Arc::new(stress::Stress::new(machine.clone())));
+    add(&["hello"], Arc::new(entrypoint::Hello));
+    add(&["docker-entrypoint.sh", "entrypoint.sh"], Arc::new(entrypoint::Entrypoint::new(launcher.clone())));
     add(&["node"], Arc::new(bootcamp::Bootcamp::new(machine.clone())));
     table
 }

@@ -7,16 +7,34 @@ mod agnhost;
 mod bootcamp;
 mod clock_text;
 mod curl;
+mod dns_tools;
+mod entrypoint;
 mod env;
 mod hostname;
 mod http;
+mod httpd;
 mod machine;
 mod missing;
+mod net_tools;
+mod nginx;
+mod ps;
+mod redis;
 mod resolver;
 mod shell;
 mod sleep;
+mod stress;
+mod tail;
+mod tar;
 mod tls;
+mod traps;
+mod wget;
+
+#[cfg(test)]
+mod tests;
 
 pub use curl::Curl;
+pub use dns_tools::Nslookup;
 pub use machine::Machine;
 pub(super) use machine::install;
+pub use net_tools::{Nc, Ping};
+pub use wget::Wget;

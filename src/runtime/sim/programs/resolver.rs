@@ -23,7 +23,8 @@ impl ResolvConf {
                 Some("nameserver") => conf.servers.extend(words.next().map(str::to_owned)),
                 Some("search" | "domain") => conf.searches = words.map(str::to_owned).collect(),
                 Some("options") => {
-                    let ndots = words.filter_map(|word| word.strip_prefix("ndots:")).find_map(|n| n.parse().ok());
+                    let ndots =
+                        words.filter_map(|word| word.strip_prefix("ndots:")).find_map(|n| n.parse().ok());
                     conf.ndots = ndots.unwrap_or(conf.ndots);
                 }
                 _ => {}
@@ -70,7 +71,8 @@ pub(super) async fn lookup(host: &NetHost, files: &dyn Files, name: &str) -> Vec
         known.push([127, 0, 0, 1].into());
     }
     if known.is_empty() {
-        known = ask(host, &resolv_conf(files).await, name).map(|(_, addresses)| addresses).unwrap_or_default();
+        known =
+            ask(host, &resolv_conf(files).await, name).map(|(_, addresses)| addresses).unwrap_or_default();
     }
     known.sort_by_key(|ip| !ip.is_ipv4());
     known
@@ -91,7 +93,9 @@ mod tests {
 
     #[test]
     fn short_names_are_searched_first_and_long_ones_last() {
-        let conf = ResolvConf::parse("search default.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n");
+        let conf = ResolvConf::parse(
+            "search default.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n",
+        );
         assert_eq!(conf.servers, ["10.96.0.10"]);
         assert_eq!(conf.candidates("web"), ["web.default.svc.cluster.local", "web.svc.cluster.local", "web"]);
         assert_eq!(conf.candidates("a.b.c.d.e.f")[0], "a.b.c.d.e.f");

@@ -1,14 +1,20 @@
 //! `sh`, `bash`, `ash`: the shell as a program, with a script of its own, one on its input, or a person at a terminal.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
-use super::super::launcher::{Launcher, look_up, quoted, read_all};
+use super::super::launcher::{Launcher, look_up, read_all};
+use super::traps;
 use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext};
 
 /// The largest script that is read from standard input.
 const MAX_SCRIPT_BYTES: u64 = 4 << 20;
 /// What makes a command more than words.
-const SHELL_SYNTAX: &[char] = &['$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#', '=', '!', '\n'];
+const SHELL_SYNTAX: &[char] = &[
+    '$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#',
+    '=', '!', '\n',
+];
 
 /// The shell.
 pub(super) struct Shell {
@@ -58,7 +64,9 @@ fn parse(words: &[String]) -> Result<Call, String> {
                 'c' => wants_script = true,
                 'i' => call.interactive = true,
                 'l' | 's' => {}
-                'o' => drop(words.next().filter(|name| name.as_str() == "pipefail").map(|_| call.options.push('o'))),
+                'o' => drop(
+                    words.next().filter(|name| name.as_str() == "pipefail").map(|_| call.options.push('o')),
+                ),
                 'e' | 'u' | 'x' | 'f' | 'v' | 'n' | 'a' => call.options.push(letter),
                 other => return Err(format!("-{other}")),
             }
@@ -67,10 +75,28 @@ fn parse(words: &[String]) -> Result<Call, String> {
     if wants_script { Err("-c".to_owned()) } else { Ok(call) }
 }
 
+/// What a shell exports of its own.
+fn introduce(env: &mut BTreeMap<String, String>, cwd: &str, dialect: Dialect) {
+    env.insert("PWD".to_owned(), cwd.to_owned());
+    if dialect != Dialect::Dash {
+        let level = env.get("SHLVL").and_then(|level| level.parse::<u32>().ok()).unwrap_or(0);
+        env.insert("SHLVL".to_owned(), (level + 1).to_string());
+    }
+}
+
 /// The words of a script that is one command without any of the shell's own syntax.
 fn single_command(script: &str) -> Option<Vec<String>> {
     let words: Vec<String> = script.split_whitespace().map(str::to_owned).collect();
     (!words.is_empty() && !script.trim().contains(SHELL_SYNTAX)).then_some(words)
+}
+
+/// Whose words a shell has: `sh` is busybox's or dash's, whatever else the image has, and `bash` beside dash is bash.
+fn spoken_by(name: &str, dialect: Dialect) -> Dialect {
+    match (name, dialect) {
+        ("bash", Dialect::Dash) => Dialect::Gnu,
+        ("bash", other) | (_, other @ (Dialect::Busybox | Dialect::Dash)) => other,
+        (_, Dialect::Gnu) => Dialect::Dash,
+    }
 }
 
 #[async_trait]
@@ -95,7 +121,9 @@ impl Program for Shell {
                 Err(error) => {
                     let text = match context.system.dialect {
                         Dialect::Busybox => format!("{name}: can't open '{file}': {}\n", error.strerror()),
-                        Dialect::Dash if name == "sh" => format!("sh: 0: cannot open {file}: {}\n", error.strerror()),
+                        Dialect::Dash if name == "sh" => {
+                            format!("sh: 0: cannot open {file}: {}\n", error.strerror())
+                        }
                         _ => format!("{name}: {file}: {}\n", error.strerror()),
                     };
                     context.stdio.err(text).await;
@@ -121,11 +149,10 @@ impl Program for Shell {
 impl Shell {
     /// A shell for the person at the terminal. `sh` is busybox's or dash's, whatever else the image has.
     async fn interactive(&self, context: ProgramContext) -> i32 {
-        let is_sh = context.name() != "bash";
-        let ProgramContext { env, cwd, files, stdio, mut system, .. } = context;
-        if is_sh && system.dialect == Dialect::Gnu {
-            system.dialect = Dialect::Dash;
-        }
+        let dialect = spoken_by(context.name(), context.system.dialect);
+        let ProgramContext { mut env, cwd, files, stdio, mut system, .. } = context;
+        system.dialect = dialect;
+        introduce(&mut env, &cwd, dialect);
         let programs = self.launcher.programs();
         let mut bash = Bash::new(BashConfig { files, system: system.clone(), env, cwd, programs });
         crate::bash::interactive(&mut bash, &system, stdio).await
@@ -134,17 +161,34 @@ impl Shell {
     async fn script(&self, context: ProgramContext, call: &Call, script: &str) -> i32 {
         let mut whole = String::new();
         for option in call.options.chars() {
-            whole.push_str(if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }.as_str());
-        }
-        let positional = if call.script.is_some() { call.args.get(1..).unwrap_or_default() } else { &call.args };
-        if !positional.is_empty() {
-            whole.push_str(&format!("set -- {}; ", quoted(positional)));
+            whole.push_str(
+                if option == 'o' { "set -o pipefail\n".to_owned() } else { format!("set -{option}\n") }
+                    .as_str(),
+            );
         }
         whole.push_str(script);
-        let ProgramContext { env, cwd, files, stdio, system, .. } = context;
+        let args0 = context.name().to_owned();
+        let dialect = spoken_by(&args0, context.system.dialect);
+        let ProgramContext { mut env, cwd, files, stdio, mut system, .. } = context;
+        system.dialect = dialect;
+        introduce(&mut env, &cwd, dialect);
         let programs = self.launcher.programs();
+        // `sh -c script name one`: the first word is `$0`.
+        let (arg0, positional) = match (&call.script, &call.file) {
+            (Some(_), _) => {
+                (call.args.first().cloned().unwrap_or(args0), call.args.get(1..).unwrap_or_default().to_vec())
+            }
+            (None, Some(file)) => (file.clone(), call.args.clone()),
+            (None, None) => (args0, call.args.clone()),
+        };
+        let signals = system.signals.clone();
         let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
-        bash.execute(&whole, stdio).await
+        let traps = traps::traps(&whole);
+        if traps.is_empty() {
+            return bash.execute_with(&whole, &arg0, &positional, stdio).await;
+        }
+        let script = traps::Script { text: whole, arg0, positional };
+        traps::execute(&mut bash, &script, stdio, &signals, &traps).await
     }
 }
 
@@ -159,9 +203,15 @@ mod tests {
     #[test]
     fn calls_are_read_as_shells_do() {
         let call = parse(&words("sh -ec script name one")).unwrap();
-        assert_eq!((call.options.as_str(), call.script.as_deref(), &call.args[..]), ("e", Some("script"), &words("name one")[..]));
+        assert_eq!(
+            (call.options.as_str(), call.script.as_deref(), &call.args[..]),
+            ("e", Some("script"), &words("name one")[..])
+        );
         let call = parse(&words("bash -x /start.sh one")).unwrap();
-        assert_eq!((call.options.as_str(), call.file.as_deref(), &call.args[..]), ("x", Some("/start.sh"), &words("one")[..]));
+        assert_eq!(
+            (call.options.as_str(), call.file.as_deref(), &call.args[..]),
+            ("x", Some("/start.sh"), &words("one")[..])
+        );
         assert_eq!(parse(&words("sh -c")), Err("-c".to_owned()));
         assert_eq!(parse(&words("sh -Q")), Err("-Q".to_owned()));
     }

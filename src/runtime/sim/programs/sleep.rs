@@ -31,7 +31,11 @@ impl Program for Sleep {
         let busybox = context.system.dialect == Dialect::Busybox;
         let words = &context.args[1..];
         if words.is_empty() {
-            let text = if busybox { "sleep: missing operand\n" } else { "sleep: missing operand\nTry 'sleep --help' for more information.\n" };
+            let text = if busybox {
+                "sleep: missing operand\n"
+            } else {
+                "sleep: missing operand\nTry 'sleep --help' for more information.\n"
+            };
             stdio.err(text).await;
             return 1;
         }

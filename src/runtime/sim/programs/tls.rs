@@ -43,10 +43,13 @@ pub(super) async fn connect(io: BoxIo, name: &str, trust: &Trust, clock: &Clock)
     let broken = |error: Error| TlsError::Broken(io::Error::other(error));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let time = Arc::new(ClusterTime(clock.clone()));
-    let builder = ClientConfig::builder_with_details(provider.clone(), time).with_safe_default_protocol_versions().map_err(broken)?;
+    let builder = ClientConfig::builder_with_details(provider.clone(), time)
+        .with_safe_default_protocol_versions()
+        .map_err(broken)?;
     let mut roots = RootCertStore::empty();
     // What is no certificate is passed over, as OpenSSL does.
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&trust.authorities).filter_map(Result::ok));
+    roots
+        .add_parsable_certificates(CertificateDer::pem_slice_iter(&trust.authorities).filter_map(Result::ok));
     let verifier: Arc<dyn ServerCertVerifier> = if trust.insecure {
         Arc::new(Anybody(provider))
     } else if roots.is_empty() {
@@ -56,7 +59,8 @@ pub(super) async fn connect(io: BoxIo, name: &str, trust: &Trust, clock: &Clock)
         built.map_err(|error| TlsError::Broken(io::Error::other(error)))?
     };
     let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-    let server = ServerName::try_from(name.to_owned()).map_err(|error| TlsError::Broken(io::Error::other(error)))?;
+    let server =
+        ServerName::try_from(name.to_owned()).map_err(|error| TlsError::Broken(io::Error::other(error)))?;
     let connected = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(server, io).await;
     match connected {
         Ok(stream) => Ok(Box::new(stream)),
@@ -67,11 +71,15 @@ pub(super) async fn connect(io: BoxIo, name: &str, trust: &Trust, clock: &Clock)
 fn translate(error: io::Error) -> TlsError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
     match inner {
-        Some(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => TlsError::WrongName,
-        Some(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
-            TlsError::Untrusted("certificate has expired".to_owned())
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => TlsError::WrongName,
+        Some(Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => TlsError::Untrusted("certificate has expired".to_owned()),
+        Some(Error::InvalidCertificate(_)) => {
+            TlsError::Untrusted("unable to get local issuer certificate".to_owned())
         }
-        Some(Error::InvalidCertificate(_)) => TlsError::Untrusted("unable to get local issuer certificate".to_owned()),
         Some(Error::InvalidMessage(_)) => TlsError::NotTls,
         _ => TlsError::Broken(error),
     }
@@ -104,11 +112,21 @@ impl ServerCertVerifier for Anybody {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
     }
 
-    fn verify_tls13_signature(&self, message: &[u8], cert: &CertificateDer<'_>, dss: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
     }
 

@@ -87,8 +87,12 @@ pub(super) fn validate_ephemeral(new: &Pod, old: &Pod) -> Vec<FieldError> {
                     )
                 };
                 let difference = diff::unified(&shown(&container), &shown(other));
-                let why = format!("existing ephemeral containers {name:?} may not be changed\n{difference}");
-                errors.push(FieldError::forbidden(&field, why));
+                // An empty list is as good as none.
+                if !difference.is_empty() {
+                    let why =
+                        format!("existing ephemeral containers {name:?} may not be changed\n{difference}");
+                    errors.push(FieldError::forbidden(&field, why));
+                }
             }
             Some(_) => {}
         }

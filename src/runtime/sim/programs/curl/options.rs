@@ -50,20 +50,62 @@ pub(super) enum Data {
 
 /// Options with a value: short letter, long name.
 const WITH_VALUE: &[(char, &str)] = &[
-    ('o', "output"), ('D', "dump-header"), ('w', "write-out"), ('X', "request"), ('d', "data"), (' ', "data-raw"),
-    (' ', "data-ascii"), (' ', "data-binary"), (' ', "data-urlencode"), (' ', "json"), ('T', "upload-file"),
-    ('H', "header"), ('u', "user"), ('A', "user-agent"), ('e', "referer"), ('b', "cookie"), (' ', "cacert"),
-    ('m', "max-time"), (' ', "connect-timeout"), (' ', "retry"), (' ', "retry-delay"), (' ', "retry-max-time"),
-    (' ', "resolve"), (' ', "url"), (' ', "oauth2-bearer"), (' ', "max-redirs"),
+    ('o', "output"),
+    ('D', "dump-header"),
+    ('w', "write-out"),
+    ('X', "request"),
+    ('d', "data"),
+    (' ', "data-raw"),
+    (' ', "data-ascii"),
+    (' ', "data-binary"),
+    (' ', "data-urlencode"),
+    (' ', "json"),
+    ('T', "upload-file"),
+    ('H', "header"),
+    ('u', "user"),
+    ('A', "user-agent"),
+    ('e', "referer"),
+    ('b', "cookie"),
+    (' ', "cacert"),
+    ('m', "max-time"),
+    (' ', "connect-timeout"),
+    (' ', "retry"),
+    (' ', "retry-delay"),
+    (' ', "retry-max-time"),
+    (' ', "resolve"),
+    (' ', "url"),
+    (' ', "oauth2-bearer"),
+    (' ', "max-redirs"),
 ];
 
 /// Options without one.
 const FLAGS: &[(char, &str)] = &[
-    ('s', "silent"), ('S', "show-error"), ('i', "include"), ('I', "head"), ('v', "verbose"), ('L', "location"),
-    ('k', "insecure"), ('f', "fail"), (' ', "fail-with-body"), ('G', "get"), ('O', "remote-name"), ('g', "globoff"),
-    ('4', "ipv4"), ('6', "ipv6"), ('N', "no-buffer"), (' ', "compressed"), (' ', "http1.1"), ('0', "http1.0"),
-    (' ', "http2"), ('#', "progress-bar"), (' ', "no-progress-meter"), (' ', "retry-connrefused"),
-    (' ', "retry-all-errors"), (' ', "no-keepalive"), ('j', "junk-session-cookies"), ('q', "disable"),
+    ('s', "silent"),
+    ('S', "show-error"),
+    ('i', "include"),
+    ('I', "head"),
+    ('v', "verbose"),
+    ('L', "location"),
+    ('k', "insecure"),
+    ('f', "fail"),
+    (' ', "fail-with-body"),
+    ('G', "get"),
+    ('O', "remote-name"),
+    ('g', "globoff"),
+    ('4', "ipv4"),
+    ('6', "ipv6"),
+    ('N', "no-buffer"),
+    (' ', "compressed"),
+    (' ', "http1.1"),
+    ('0', "http1.0"),
+    (' ', "http2"),
+    ('#', "progress-bar"),
+    (' ', "no-progress-meter"),
+    (' ', "retry-connrefused"),
+    (' ', "retry-all-errors"),
+    (' ', "no-keepalive"),
+    ('j', "junk-session-cookies"),
+    ('q', "disable"),
 ];
 
 /// What else there is to say than a transfer.
@@ -94,14 +136,17 @@ impl Options {
                 if FLAGS.iter().any(|(_, name)| *name == long) {
                     options.flag(long);
                 } else if WITH_VALUE.iter().any(|(_, name)| *name == long) {
-                    let value = words.next().ok_or_else(|| wrong(format!("option {word}: requires parameter")))?;
+                    let value =
+                        words.next().ok_or_else(|| wrong(format!("option {word}: requires parameter")))?;
                     options.value(long, value)?;
                 } else {
                     return Err(wrong(format!("option {word}: is unknown")));
                 }
                 continue;
             }
-            let Some(letters) = word.strip_prefix('-').filter(|letters| !letters.is_empty() && *letters != "-") else {
+            let Some(letters) =
+                word.strip_prefix('-').filter(|letters| !letters.is_empty() && *letters != "-")
+            else {
                 options.urls.push(word.clone());
                 continue;
             };
@@ -117,7 +162,8 @@ impl Options {
                 } else if let Some((_, name)) = WITH_VALUE.iter().find(|(known, _)| *known == letter) {
                     let attached = rest.as_str().to_owned();
                     let value = if attached.is_empty() { words.next().cloned() } else { Some(attached) };
-                    let value = value.ok_or_else(|| wrong(format!("option -{letter}: requires parameter")))?;
+                    let value =
+                        value.ok_or_else(|| wrong(format!("option -{letter}: requires parameter")))?;
                     options.value(name, &value)?;
                     break;
                 } else {
@@ -126,7 +172,9 @@ impl Options {
             }
         }
         if options.urls.is_empty() {
-            return Err(Stop::Wrong("curl: try 'curl --help' or 'curl --manual' for more information\n".to_owned()));
+            return Err(Stop::Wrong(
+                "curl: try 'curl --help' or 'curl --manual' for more information\n".to_owned(),
+            ));
         }
         Ok(options)
     }

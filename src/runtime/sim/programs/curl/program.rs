@@ -25,7 +25,15 @@ impl Curl {
     async fn transfer(&self, context: &mut ProgramContext, options: &Options, url: &str) -> i32 {
         let output = match (&options.output, options.remote_name) {
             (Some(name), _) => Some(name.clone()),
-            (None, true) => Some(url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()),
+            (None, true) => Some(
+                url.split(['?', '#'])
+                    .next()
+                    .unwrap_or_default()
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
+            ),
             (None, false) => None,
         };
         let output = output.filter(|name| name != "-");
@@ -35,11 +43,14 @@ impl Curl {
         let (result, report) = loop {
             let report = Report::default();
             let live = output.is_none() && !meter;
-            let mut transfer = Transfer { host: &self.host, options, context: &mut *context, live, report, started };
+            let mut transfer =
+                Transfer { host: &self.host, options, context: &mut *context, live, report, started };
             let result = transfer.run(url).await;
             let report = transfer.report;
             let again = match &result {
-                Err(failure) => matches!(failure.code, 28) || (failure.code == 7 && options.retry_connrefused),
+                Err(failure) => {
+                    matches!(failure.code, 28) || (failure.code == 7 && options.retry_connrefused)
+                }
                 Ok(()) => matches!(report.code, 408 | 429 | 500 | 502 | 503 | 504),
             };
             if !again || tries >= options.retry {
@@ -50,11 +61,17 @@ impl Curl {
             if !options.silent {
                 let left = options.retry - tries + 1;
                 let problem = if report.code > 0 { "HTTP error" } else { "timeout" };
-                context.stdio.err(format!("Warning: Problem: {problem}. Will retry in {wait} seconds. {left} retries left.\n")).await;
+                context
+                    .stdio
+                    .err(format!(
+                        "Warning: Problem: {problem}. Will retry in {wait} seconds. {left} retries left.\n"
+                    ))
+                    .await;
             }
             context.system.clock.sleep(std::time::Duration::from_secs(wait)).await;
         };
-        let elapsed = std::time::Duration::try_from(context.system.clock.now().duration_since(started)).unwrap_or_default();
+        let elapsed = std::time::Duration::try_from(context.system.clock.now().duration_since(started))
+            .unwrap_or_default();
         let report = Report { elapsed, ..report };
         self.finish(context, options, Ended { output, meter, result, report }).await
     }
@@ -78,7 +95,8 @@ impl Curl {
             Some(name) if result.is_ok() || !report.body.is_empty() => {
                 let written = context.files.write(&context.path(name), &report.body).await;
                 if written.is_err() && result.is_ok() {
-                    result = Err(Failure { code: 23, text: "Failure writing output to destination".to_owned() });
+                    result =
+                        Err(Failure { code: 23, text: "Failure writing output to destination".to_owned() });
                 }
             }
             Some(_) => {}

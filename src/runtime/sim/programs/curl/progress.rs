@@ -6,7 +6,8 @@ use std::time::Duration;
 pub(super) const HEADER: &str = "  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current\n                                 Dload  Upload   Total   Spent    Left  Speed\n";
 
 /// The meter before anything has come.
-pub(super) const EMPTY: &str = "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0";
+pub(super) const EMPTY: &str =
+    "\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0";
 
 /// Nothing is reckoned to take less, so that speeds stay believable.
 const SHORTEST: Duration = Duration::from_millis(4);

@@ -78,7 +78,8 @@ impl Transfer<'_> {
 
     /// Runs it, within its time.
     pub(super) async fn run(&mut self, url: &str) -> Result<(), Failure> {
-        let Some(limit) = self.options.max_time.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) else {
+        let Some(limit) = self.options.max_time.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        else {
             return self.follow(url).await;
         };
         let clock = self.clock();
@@ -86,10 +87,16 @@ impl Transfer<'_> {
             Ok(result) => result,
             Err(_) => {
                 let after = limit.as_millis() + 1;
-                Err(failure(28, match self.report.remote {
-                    None => format!("Connection timed out after {after} milliseconds"),
-                    Some(_) => format!("Operation timed out after {after} milliseconds with {} bytes received", self.report.received),
-                }))
+                Err(failure(
+                    28,
+                    match self.report.remote {
+                        None => format!("Connection timed out after {after} milliseconds"),
+                        Some(_) => format!(
+                            "Operation timed out after {after} milliseconds with {} bytes received",
+                            self.report.received
+                        ),
+                    },
+                ))
             }
         }
     }
@@ -99,7 +106,8 @@ impl Transfer<'_> {
         let mut body = self.body().await?;
         if self.options.get && !body.is_empty() {
             let separator = if url.target.contains('?') { '&' } else { '?' };
-            url.target = format!("{}{separator}{}", url.target, String::from_utf8_lossy(&std::mem::take(&mut body)));
+            url.target =
+                format!("{}{separator}{}", url.target, String::from_utf8_lossy(&std::mem::take(&mut body)));
         }
         if let Some(file) = self.options.upload.as_deref()
             && url.target.ends_with('/')
@@ -139,7 +147,9 @@ impl Transfer<'_> {
 
     async fn read_file(&mut self, name: &str) -> Result<Vec<u8>, Failure> {
         if name == "-" {
-            return Ok(super::super::super::launcher::read_all(&mut *self.context.stdio.stdin, 64 << 20).await);
+            return Ok(
+                super::super::super::launcher::read_all(&mut *self.context.stdio.stdin, 64 << 20).await
+            );
         }
         let path = self.context.path(name);
         let read = self.context.files.read(&path).await;
@@ -163,8 +173,13 @@ impl Transfer<'_> {
                 }
                 (None, Data::UrlEncoded) => {
                     let (name, value) = text.split_once('=').unwrap_or(("", &text));
-                    let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-                    if name.is_empty() { value.to_string().into_bytes() } else { format!("{name}={value}").into_bytes() }
+                    let value =
+                        percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
+                    if name.is_empty() {
+                        value.to_string().into_bytes()
+                    } else {
+                        format!("{name}={value}").into_bytes()
+                    }
                 }
                 _ => text.into_bytes(),
             });
@@ -189,7 +204,9 @@ impl Transfer<'_> {
             headers.add("Content-Type", "application/x-www-form-urlencoded");
         }
         for own in &self.options.headers {
-            let (name, value) = own.split_once(':').map_or((own.trim_end_matches(';'), None), |(name, value)| (name, Some(value.trim())));
+            let (name, value) = own
+                .split_once(':')
+                .map_or((own.trim_end_matches(';'), None), |(name, value)| (name, Some(value.trim())));
             headers.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             match value {
                 Some("") => {}
@@ -242,7 +259,12 @@ impl Transfer<'_> {
         Ok(answer.head.headers.get("Location").filter(|_| leads && self.options.follow).map(str::to_owned))
     }
 
-    async fn take_body(&mut self, client: &mut Client, answer: &mut Answer, ignored: bool) -> Result<(), Failure> {
+    async fn take_body(
+        &mut self,
+        client: &mut Client,
+        answer: &mut Answer,
+        ignored: bool,
+    ) -> Result<(), Failure> {
         let whole = answer.length();
         let mut got = 0;
         loop {
@@ -256,7 +278,9 @@ impl Transfer<'_> {
                 Ok(None) => break,
                 Err(_) => {
                     let text = match whole {
-                        Some(whole) => format!("transfer closed with {} bytes remaining to read", whole - got),
+                        Some(whole) => {
+                            format!("transfer closed with {} bytes remaining to read", whole - got)
+                        }
                         None => "transfer closed with outstanding read data remaining".to_owned(),
                     };
                     return Err(failure(18, text));
@@ -287,18 +311,27 @@ impl Transfer<'_> {
         }
         let began = self.elapsed();
         let clock = self.clock();
-        let limit = self.options.connect_timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let limit =
+            self.options.connect_timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let connecting = self.try_all(&addresses, url.port);
         let result = match limit {
             Some(limit) => match clock.timeout(limit, connecting).await {
                 Ok(result) => result,
-                Err(_) => return Err(failure(28, format!("Connection timed out after {} milliseconds", limit.as_millis() + 1))),
+                Err(_) => {
+                    return Err(failure(
+                        28,
+                        format!("Connection timed out after {} milliseconds", limit.as_millis() + 1),
+                    ));
+                }
             },
             None => connecting.await,
         };
         let Some((io, address)) = result else {
             let after = (self.elapsed() - began).as_millis();
-            let text = format!("Failed to connect to {name} port {} after {after} ms: Couldn't connect to server", url.port);
+            let text = format!(
+                "Failed to connect to {name} port {} after {after} ms: Couldn't connect to server",
+                url.port
+            );
             self.note(format!("* {text}\n* Closing connection 0\n")).await;
             return Err(failure(7, text));
         };
@@ -322,10 +355,17 @@ impl Transfer<'_> {
 
     async fn authorities(&mut self) -> Result<Vec<u8>, Failure> {
         let Some(name) = &self.options.cacert else {
-            return Ok(self.context.files.read("/etc/ssl/certs/ca-certificates.crt").await.unwrap_or_default().to_vec());
+            return Ok(self
+                .context
+                .files
+                .read("/etc/ssl/certs/ca-certificates.crt")
+                .await
+                .unwrap_or_default()
+                .to_vec());
         };
         let read = self.context.files.read(&self.context.path(name)).await;
-        read.map(|bytes| bytes.to_vec()).map_err(|_| failure(77, format!("error setting certificate file: {name}")))
+        read.map(|bytes| bytes.to_vec())
+            .map_err(|_| failure(77, format!("error setting certificate file: {name}")))
     }
 
     async fn addresses(&mut self, name: &str, port: u16) -> Vec<IpAddr> {
@@ -350,7 +390,9 @@ impl Transfer<'_> {
                     clock.sleep(NO_ROUTE).await;
                     "No route to host"
                 }
-                Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => "Connection refused",
+                Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                    "Connection refused"
+                }
                 Ok(Err(_)) | Err(_) => "Connection timed out",
             };
             self.note(format!("* connect to {ip} port {port} failed: {why}\n")).await;
@@ -361,7 +403,9 @@ impl Transfer<'_> {
 
 fn url_failure(error: UrlError) -> Failure {
     match error {
-        UrlError::Protocol(name) => failure(1, format!("Protocol \"{name}\" not supported or disabled in libcurl")),
+        UrlError::Protocol(name) => {
+            failure(1, format!("Protocol \"{name}\" not supported or disabled in libcurl"))
+        }
         UrlError::NoHost => failure(3, "URL using bad/illegal format or missing URL"),
         UrlError::BadPort => failure(3, "URL using bad/illegal format or missing URL"),
     }

@@ -51,7 +51,13 @@ impl Url {
         let port = port.filter(|port| !port.is_empty());
         let number = match port {
             Some(port) => port.parse().map_err(|_| UrlError::BadPort)?,
-            None => if https { 443 } else { 80 },
+            None => {
+                if https {
+                    443
+                } else {
+                    80
+                }
+            }
         };
         Ok(Self { https, host: host.to_owned(), port: number, target, user, explicit_port: port.is_some() })
     }
@@ -59,7 +65,11 @@ impl Url {
     /// What the header `Host` says.
     pub(in crate::runtime::sim::programs) fn authority(&self) -> String {
         let default = if self.https { 443 } else { 80 };
-        if self.explicit_port && self.port != default { format!("{}:{}", self.host, self.port) } else { self.host.clone() }
+        if self.explicit_port && self.port != default {
+            format!("{}:{}", self.host, self.port)
+        } else {
+            self.host.clone()
+        }
     }
 
     /// Where a `Location` leads from here.
@@ -90,7 +100,10 @@ mod tests {
     #[test]
     fn urls_have_their_parts() {
         let url = Url::parse("localhost:8080/a?b=c#d").unwrap();
-        assert_eq!((url.https, url.host.as_str(), url.port, url.target.as_str()), (false, "localhost", 8080, "/a?b=c"));
+        assert_eq!(
+            (url.https, url.host.as_str(), url.port, url.target.as_str()),
+            (false, "localhost", 8080, "/a?b=c")
+        );
         assert_eq!(url.to_string(), "http://localhost:8080/a?b=c");
         assert_eq!(url.join("x").unwrap().target, "/x");
         let url = Url::parse("https://me:pw@web").unwrap();

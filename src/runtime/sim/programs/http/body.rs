@@ -34,11 +34,17 @@ impl Body {
         if headers.has("Transfer-Encoding", "chunked") {
             return Self::Chunked;
         }
-        headers.get("Content-Length").and_then(|text| text.parse().ok()).map_or(Self::UntilClose, Self::Length)
+        headers
+            .get("Content-Length")
+            .and_then(|text| text.parse().ok())
+            .map_or(Self::UntilClose, Self::Length)
     }
 
     /// The next piece; `None` at the end, after which it says so again.
-    pub(super) async fn read(&mut self, from: &mut (dyn AsyncBufRead + Send + Unpin)) -> io::Result<Option<Vec<u8>>> {
+    pub(super) async fn read(
+        &mut self,
+        from: &mut (dyn AsyncBufRead + Send + Unpin),
+    ) -> io::Result<Option<Vec<u8>>> {
         match self {
             Self::Length(0) => Ok(None),
             Self::Length(left) => {
@@ -78,7 +84,11 @@ impl Body {
     }
 
     /// All of it, to a bound.
-    pub(super) async fn read_all(mut self, from: &mut (dyn AsyncBufRead + Send + Unpin), most: usize) -> io::Result<Vec<u8>> {
+    pub(super) async fn read_all(
+        mut self,
+        from: &mut (dyn AsyncBufRead + Send + Unpin),
+        most: usize,
+    ) -> io::Result<Vec<u8>> {
         let mut bytes = vec![];
         while let Some(piece) = self.read(from).await? {
             bytes.extend_from_slice(&piece);

@@ -40,7 +40,11 @@ impl Client {
     }
 
     /// Sends a request and reads the head of its answer.
-    pub(in crate::runtime::sim::programs) async fn request(&mut self, head: &Head, body: &[u8]) -> Result<Answer, ClientError> {
+    pub(in crate::runtime::sim::programs) async fn request(
+        &mut self,
+        head: &Head,
+        body: &[u8],
+    ) -> Result<Answer, ClientError> {
         let method = head.first.split(' ').next().unwrap_or_default();
         // A server that answers and closes before it has read all is heard all the same.
         let sent = async {
@@ -59,7 +63,9 @@ impl Client {
             let mut words = head.first.split(' ');
             let version = words.next().unwrap_or_default();
             let code = words.next().and_then(|code| code.parse::<u16>().ok());
-            let Some(code) = code.filter(|_| version.starts_with("HTTP/")) else { return Err(ClientError::NotHttp) };
+            let Some(code) = code.filter(|_| version.starts_with("HTTP/")) else {
+                return Err(ClientError::NotHttp);
+            };
             if code == 100 {
                 continue;
             }
@@ -69,7 +75,10 @@ impl Client {
     }
 
     /// The next piece of an answer's body.
-    pub(in crate::runtime::sim::programs) async fn piece(&mut self, answer: &mut Answer) -> io::Result<Option<Vec<u8>>> {
+    pub(in crate::runtime::sim::programs) async fn piece(
+        &mut self,
+        answer: &mut Answer,
+    ) -> io::Result<Option<Vec<u8>>> {
         answer.body.read(&mut self.io).await
     }
 }

@@ -9,7 +9,9 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Headers in their order and with their own spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::runtime::sim::programs) struct Headers(pub(in crate::runtime::sim::programs) Vec<(String, String)>);
+pub(in crate::runtime::sim::programs) struct Headers(
+    pub(in crate::runtime::sim::programs) Vec<(String, String)>,
+);
 
 /// The first line and the headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +49,9 @@ impl Head {
     }
 
     /// Reads a head; `None` if the other side closes before it begins one.
-    pub(in crate::runtime::sim::programs) async fn read(from: &mut (dyn AsyncBufRead + Send + Unpin)) -> io::Result<Option<Self>> {
+    pub(in crate::runtime::sim::programs) async fn read(
+        from: &mut (dyn AsyncBufRead + Send + Unpin),
+    ) -> io::Result<Option<Self>> {
         let mut head = Self::default();
         let mut total = 0;
         loop {

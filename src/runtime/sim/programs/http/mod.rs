@@ -6,5 +6,5 @@ mod message;
 mod server;
 
 pub(super) use client::{Answer, Client, ClientError};
-pub(super) use message::{Headers, Head};
-pub(super) use server::{Handler, Request, Response, serve};
+pub(super) use message::{Head, Headers};
+pub(super) use server::{Handler, Request, Response, reason, serve};

@@ -46,14 +46,20 @@ impl Request {
         let query = self.target.split_once('?')?.1;
         query.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let decode = |text: &str| percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+            let decode = |text: &str| {
+                percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+            };
             (decode(key) == name).then(|| decode(value))
         })
     }
 
     /// Whether the connection stays open after the answer.
     fn keeps_alive(&self) -> bool {
-        if self.version == "HTTP/1.0" { self.headers.has("Connection", "keep-alive") } else { !self.headers.has("Connection", "close") }
+        if self.version == "HTTP/1.0" {
+            self.headers.has("Connection", "keep-alive")
+        } else {
+            !self.headers.has("Connection", "close")
+        }
     }
 }
 
@@ -87,17 +93,26 @@ pub(in crate::runtime::sim::programs) fn reason(code: u16) -> &'static str {
 
 /// Answers requests.
 #[async_trait]
-pub(in crate::runtime::sim::programs) trait Handler: Send + Sync + 'static {
+pub(in crate::runtime::sim::programs) trait Handler:
+    Send + Sync + 'static
+{
     /// The answer to a request.
     async fn answer(&self, request: &Request) -> Response;
     /// The answer to bytes that are no request; `None` closes the connection.
     fn bad_request(&self) -> Option<Response> {
-        Some(Response { close: true, ..Response::text(400, "400 Bad Request") }.with("Content-Type", "text/plain; charset=utf-8"))
+        Some(
+            Response { close: true, ..Response::text(400, "400 Bad Request") }
+                .with("Content-Type", "text/plain; charset=utf-8"),
+        )
     }
 }
 
 /// Serves until it is dropped.
-pub(in crate::runtime::sim::programs) async fn serve(mut listener: Box<dyn Listener>, handler: Arc<dyn Handler>, clock: Clock) {
+pub(in crate::runtime::sim::programs) async fn serve(
+    mut listener: Box<dyn Listener>,
+    handler: Arc<dyn Handler>,
+    clock: Clock,
+) {
     let mut connections = JoinSet::new();
     let local_port = listener.local_addr().port();
     loop {
@@ -115,7 +130,13 @@ pub(in crate::runtime::sim::programs) async fn serve(mut listener: Box<dyn Liste
     }
 }
 
-async fn connection(io: BoxIo, peer: SocketAddr, local_port: u16, handler: &dyn Handler, clock: &Clock) -> io::Result<()> {
+async fn connection(
+    io: BoxIo,
+    peer: SocketAddr,
+    local_port: u16,
+    handler: &dyn Handler,
+    clock: &Clock,
+) -> io::Result<()> {
     let mut io = BufReader::new(io);
     loop {
         let head = match clock.timeout(KEEP_ALIVE, Head::read(&mut io)).await {
@@ -158,9 +179,15 @@ async fn refuse(io: &mut BufReader<BoxIo>, handler: &dyn Handler) -> io::Result<
 }
 
 async fn write(io: &mut BufReader<BoxIo>, response: Response, method: &str, keep: bool) -> io::Result<()> {
-    let mut head = Head { first: format!("HTTP/1.1 {} {}", response.code, reason(response.code)), headers: response.headers };
+    let mut head = Head {
+        first: format!("HTTP/1.1 {} {}", response.code, reason(response.code)),
+        headers: response.headers,
+    };
     let bodiless = response.code == 204 || response.code == 304;
-    if !bodiless && head.headers.get("Content-Length").is_none() && head.headers.get("Transfer-Encoding").is_none() {
+    if !bodiless
+        && head.headers.get("Content-Length").is_none()
+        && head.headers.get("Transfer-Encoding").is_none()
+    {
         head.headers.add("Content-Length", response.body.len().to_string());
     }
     if !keep && head.headers.get("Connection").is_none() {
