@@ -67,6 +67,8 @@ fn without_column(error: &str) -> String {
 /// An error with the place that Go names. The engine keeps no places: the first that fits is taken.
 fn located(error: &str, source: &str) -> String {
     let message = error.strip_prefix("execution error: ").unwrap_or(error);
+    let indexing = message.starts_with("index out of range") || message.starts_with("cannot index");
+    let message = &if indexing { format!("error calling index: {message}") } else { message.to_owned() };
     let at = |offset: usize, node: &str, message: &str| {
         let before = &source[..offset];
         let (line, column) =
@@ -193,6 +195,11 @@ mod tests {
         assert_eq!(
             render("{{range", true).unwrap_err(),
             "error: error parsing template {{range, template: output:1: unclosed action\n"
+        );
+        let text = render("{{index .items 9}}", true).unwrap_err();
+        assert!(
+            text.ends_with("at <index .items 9>: error calling index: index out of range: 9\n"),
+            "{text}"
         );
         let expected = "error: error executing template \"{{.items.x}}\": template: output:1:8: executing \"output\" at <.items.x>: can't \
                         evaluate field x in type interface {}\n";

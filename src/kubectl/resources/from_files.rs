@@ -37,7 +37,7 @@ impl Builder<'_> {
         for file in files {
             let (documents, broken) = decode_documents(&file.content);
             for document in documents {
-                match self.from_document(document, &file.name).await {
+                match self.document_infos(document, &file.name).await {
                     Ok(infos) => {
                         for info in infos {
                             self.finish(info, selector.as_ref(), found).await;
@@ -57,7 +57,7 @@ impl Builder<'_> {
     }
 
     /// The objects of a document: one, or those of a list.
-    async fn from_document(&self, document: Value, source: &str) -> Result<Vec<Info>> {
+    async fn document_infos(&self, document: Value, source: &str) -> Result<Vec<Info>> {
         if self.validate {
             validate(&document, source)?;
         }
