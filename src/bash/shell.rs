@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::files::Files;
 use super::kit::jobs::{Job, Jobs};
-use super::kit::{Adapter, Complaints, KitFiles, LIVE_STDIN, Streams, own, scan};
+use super::kit::{Adapter, Complaints, KitFiles, Streams, live_stdin, own, scan};
 use super::program::{Dialect, Program, Stdio, System};
 use super::streams::{SharedReader, SharedWriter};
 
@@ -200,7 +200,7 @@ async fn run(
         let _ = streams.stdin.clone().take(MAX_WHOLE_STDIN_BYTES).read_to_end(&mut whole).await;
         options.stdin(String::from_utf8_lossy(&whole).into_owned())
     } else {
-        options.stdin(String::from_utf8_lossy(LIVE_STDIN).into_owned())
+        options.stdin(live_stdin())
     };
     let mut stderr = Complaints::new(stderr, dialect);
     let outcome = kit.execute(script).stdout(&mut stdout).stderr(&mut stderr).options(options).await;
@@ -322,7 +322,7 @@ mod tests {
             ("nosuch", "bash: nosuch: command not found\n", 127),
             ("cd /tmp 2>/dev/null || mkdir /tmp && cd /tmp; pwd", "/tmp\n", 0),
             ("echo hi | upper", "HI\n", 1),
-            ("upper a b < f2", "bash: f2: No such file or directory\n", 1),
+            ("upper a b < f2", "bash: line 1: f2: No such file or directory\n", 1),
             ("(exit 7)", "", 7),
             ("cat <<E | upper\nx\nE", "X\n", 1),
             ("v=$(echo in | upper); echo $v", "IN\n", 0),
@@ -367,7 +367,7 @@ mod tests {
         assert!(bash.files().read("/out").await.is_err());
         assert_eq!(output(&mut bash, "wait; cat /out", "").await.0, "late\n");
         output(&mut bash, "sleep 1000 &", "").await;
-        assert_eq!(output(&mut bash, "kill %2; wait %2; echo $?", "").await.0, "143\n");
+        assert_eq!(output(&mut bash, "kill %1; wait %1; echo $?", "").await.0, "143\n");
     }
 
     #[tokio::test(start_paused = true)]

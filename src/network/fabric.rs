@@ -209,7 +209,8 @@ impl NetHost {
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         // Over the loopback a connection comes from the loopback.
         let from = if target.ip().is_loopback() { target.ip() } else { self.ip() };
-        let source = SocketAddr::new(from, FIRST_EPHEMERAL_PORT + self.fabric.shared.seed.below(28_000) as u16);
+        let source =
+            SocketAddr::new(from, FIRST_EPHEMERAL_PORT + self.fabric.shared.seed.below(28_000) as u16);
         listener.try_send((Box::new(far), source)).map_err(|_| refused())?;
         Ok(Box::new(near))
     }

@@ -18,7 +18,15 @@ use crate::bash::streams::SharedReader;
 use crate::bash::terminal::Terminal;
 
 /// Stands in for standard input that is read as it comes. No text holds it.
-pub(in crate::bash) const LIVE_STDIN: &[u8] = b"\0\x1blive standard input\x1b\0";
+pub(in crate::bash) const LIVE_STDIN: &[u8] = b"\0\x1blive standard input\x1b\0\n";
+
+/// How often the mark stands there: each `read` takes a line of it away.
+const LIVE_LINES: usize = 2048;
+
+/// What an execution is given for live input.
+pub(in crate::bash) fn live_stdin() -> String {
+    String::from_utf8_lossy(LIVE_STDIN).repeat(LIVE_LINES)
+}
 
 /// How many bytes wait between a program and bashkit.
 const PIPE_BYTES: usize = 16 * 1024;
@@ -53,7 +61,7 @@ impl Input {
     fn of(context: &CommandContext<'_>) -> Self {
         // What is there at once is a file, a finished pipe or the mark; a pipe that is still empty is not ready.
         match context.stdin.read_chunk().now_or_never() {
-            Some(Ok(Some(bytes))) if bytes == LIVE_STDIN => {
+            Some(Ok(Some(bytes))) if bytes.starts_with(LIVE_STDIN) => {
                 let streams = context.execution_extension::<Streams>();
                 streams
                     .and_then(|streams| streams.try_with(Streams::clone).ok())

@@ -81,6 +81,9 @@ fn try_reword(line: &str, dialect: Dialect) -> Option<String> {
     let cannot_write = capital == "Read-only file system" || capital == "Is a directory";
     let text = match (dialect, what.strip_prefix("cd: ")) {
         (Dialect::Gnu, _) if why == "command not found" => format!("bash: {what}: {why}"),
+        (Dialect::Gnu, None) if capital == "No such file or directory" && line.starts_with("bash: line ") => {
+            format!("bash: line {number}: {what}: {capital}")
+        }
         (Dialect::Gnu, _) if cannot_write => format!("bash: {what}: {capital}"),
         (Dialect::Busybox, Some(path)) => format!("sh: cd: can't cd to {path}: {capital}"),
         (Dialect::Dash, Some(path)) => format!("sh: {number}: cd: can't cd to {path}"),

@@ -7,6 +7,6 @@ pub(super) mod jobs;
 pub(super) mod own;
 pub(super) mod scan;
 
-pub(super) use command::{Adapter, LIVE_STDIN, Streams};
+pub(super) use command::{Adapter, Streams, live_stdin};
 pub(super) use complaints::Complaints;
 pub(super) use files::KitFiles;

@@ -490,7 +490,9 @@ impl Builtin for Read {
             Err(why) => return Ok(ExecResult::err(format!("bash: read: {why}\n"), 2)),
         };
         let streams = context.execution_extension::<Streams>().and_then(|s| s.try_with(Streams::clone).ok());
-        let live = context.stdin.is_none_or(|given| given.as_bytes() == LIVE_STDIN);
+        let live = context
+            .stdin
+            .is_none_or(|given| given.as_bytes().starts_with(&LIVE_STDIN[..LIVE_STDIN.len() - 1]));
         let line = match (live, streams) {
             (true, Some(mut streams)) => match options.characters {
                 Some(count) => {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::kubectl::client::Request;
 use crate::kubectl::error::Result;
 use crate::kubectl::mapper::Mapping;
+use crate::kubectl::resources::list_items;
 use crate::kubectl::session::Session;
 
 /// As long as kubectl waits when it is to wait for ever.
@@ -49,11 +50,11 @@ where
     let selector = format!("metadata.name={}", target.name);
     loop {
         let list = client.json(Request::get(path.as_str()).query("fieldSelector", selector.as_str())).await?;
-        let seen = list["items"][0].as_object().map(|_| &list["items"][0]);
-        if check(seen.map_or(Seen::Absent, Seen::Present))? {
+        let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        let items = list_items(list);
+        if check(items.first().map_or(Seen::Absent, Seen::Present))? {
             return Ok(());
         }
-        let version = list["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
         let request = Request::get(path.as_str())
             .query("allowWatchBookmarks", "true")
             .query("fieldSelector", selector.as_str())

@@ -9,7 +9,7 @@ use crate::api::patch::merge_patch;
 use crate::kubectl::client::{Client, Request};
 use crate::kubectl::describe::fields::{is_controlled_by, selector, text};
 use crate::kubectl::error::{KubectlError, Result};
-use crate::kubectl::resources::Info;
+use crate::kubectl::resources::{Info, list_items};
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::patching::{Patch, STRATEGIC_PATCH};
 
@@ -69,8 +69,7 @@ fn known(kind: &str) -> bool {
 async fn owned(client: &Client, info: &Info, path: &str, object: &Value) -> Result<Vec<Value>> {
     let labels = selector(object, "/spec/selector").map_err(KubectlError::message)?;
     let request = Request::get(format!("/apis/apps/v1/namespaces/{}/{path}", info.namespace));
-    let mut list = client.json(request.query("labelSelector", labels.to_string())).await?;
-    let mut items: Vec<Value> = list["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let mut items = list_items(client.json(request.query("labelSelector", labels.to_string())).await?);
     items.retain(|item| is_controlled_by(item, text(object, "/metadata/uid")));
     items.sort_by_key(|item| text(item, "/metadata/name").to_owned());
     Ok(items)
