@@ -94,8 +94,9 @@ async fn a_crashing_container_backs_off_on_schedule() {
         times.push(cluster.clock().now().duration_since(start).as_secs());
     }
     let gaps: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // The first restart is at once; then 10 s, doubling up to 5 minutes. A look a second leaves a second or two.
+    // The first restart is at once; then 10 s, doubling up to 5 minutes. The back-off is a floor: the kubelet takes up a
+    // failed pod again 10 to 15 s after each try, so a restart comes with the first try after the back-off has run out.
     for (gap, expected) in gaps.iter().zip([10, 20, 40, 80, 160, 300]) {
-        assert!((gap - expected).abs() <= 3, "restarts came after {gaps:?} s");
+        assert!((expected - 1..=expected + 25).contains(gap), "restarts came after {gaps:?} s");
     }
 }

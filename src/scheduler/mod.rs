@@ -1,10 +1,10 @@
 //! The scheduler: gives every pod a node.
 //!
-//! * [`queue`]: the pods that wait, and when to try them.
-//! * [`cache`], [`info`], [`resource`]: what the scheduler knows of nodes and pods.
-//! * [`framework`], `plugins`: who has a say, the default profile of 1.36.
+//! * `queue`: the pods that wait, and when to try them.
+//! * `cache`, `info`, `resource`: what the scheduler knows of nodes and pods.
+//! * `framework`, `plugins`: who has a say, the default profile of 1.36.
 //! * `cycle`: one attempt for one pod, a pure function; `message`: what is said when it fails.
-//! * [`decision`]: what was decided and why, for views.
+//! * `decision`: what was decided and why, for views.
 //! * `controller`: the task around it: events in, bindings out.
 
 mod cache;

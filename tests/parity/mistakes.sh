@@ -5,7 +5,6 @@ kubectl get pods nope nada
 kubectl get pods --wide
 kubectl get pods -o wide2
 kubectl get
-kubectl ge pods
 kubectl delete pod nope
 kubectl delete pod
 kubectl create
@@ -30,7 +29,6 @@ kubectl get pods -l 'a in b'
 kubectl get pods --field-selector=nosuch=1
 kubectl get pods -o jsonpath='{.items[}'
 kubectl get pods -o go-template='{{.x'
-kubectl patch deployment nope -p '{'
 kubectl -n missing get pods
 kubectl -n missing create configmap a
 cat > broken.yaml <<'E1'

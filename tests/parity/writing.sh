@@ -38,7 +38,7 @@ sed -i 's/"2"/"3"/' cm.yaml && kubectl apply -f cm.yaml
 sed -i '/  a:/d' cm.yaml && kubectl apply -f cm.yaml && kubectl get cm applied -o jsonpath='{.data}'
 kubectl apply -f cm.yaml --server-side
 kubectl apply -f cm.yaml --server-side --field-manager=other
-KUBE_EDITOR="sed -i s/3/4/" kubectl edit cm applied
+KUBE_EDITOR="sed -i '/^  b:/s/3/4/'" kubectl edit cm applied
 KUBE_EDITOR=true kubectl edit cm applied
 kubectl get cm applied -o jsonpath='{.data.b}'
 kubectl replace -f cm.yaml

@@ -28,7 +28,10 @@ const RULES: &[(&str, &str)] = &[
     (r#"(resourceVersion"?: )"?\d+"?"#, "${1}RV"),
     (r#"\b(pod-template-hash|controller-revision-hash)([=:"]+ ?"?)[\w-]+"#, "${1}${2}HASH"),
     (r"-[bcdf0-9][bcdfghjklmnpqrstvwxz2456789]{7,9}-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-HASH-RAND"),
-    (r#"-[bcdfghjklmnpqrstvwxz2456789]{8,10}([ ",/)]|$)"#, "-HASH$1"),
+    (r#"-[bcdfghjklmnpqrstvwxz2456789]{8,10}-?([ ",/)]|$)"#, "-HASH$1"),
+    (r"App Uptime: \d+(\.\d+)? seconds", "App Uptime"),
+    // The cluster that was recorded had its vendor's certificate in every token volume.
+    (r"^.*service-ca.crt.*$", ""),
     (r#"([a-z0-9])-[bcdfghjklmnpqrstvwxz2456789]{5}([ ",/):]|$)"#, "${1}-RAND$2"),
     (r"\b(\d+d)?(\d+h)?(\d+m)?\d+(\.\d+)?s\b|\b\d+m(\s|$)|<invalid>", "AGE$5"),
     (r"\bx\d+ over AGE", "xN over AGE"),

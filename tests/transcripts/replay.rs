@@ -106,7 +106,11 @@ impl Learner {
         }
     }
 
-    fn record(&mut self, command: String, output: String, end: String) {
+    fn record(&mut self, command: String, mut output: String, end: String) {
+        // As the recorder of the real cluster writes it.
+        if !output.is_empty() && !output.ends_with('\n') {
+            output.push_str("\n\\ No newline at end of output\n");
+        }
         self.entries.push(Entry { command, output, end });
     }
 

@@ -1,7 +1,7 @@
 //! Objects as bytes: reading what clients send, strictly and in the server's words, and writing what is stored and served.
 //!
-//! `rest` and the sub-resources decode bodies with [`decode`] and patched objects with [`from_unstructured`], and write
-//! with [`encode`]. Everything is driven by the table of types in `api::schema`; a kind without a schema passes as it is.
+//! `rest` and the sub-resources decode bodies with [`decode()`] and patched objects with [`from_unstructured`], and write
+//! with [`encode()`]. Everything is driven by the table of types in `api::schema`; a kind without a schema passes as it is.
 
 mod decode;
 mod encode;

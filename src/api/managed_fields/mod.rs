@@ -1,6 +1,6 @@
 //! Who owns which field of an object, and server-side apply.
 //!
-//! `rest` calls [`update`] with every write that is not an apply, and [`apply`] for `PATCH` with an apply patch; both work
+//! `rest` calls [`update()`] with every write that is not an apply, and [`apply()`] for `PATCH` with an apply patch; both work
 //! on values as `codec` decodes them. [`keep_timestamps`] tells a write that changes nothing but the time in an entry.
 
 mod apply;

@@ -1,7 +1,7 @@
 //! Patches: JSON patch, JSON merge patch and strategic merge patch, applied by the server, and the two- and three-way
 //! diffs that kubectl's apply, edit and others send.
 //!
-//! `rest` calls [`apply`]; kubectl calls [`create_three_way_merge_patch`], [`create_two_way_merge_patch`] and, for custom
+//! `rest` calls [`apply()`]; kubectl calls [`create_three_way_merge_patch`], [`create_two_way_merge_patch`] and, for custom
 //! resources, the JSON merge variants. Server-side apply is in `managed_fields`.
 
 mod apply;

@@ -1,4 +1,4 @@
-//! `kubectl create`: from files, and from arguments by a [`generator::Generator`] a kind.
+//! `kubectl create`: from files, and from arguments by a `generator::Generator` a kind.
 
 mod data;
 mod file;
