@@ -1,7 +1,6 @@
 //! `k8s-learn bench`: how fast the cluster is on this machine, beside the numbers to keep.
 //!
-//! A look at one machine, not a test: machines are noisy, so compare ratios within one run. `benches/` has the same
-//! scenarios with statistics.
+//! A look at one machine, not a test: machines are noisy, so compare ratios within one run.
 #![allow(clippy::disallowed_methods)] // Measuring is about the machine's time, not the cluster's.
 
 use std::process::Stdio;

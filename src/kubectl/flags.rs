@@ -151,7 +151,7 @@ impl Flags {
         let list = |flag: &Flag| matches!(flag.kind, FlagType::StringSlice | FlagType::StringArray);
         let given = |flag: &Flag| Given {
             kind: flag.kind,
-            values: if list(flag) { vec![] } else { vec![flag.default.clone()] },
+            values: if list(flag) && flag.default.is_empty() { vec![] } else { vec![flag.default.clone()] },
             changed: false,
         };
         Self { values: flags.iter().map(|flag| (flag.name, given(flag))).collect(), ..Self::default() }
@@ -223,7 +223,8 @@ impl Flags {
         let given =
             self.values.entry(flag.name).or_insert(Given { kind: flag.kind, values: vec![], changed: false });
         match given.kind {
-            FlagType::StringSlice | FlagType::StringArray => given.values.extend(added),
+            // The first value takes the default's place.
+            FlagType::StringSlice | FlagType::StringArray if given.changed => given.values.extend(added),
             _ => given.values = added,
         }
         given.changed = true;
@@ -398,6 +399,20 @@ mod tests {
 
     fn read(line: &str) -> Result<(Flags, Vec<String>), FlagError> {
         parse(&flags(), &line.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_list_has_its_default_until_a_value_is_given() {
+        let mut address = Flag::strings("address", "");
+        address.default = "localhost".to_owned();
+        let address = [address];
+        let read = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+            parse(&address, &words).unwrap().0.strings("address").to_vec()
+        };
+        assert_eq!(read(&[]), ["localhost"]);
+        assert_eq!(read(&["--address=10.0.0.1"]), ["10.0.0.1"]);
+        assert_eq!(read(&["--address=10.0.0.1,::1", "--address=10.0.0.2"]), ["10.0.0.1", "::1", "10.0.0.2"]);
     }
 
     #[test]

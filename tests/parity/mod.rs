@@ -52,6 +52,7 @@ const MASKS: &[(&str, &str)] = &[
     (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
     (r"\b[0-9a-f]{64}\b", "CID"),
     (r"kubectl-edit-\d+", "kubectl-edit-N"),
+    (r"App Uptime: \d+(\.\d+)? seconds", "App Uptime"),
     (r"\b10\.(244|96|9[7-9]|10\d|11[01])\.\d+\.\d+\b", "IP"),
     (r#"(resourceVersion"?: )"?\d+"?"#, "${1}RV"),
     (r"\b3[0-2]\d{3}\b", "NODEPORT"),

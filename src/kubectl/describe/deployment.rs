@@ -103,7 +103,7 @@ fn describe(deployment: &Value, sets: &ReplicaSets, events: Option<Vec<Value>>, 
     }
     template::section(&mut w, deployment, "/spec/template");
     conditions_with_reason(&mut w, deployment);
-    let old: Vec<&Value> = sets.old.iter().filter(|set| int(set, "/spec/replicas") != 0).collect();
+    let old: Vec<&Value> = sets.old.iter().collect();
     if !old.is_empty() || sets.new.is_some() {
         put!(w, 0, "OldReplicaSets:\t{}\n", names(old));
         put!(w, 0, "NewReplicaSet:\t{}\n", names(sets.new.iter().collect()));
