@@ -4,10 +4,12 @@ use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use anyhow::Context;
+use futures::io::AllowStdIo;
+use tokio_util::compat::FuturesAsyncWriteCompatExt;
 
 use super::command_line::{ClusterArgs, ShellArgs, TimeArg, live_runtime, virtual_runtime};
 use crate::api::auth::UserInfo;
-use crate::bash::{Stdio, host_terminal};
+use crate::bash::{Stdio, host_stdio, host_terminal};
 use crate::client;
 use crate::cluster::{Cluster, Time};
 use crate::runtime::sim::Pace;
@@ -34,16 +36,16 @@ pub(super) fn run(args: ShellArgs) -> anyhow::Result<i32> {
     let time = if args.time == TimeArg::Virtual { Time::Virtual } else { Time::Real };
     let code = runtime.block_on(async {
         let (cluster, mut session) = start(&args.cluster, time, Pace::Instant).await?;
-        let open = || Stdio {
-            stdin: if from_stdin || time == Time::Virtual {
-                Box::new(tokio::io::empty())
-            } else {
-                Box::new(tokio::io::stdin())
-            },
-            stdout: Box::new(tokio::io::stdout()),
-            stderr: Box::new(tokio::io::stderr()),
-            terminal: host_terminal(),
-            stdin_is_terminal: !from_stdin && std::io::stdin().is_terminal(),
+        let open = || {
+            let mut stdio = match time {
+                Time::Real => host_stdio(),
+                Time::Virtual => undisturbed_stdio(),
+            };
+            if from_stdin {
+                stdio.stdin = Box::new(tokio::io::empty());
+                stdio.stdin_is_terminal = false;
+            }
+            stdio
         };
         let code = session.run_script(&script, open).await;
         drop(session);
@@ -52,6 +54,17 @@ pub(super) fn run(args: ShellArgs) -> anyhow::Result<i32> {
     })?;
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// This process's streams for a script on virtual time: nothing to read, and each write is done before anything else goes on.
+/// Tokio's own streams write on another thread, and how far the cluster gets meanwhile would be chance.
+fn undisturbed_stdio() -> Stdio {
+    Stdio {
+        stdout: Box::new(AllowStdIo::new(std::io::stdout()).compat_write()),
+        stderr: Box::new(AllowStdIo::new(std::io::stderr()).compat_write()),
+        terminal: host_terminal(),
+        ..Stdio::null()
+    }
 }
 
 /// `k8s-learn` alone.

@@ -5,9 +5,9 @@ kubectl create deployment shop --image=httpd --replicas=3 --port=80 --dry-run=cl
 kubectl run box --image=busybox --restart=Never --env=A=b --labels=x=y --dry-run=client -o yaml -- sleep 5
 kubectl create service nodeport np --tcp=80:8080 --dry-run=client -o yaml
 kubectl scale deployment web --replicas=3
-kubectl rollout status deployment/web --timeout=60s
+kubectl rollout status deployment/web --timeout=60s | tail -1
 kubectl set image deployment/web nginx=nginx:1.27
-kubectl rollout status deployment/web --timeout=60s
+kubectl rollout status deployment/web --timeout=60s | tail -1
 kubectl rollout history deployment/web
 kubectl rollout undo deployment/web
 kubectl rollout pause deployment/web
