@@ -22,7 +22,7 @@ use super::worker::Worker;
 use super::{node, server, spec, status};
 use crate::informer::{Change, Informer};
 use crate::net::Listen;
-use crate::runtime::api::{ContainerEvent, ContainerState};
+use crate::runtime::api::{ContainerEvent, ContainerState, SandboxState};
 
 /// How often a runtime that tells of nothing is looked at.
 const RELIST: Duration = Duration::from_secs(1);
@@ -213,25 +213,43 @@ async fn follow(shared: &Shared, mut events: BoxStream<'static, ContainerEvent>)
     }
 }
 
+/// How far a sandbox or a container is.
+#[derive(PartialEq)]
+enum Stage {
+    Sandbox(SandboxState),
+    Container(ContainerState),
+}
+
 /// Looks for changes once a second, for a runtime that tells of none.
 async fn look_again_and_again(shared: &Shared) {
-    let mut before: BTreeMap<String, (String, ContainerState)> = BTreeMap::new();
+    let runtime = &shared.deps.runtime;
+    // By id: the pod's UID and the stage.
+    let mut before: BTreeMap<String, (String, Stage)> = BTreeMap::new();
     loop {
         shared.deps.clock.sleep(RELIST).await;
-        let Ok(containers) = shared.deps.runtime.list_containers(None).await else { continue };
-        let now: BTreeMap<_, _> =
-            containers.into_iter().map(|status| (status.id, (status.sandbox_id, status.state))).collect();
-        let changed = now.iter().filter(|(id, state)| before.get(*id) != Some(state));
+        let (Ok(containers), Ok(sandboxes)) =
+            (runtime.list_containers(None).await, runtime.list_pod_sandboxes().await)
+        else {
+            continue;
+        };
+        let pods: BTreeMap<&str, &str> =
+            sandboxes.iter().map(|sandbox| (sandbox.id.as_str(), sandbox.config.uid.as_str())).collect();
+        let mut now = BTreeMap::new();
+        for container in containers {
+            if let Some(pod) = pods.get(container.sandbox_id.as_str()) {
+                now.insert(container.id, ((*pod).to_owned(), Stage::Container(container.state)));
+            }
+        }
+        for sandbox in &sandboxes {
+            now.insert(sandbox.id.clone(), (sandbox.config.uid.clone(), Stage::Sandbox(sandbox.state)));
+        }
+        let changed = now.iter().filter(|(id, seen)| before.get(*id) != Some(seen));
         let gone = before.iter().filter(|(id, _)| !now.contains_key(*id));
-        let touched: BTreeSet<&str> = changed.chain(gone).map(|(_, (sandbox, _))| sandbox.as_str()).collect();
-        if !touched.is_empty()
-            && let Ok(sandboxes) = shared.deps.runtime.list_pod_sandboxes().await
-        {
-            for sandbox in sandboxes.iter().filter(|sandbox| touched.contains(sandbox.id.as_str())) {
-                let entry = shared.lock().get(&sandbox.config.uid).cloned();
-                if let Some(entry) = entry {
-                    entry.wake_for_runtime();
-                }
+        let touched: BTreeSet<&str> = changed.chain(gone).map(|(_, (pod, _))| pod.as_str()).collect();
+        for pod in touched {
+            let entry = shared.lock().get(pod).cloned();
+            if let Some(entry) = entry {
+                entry.wake_for_runtime();
             }
         }
         before = now;

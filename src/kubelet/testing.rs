@@ -49,6 +49,8 @@ pub(super) struct Pretender {
     seed: Seed,
     state: Mutex<State>,
     events: broadcast::Sender<ContainerEvent>,
+    /// Whether it has a stream of events at all.
+    tells: bool,
     /// Where processes that end by themselves say so.
     ends: mpsc::UnboundedSender<(String, i32)>,
 }
@@ -64,7 +66,7 @@ struct State {
 }
 
 impl Pretender {
-    fn new(clock: Clock, seed: Seed) -> Arc<Self> {
+    fn new(clock: Clock, seed: Seed, tells: bool) -> Arc<Self> {
         let state = State { healthy: true, ..State::default() };
         let (ends, mut ended) = mpsc::unbounded_channel::<(String, i32)>();
         let this = Arc::new(Self {
@@ -72,6 +74,7 @@ impl Pretender {
             seed,
             state: Mutex::new(state),
             events: broadcast::channel(1024).0,
+            tells,
             ends,
         });
         let ending = Arc::downgrade(&this);
@@ -261,7 +264,7 @@ impl ContainerRuntime for Pretender {
     }
 
     fn events(&self) -> Option<BoxStream<'static, ContainerEvent>> {
-        Some(from_broadcast(self.events.subscribe()))
+        self.tells.then(|| from_broadcast(self.events.subscribe()))
     }
 
     async fn exec_sync(&self, _: &str, _: &[String], _: Duration) -> Result<ExecResult> {
@@ -355,6 +358,15 @@ pub(super) struct TestNode {
 impl TestNode {
     /// A node named `m` that is registered, and the namespace `default` with what pods need.
     pub(super) async fn start() -> Self {
+        Self::on_runtime(true).await
+    }
+
+    /// The same on a runtime that tells of nothing, so that it has to be looked at.
+    pub(super) async fn without_events() -> Self {
+        Self::on_runtime(false).await
+    }
+
+    async fn on_runtime(tells: bool) -> Self {
         let clock = Clock::virtual_time();
         let seed = Seed::new(1);
         let store = Store::new(clock.clone());
@@ -366,7 +378,7 @@ impl TestNode {
             ..UserInfo::default()
         };
         let client = client::component(&server.service(), "kubelet", user);
-        let runtime = Pretender::new(clock.clone(), seed.clone());
+        let runtime = Pretender::new(clock.clone(), seed.clone(), tells);
         let host = Fabric::new(seed.clone()).join_node([192, 0, 2, 2].into(), "m").unwrap();
         let deps = Dependencies {
             client: client.clone(),

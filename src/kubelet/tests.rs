@@ -104,12 +104,13 @@ async fn a_crashing_container_backs_off_ten_seconds_doubling() {
 
 #[tokio::test(start_paused = true)]
 async fn an_image_that_is_not_there_is_told_of_at_once_and_then_backs_off() {
-    let node = TestNode::start().await;
-    node.create("badimage", one(json!({"image": "missing:1"}))).await;
-    node.until("badimage", "ErrImagePull", waits("ErrImagePull")).await;
-    let events = node.events("badimage").await;
-    assert!(events.iter().any(|event| event == "Failed: Error: ImagePullBackOff"), "{events:#?}");
-    node.until("badimage", "ImagePullBackOff", waits("ImagePullBackOff")).await;
+    for node in [TestNode::start().await, TestNode::without_events().await] {
+        node.create("badimage", one(json!({"image": "missing:1"}))).await;
+        node.until("badimage", "ErrImagePull", waits("ErrImagePull")).await;
+        let events = node.events("badimage").await;
+        assert!(events.iter().any(|event| event == "Failed: Error: ImagePullBackOff"), "{events:#?}");
+        node.until("badimage", "ImagePullBackOff", waits("ImagePullBackOff")).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -227,13 +227,7 @@ impl Worker {
         let plan = actions::plan(&pod, &runtime, &|kind, id| results.results.get(kind, id));
         let secrets = shared.caches.pull_secrets(&pod).await;
         let sync = Sync { shared: &shared, pod: &pod, runtime: &runtime, secrets };
-        let makes_sandbox = plan.create_sandbox;
         let outcome = sync.run(plan, async || self.sandbox_is_ready(&pod).await).await;
-        if makes_sandbox && !outcome.is_good() {
-            // The new sandbox is news, as it is for a real kubelet's PLEG: the next sync comes now, tells why nothing starts
-            // and finds what failed in its back-off.
-            self.entry.wake_for_runtime();
-        }
         self.settle(&outcome, written)
     }
 

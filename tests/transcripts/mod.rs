@@ -1,26 +1,28 @@
 //! The commands of the tutorials, against what a real 1.36.2 cluster answered.
 //!
 //! `lists/` has the commands, `expected/` what they printed on one node with containerd 2.1.9 (kubectl 1.36.2). Both are
-//! made alike (`compare`) before they are compared. What still differs stands in `differences.txt` with its reason: a
-//! command that is not named there must answer alike, and one that is named must not, so that the list only shrinks.
+//! made alike (`compare`) before they are compared. What still differs stands in `differences.txt` with its reason, by the
+//! place in the recording: a command that is not named there must answer alike, and one that is named must not, so that
+//! the list only shrinks.
 
 mod compare;
 mod list;
 mod replay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The commands of one topic that may differ, with the reason.
-fn known(topic: &str) -> BTreeMap<String, String> {
-    let mut known = BTreeMap::new();
+/// The commands of one topic that may differ: how often each was typed by then, counted from 1, and the command.
+fn known(topic: &str) -> BTreeSet<(usize, String)> {
+    let mut known = BTreeSet::new();
     for line in
         include_str!("differences.txt").lines().filter(|line| !line.starts_with('#') && !line.is_empty())
     {
-        let [of, command, why] = line.splitn(3, '\t').collect::<Vec<_>>()[..] else {
-            panic!("differences.txt: topic, command and reason with tabs between them, but: {line}");
+        let [of, time, command, _why] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("differences.txt: topic, time, command and reason with tabs between them, but: {line}");
         };
         if of == topic {
-            known.insert(command.to_owned(), why.to_owned());
+            let time = time.parse().expect("a command's time is a number");
+            known.insert((time, command.to_owned()));
         }
     }
     known
@@ -29,8 +31,9 @@ fn known(topic: &str) -> BTreeMap<String, String> {
 async fn check(topic: &str, list: &str, expected: &str) {
     let actual = replay::replay(&list::parse(list)).await;
     let expected = compare::read(expected);
-    let known = known(topic);
-    let (mut wrong, mut stale, mut alike) = (vec![], known.clone(), 0);
+    let mut known = known(topic);
+    let mut typed: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut wrong, mut alike) = (vec![], 0);
     for (index, want) in expected.iter().enumerate() {
         let difference = match actual.get(index) {
             Some(got) if compare::normal(&got.command) == compare::normal(&want.command) => {
@@ -40,12 +43,12 @@ async fn check(topic: &str, list: &str, expected: &str) {
             None => "  was not run".to_owned(),
         };
         let name = compare::normal(&want.command).replace('\n', " ");
+        let time = typed.entry(name.clone()).or_default();
+        *time += 1;
         if difference.is_empty() {
             alike += 1;
-        } else if known.contains_key(&name) {
-            stale.remove(&name);
-        } else {
-            wrong.push(format!("$ {name}\n{difference}"));
+        } else if !known.remove(&(*time, name.clone())) {
+            wrong.push(format!("$ {name} ({time})\n{difference}"));
         }
     }
     eprintln!("{topic}: {alike} of {} alike", expected.len());
@@ -55,7 +58,7 @@ async fn check(topic: &str, list: &str, expected: &str) {
         wrong.len(),
         wrong.join("\n")
     );
-    assert!(stale.is_empty(), "these answer alike now, take them off differences.txt: {:?}", stale.keys());
+    assert!(known.is_empty(), "these answer alike now, take them off differences.txt: {known:?}");
 }
 
 #[tokio::test(start_paused = true)]

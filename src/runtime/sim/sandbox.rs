@@ -48,10 +48,10 @@ impl Sandbox {
         self.lock().as_ref().map(|network| network.host.clone())
     }
 
-    /// Leaves the network.
-    pub(super) fn stop(&self) {
+    /// Leaves the network; `false` if it had left before.
+    pub(super) fn stop(&self) -> bool {
         let network = self.lock().take();
-        drop(network);
+        network.is_some()
     }
 
     pub(super) fn status(&self) -> SandboxStatus {

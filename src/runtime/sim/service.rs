@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::container::Container;
 use super::runtime::SimRuntime;
+use super::sandbox::Sandbox;
 use super::{exec, life};
 use crate::net::{BoxIo, Dial};
 use crate::runtime::ContainerRuntime;
@@ -24,8 +25,15 @@ pub(super) struct Events {
 impl Events {
     /// Tells everybody who listens.
     pub(super) fn send(&self, container: &Container, kind: ContainerEventKind) {
-        let event =
-            ContainerEvent { pod_uid: container.pod_uid.clone(), container_id: container.id.clone(), kind };
+        self.tell(&container.pod_uid, &container.id, kind);
+    }
+
+    fn send_for_sandbox(&self, sandbox: &Sandbox, kind: ContainerEventKind) {
+        self.tell(&sandbox.config.uid, &sandbox.id, kind);
+    }
+
+    fn tell(&self, pod_uid: &str, id: &str, kind: ContainerEventKind) {
+        let event = ContainerEvent { pod_uid: pod_uid.to_owned(), container_id: id.to_owned(), kind };
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| listener.send(event.clone()).is_ok());
     }
@@ -47,7 +55,9 @@ impl ContainerRuntime for SimRuntime {
     }
 
     async fn run_pod_sandbox(&self, config: SandboxConfig) -> Result<SandboxStatus> {
-        Ok(self.make_sandbox(config).await?.status())
+        let sandbox = self.make_sandbox(config).await?;
+        self.events.send_for_sandbox(&sandbox, ContainerEventKind::Started);
+        Ok(sandbox.status())
     }
 
     async fn stop_pod_sandbox(&self, id: &str) -> Result<()> {
@@ -55,19 +65,20 @@ impl ContainerRuntime for SimRuntime {
         for container in self.containers_of(id) {
             life::kill(&container).await;
         }
-        sandbox.stop();
+        if sandbox.stop() {
+            self.events.send_for_sandbox(&sandbox, ContainerEventKind::Stopped);
+        }
         Ok(())
     }
 
     async fn remove_pod_sandbox(&self, id: &str) -> Result<()> {
-        if self.sandbox(id).is_err() {
-            return Ok(());
-        }
+        let Ok(sandbox) = self.sandbox(id) else { return Ok(()) };
         self.stop_pod_sandbox(id).await?;
         for container in self.containers_of(id) {
             self.remove_container(&container.id).await?;
         }
         self.lock().sandboxes.remove(id);
+        self.events.send_for_sandbox(&sandbox, ContainerEventKind::Deleted);
         Ok(())
     }
 

@@ -194,6 +194,22 @@ async fn events_say_what_happened_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn events_tell_of_sandboxes_too_and_of_each_end_once() {
+    let node = Node::new().await;
+    let mut events = node.runtime.events().unwrap();
+    let id = node.pod("second").await;
+    node.runtime.stop_pod_sandbox(&id).await.unwrap();
+    node.runtime.stop_pod_sandbox(&id).await.unwrap();
+    node.runtime.remove_pod_sandbox(&id).await.unwrap();
+    for kind in [ContainerEventKind::Started, ContainerEventKind::Stopped, ContainerEventKind::Deleted] {
+        let event = events.next().await.unwrap();
+        let told = (event.kind, event.container_id.as_str(), event.pod_uid.as_str());
+        assert_eq!(told, (kind, id.as_str(), "uid-second"));
+    }
+    assert!(events.next().now_or_never().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn attached_clients_read_and_write() {
     let node = Node::new().await;
     let mut config = node.config("busybox", &["cat"]).await;
