@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::super::launcher::Launcher;
 use super::http::{Handler, Request, Response, serve};
-use super::sleep::Pause;
+use super::pause::Pause;
 use super::{Machine, clock_text, resolver};
 use crate::bash::{Files, Program, ProgramContext, SharedReader, SharedWriter, Stdio, System, signal};
 use crate::clock::Clock;
@@ -126,7 +126,7 @@ impl Server {
 
     async fn exit_after(&self, request: &Request) {
         let code = request.query("code").and_then(|code| code.parse().ok()).unwrap_or(0);
-        let wait = request.query("wait").and_then(|text| super::sleep::seconds(&text)).unwrap_or(0.0);
+        let wait = request.query("wait").and_then(|text| crate::bash::interval_seconds(&text)).unwrap_or(0.0);
         let wait = Duration::try_from_secs_f64(wait).unwrap_or_default();
         self.clock().sleep(wait).await;
         self.exit.send_replace(Some(code));
@@ -256,7 +256,8 @@ impl Agnhost {
                 .await;
         }
         signals.handle(signal::TERM);
-        let delay = flag(&context.args, "delay-shutdown").and_then(super::sleep::seconds).unwrap_or(0.0);
+        let delay =
+            flag(&context.args, "delay-shutdown").and_then(crate::bash::interval_seconds).unwrap_or(0.0);
         let mut exit = server.exit.subscribe();
         let ended = async {
             signals.next().await;
@@ -278,7 +279,8 @@ impl Agnhost {
         };
         let total = amount("mem-total", 0).unwrap_or(0);
         let step = amount("mem-alloc-size", 4096).unwrap_or(4096).max(4096);
-        let pause = flag(&context.args, "mem-alloc-sleep").and_then(super::sleep::seconds).unwrap_or(0.001);
+        let pause =
+            flag(&context.args, "mem-alloc-sleep").and_then(crate::bash::interval_seconds).unwrap_or(0.001);
         let cpus = flag(&context.args, "cpus").and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
         let _burn = self.machine.cgroup.burn(cpus.saturating_mul(1000));
         let mut held = vec![];
@@ -294,7 +296,7 @@ impl Agnhost {
     async fn connect(&self, mut context: ProgramContext) -> i32 {
         let target =
             context.args.iter().skip(2).find(|word| !word.starts_with('-')).cloned().unwrap_or_default();
-        let limit = flag(&context.args, "timeout").and_then(super::sleep::seconds).unwrap_or(10.0);
+        let limit = flag(&context.args, "timeout").and_then(crate::bash::interval_seconds).unwrap_or(10.0);
         let (name, port) = target.rsplit_once(':').unwrap_or((&target, ""));
         let Ok(port) = port.parse::<u16>() else {
             context.stdio.err("OTHER: address is not host:port\n").await;
@@ -321,7 +323,7 @@ impl Agnhost {
     async fn logs_generator(&self, mut context: ProgramContext) -> i32 {
         let number = |name: &str| flag(&context.args, name);
         let total: u64 = number("log-lines-total").and_then(|text| text.parse().ok()).unwrap_or(0);
-        let duration = number("run-duration").and_then(super::sleep::seconds).unwrap_or(0.0);
+        let duration = number("run-duration").and_then(crate::bash::interval_seconds).unwrap_or(0.0);
         let pause = Duration::try_from_secs_f64(duration / total.max(1) as f64).unwrap_or_default();
         for line in 0..total {
             let now = context.system.clock.now();

@@ -59,8 +59,8 @@ fn table(machine: &Machine, launcher: &Launcher) -> BTreeMap<&'static str, Arc<d
     };
     let host = &machine.host;
     add(&["sh", "bash", "ash", "dash"], Arc::new(shell::Shell::new(launcher.clone())));
-    add(&["sleep"], Arc::new(sleep::Sleep));
-    add(&["pause"], Arc::new(sleep::Pause));
+    add(&["sleep"], Arc::new(crate::bash::Sleep));
+    add(&["pause"], Arc::new(pause::Pause));
     add(&["env", "printenv"], Arc::new(env::Env::new(machine.env.clone(), launcher.clone())));
     add(&["hostname"], Arc::new(hostname::Hostname::new(host.clone())));
     add(&["curl"], Arc::new(Curl::new(host.clone())));

@@ -65,7 +65,8 @@ impl Program for Ping {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         let busybox = context.system.dialect == Dialect::Busybox;
         let count = option(&context.args, "-c").and_then(|text| text.parse::<u64>().ok()).unwrap_or(u64::MAX);
-        let interval = option(&context.args, "-i").and_then(super::sleep::seconds).unwrap_or(1.0).max(0.01);
+        let interval =
+            option(&context.args, "-i").and_then(crate::bash::interval_seconds).unwrap_or(1.0).max(0.01);
         let interval = Duration::try_from_secs_f64(interval).unwrap_or(Duration::from_secs(1));
         let Some(name) = operands(&context.args, "ciWws").first().map(|name| (*name).to_owned()) else {
             context.stdio.err("ping: usage error: Destination address required\n").await;
@@ -196,7 +197,7 @@ impl Program for Nc {
             return 1;
         };
         let address = SocketAddr::new(ip, number);
-        let limit = option(&context.args, "-w").and_then(super::sleep::seconds).unwrap_or(131.0);
+        let limit = option(&context.args, "-w").and_then(crate::bash::interval_seconds).unwrap_or(131.0);
         let limit = Duration::try_from_secs_f64(limit).unwrap_or(Duration::from_secs(131));
         let clock = context.system.clock.clone();
         let why = match clock.timeout(limit, self.host.dial(address)).await {

@@ -98,7 +98,7 @@ impl Program for Ps {
         }
         let value = |name: &str| {
             let at = context.args.iter().position(|word| word == name)?;
-            super::sleep::seconds(context.args.get(at + 1)?)
+            crate::bash::interval_seconds(context.args.get(at + 1)?)
         };
         let batch = context.args.iter().any(|word| word.starts_with("-b"));
         let times = value("-n").map_or(if batch { u64::MAX } else { 1 }, |times| times as u64);

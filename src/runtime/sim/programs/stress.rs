@@ -51,7 +51,7 @@ impl Program for Stress {
         let (cpu, vm) = (number(&["cpu", "c", "cpus"]), number(&["vm", "m"]));
         let each = value(&["vm-bytes"]).and_then(|text| bytes(&text)).unwrap_or(256 << 20);
         let total = value(&["mem-total"]).and_then(|text| bytes(&text)).unwrap_or(0);
-        let timeout = value(&["timeout", "t"]).and_then(|text| super::sleep::seconds(&text));
+        let timeout = value(&["timeout", "t"]).and_then(|text| crate::bash::interval_seconds(&text));
         let (io, hdd) = (number(&["io", "i"]), number(&["hdd", "d"]));
         context
             .stdio

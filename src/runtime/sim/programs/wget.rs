@@ -86,7 +86,7 @@ fn parse(words: &[String]) -> Result<Call, String> {
             "T" | "timeout" | "connect-timeout" => {
                 let text = value()?;
                 let seconds =
-                    super::sleep::seconds(&text).ok_or_else(|| format!("invalid number '{text}'"))?;
+                    crate::bash::interval_seconds(&text).ok_or_else(|| format!("invalid number '{text}'"))?;
                 call.timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
             }
             "header" => call.headers.push(value()?),

@@ -1,6 +1,6 @@
 //! The words of a call of `curl`.
 
-use super::super::sleep::seconds;
+use crate::bash::interval_seconds;
 
 /// What `curl` was asked to do.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +205,7 @@ impl Options {
         let text = value.to_owned();
         let number = || {
             let bad = || wrong(format!("option --{name}: expected a proper numerical parameter"));
-            seconds(value).filter(|_| !value.ends_with(char::is_alphabetic)).ok_or_else(bad)
+            interval_seconds(value).filter(|_| !value.ends_with(char::is_alphabetic)).ok_or_else(bad)
         };
         match name {
             "output" => self.output = Some(text),

@@ -1,16 +1,16 @@
-//! `sleep` on the cluster's clock, and `pause`, which waits to be ended.
+//! `sleep`, on the cluster's clock.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::bash::{Dialect, Program, ProgramContext, signal};
+use super::program::{Dialect, Program, ProgramContext};
 
 /// `sleep 1.5`, `sleep 2m 3s`, `sleep infinity`.
-pub(super) struct Sleep;
+pub struct Sleep;
 
 /// How long a word of `sleep`, `timeout` or `ping` means; infinite for ever.
-pub(super) fn seconds(text: &str) -> Option<f64> {
+pub fn interval_seconds(text: &str) -> Option<f64> {
     let (number, unit) = match text.chars().last()? {
         's' => (&text[..text.len() - 1], 1.0),
         'm' => (&text[..text.len() - 1], 60.0),
@@ -41,7 +41,7 @@ impl Program for Sleep {
         }
         let mut total = 0.0;
         for word in words {
-            let Some(part) = seconds(word) else {
+            let Some(part) = interval_seconds(word) else {
                 stdio.err(match busybox {
                     true => format!("sleep: invalid number '{word}'\n"),
                     false => format!("sleep: invalid time interval '{word}'\nTry 'sleep --help' for more information.\n"),
@@ -60,22 +60,6 @@ impl Program for Sleep {
     }
 }
 
-/// Does nothing until it is asked to end.
-pub(super) struct Pause;
-
-#[async_trait]
-impl Program for Pause {
-    async fn run(&self, mut context: ProgramContext) -> i32 {
-        let signals = context.system.signals.clone();
-        signals.handle(signal::TERM);
-        signals.handle(signal::INT);
-        let number = signals.next().await;
-        let shown = if number == signal::INT { "Interrupt" } else { "Terminated" };
-        context.stdio.err(format!("Shutting down, got signal: {shown}\n")).await;
-        0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,8 +67,8 @@ mod tests {
     #[test]
     fn times_have_units() {
         for (text, expected) in [("2", 2.0), ("1.5m", 90.0), ("1h", 3600.0), ("infinity", f64::INFINITY)] {
-            assert_eq!(seconds(text), Some(expected), "{text}");
+            assert_eq!(interval_seconds(text), Some(expected), "{text}");
         }
-        assert_eq!((seconds("x"), seconds("-1"), seconds("")), (None, None, None));
+        assert_eq!((interval_seconds("x"), interval_seconds("-1"), interval_seconds("")), (None, None, None));
     }
 }
