@@ -98,17 +98,10 @@ pub(super) struct UpArgs {
     #[arg(long)]
     pub(super) token: Option<String>,
     /// Leave these out
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "COMPONENTS")]
-    pub(super) without: Vec<ComponentArg>,
+    #[arg(long, value_delimiter = ',', value_name = "COMPONENTS")]
+    pub(super) without: Vec<Component>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ComponentArg {
-    Scheduler,
-    Controllers,
-    Kubelet,
 }
 
 impl Default for ClusterArgs {
@@ -125,16 +118,6 @@ impl ClusterArgs {
             Some(PaceArg::Instant) => Pace::Instant,
         };
         ClusterConfig { nodes: usize::from(self.nodes), seed: self.seed, pace, ..ClusterConfig::default() }
-    }
-}
-
-impl From<ComponentArg> for Component {
-    fn from(component: ComponentArg) -> Self {
-        match component {
-            ComponentArg::Scheduler => Self::Scheduler,
-            ComponentArg::Controllers => Self::Controllers,
-            ComponentArg::Kubelet => Self::Kubelet,
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 
 use super::place::{SandboxConnect, SandboxEditor, SandboxNetwork};
-use super::programs::{EDITORS, EditFile, Etcdctl, Minikube};
+use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube};
 use super::slips;
 use crate::api::auth::UserInfo;
 use crate::bash::{
@@ -196,6 +196,7 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("ping", Arc::new(Ping::new(host.clone())));
     add("nslookup", Arc::new(Nslookup::new(host.clone())));
     add("nc", Arc::new(Nc::new(host.clone())));
+    add("cluster", Arc::new(ClusterCommand::new(cluster.components())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
     add("minikube", Arc::new(Minikube::new(reader)));
