@@ -3,8 +3,10 @@
 //! The cluster owns a [`Plane`]; [`Components`] is a handle to it for the shell, lessons and views. A handle does not keep
 //! the cluster alive.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
+use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard, watch};
 
 use super::config::{ClusterConfig, ClusterError, Component};
@@ -21,6 +23,8 @@ pub struct ComponentStatus {
     pub node: Option<String>,
     /// Whether it runs.
     pub running: bool,
+    /// Since when it is so.
+    pub since: Timestamp,
 }
 
 /// What came of stopping or starting a component.
@@ -94,8 +98,7 @@ impl Components {
         let mut running_now = plane.lock().await;
         let node = running_now.choose(component, node)?;
         let changed = running_now.set(component, node, running).await?;
-        let node = node.and_then(|index| Some(running_now.nodes.get(index)?.machine.name.clone()));
-        Ok(Changed { now: ComponentStatus { component, node, running }, changed })
+        Ok(Changed { now: running_now.status_of(component, node), changed })
     }
 }
 
@@ -114,6 +117,10 @@ struct Running {
     controllers: Option<ControllerManager>,
     nodes: Vec<ClusterNode>,
     control_plane: ControlPlane,
+    /// When the cluster was made.
+    began: Timestamp,
+    /// When each was last started or stopped.
+    since: BTreeMap<(Component, Option<usize>), Timestamp>,
     /// The cluster has ended, and nothing is started any more.
     ended: bool,
 }
@@ -137,8 +144,15 @@ impl Plane {
             (0..config.nodes).map(|index| Machine::new(index, &shared)).collect::<Result<Vec<_>, _>>()?;
         let host = machines.first().map_or(otherwise, |machine| &machine.host).clone();
         let control_plane = ControlPlane { shared: shared.clone(), host, root_ca };
-        let running =
-            Running { scheduler: None, controllers: None, nodes: vec![], control_plane, ended: false };
+        let running = Running {
+            scheduler: None,
+            controllers: None,
+            nodes: vec![],
+            control_plane,
+            began: shared.clock.now(),
+            since: BTreeMap::new(),
+            ended: false,
+        };
         let plane = Self { running: Mutex::new(running), states: watch::Sender::new(vec![]), machines };
         let mut steering = plane.lock().await;
         let wanted = |component| !config.without.contains(&component);
@@ -227,12 +241,16 @@ impl Running {
         let nodes = (0..self.nodes.len()).flat_map(|index| {
             [Component::KubeProxy, Component::Kubelet].map(|component| (component, Some(index)))
         });
-        let status = |(component, index): (Component, Option<usize>)| ComponentStatus {
+        once.into_iter().chain(nodes).map(|(component, index)| self.status_of(component, index)).collect()
+    }
+
+    fn status_of(&self, component: Component, index: Option<usize>) -> ComponentStatus {
+        ComponentStatus {
             component,
             node: index.and_then(|index| Some(self.nodes.get(index)?.machine.name.clone())),
             running: self.runs(component, index),
-        };
-        once.into_iter().chain(nodes).map(status).collect()
+            since: self.since.get(&(component, index)).copied().unwrap_or(self.began),
+        }
     }
 
     /// Which node is meant.
@@ -262,6 +280,7 @@ impl Running {
         if self.runs(component, node) == running {
             return Ok(false);
         }
+        self.since.insert((component, node), self.control_plane.shared.clock.now());
         let node = node.and_then(|index| self.nodes.get_mut(index));
         match (component, node, running) {
             (Component::Scheduler, _, true) => self.scheduler = Some(self.control_plane.scheduler().await?),

@@ -13,4 +13,5 @@ pub mod scenarios;
 
 pub use components::{Changed, ComponentError, ComponentStatus, Components};
 pub use config::{ClusterConfig, ClusterError, Component, Time, UnknownComponent};
+pub use node::NodeMachine;
 pub use run::Cluster;

@@ -1,7 +1,7 @@
 //! One node of a cluster: its place in the network, its runtime, its kubelet and its kube-proxy.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use k8s_openapi::api::core::v1::Node;
 use tokio::task::JoinHandle;
@@ -83,7 +83,49 @@ pub(super) fn address(index: usize) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(NODE_NETWORK) + 2 + index as u32)
 }
 
+/// The machine under a node for who logs in there. It does not keep what runs on it.
+#[derive(Clone)]
+pub struct NodeMachine {
+    name: String,
+    host: NetHost,
+    runtime: Weak<SimRuntime>,
+}
+
+impl std::fmt::Debug for NodeMachine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeMachine")
+            .field("name", &self.name)
+            .field("ip", &self.host.ip())
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeMachine {
+    /// The node's name, which is the machine's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its place in the network, with the loopback.
+    pub fn host(&self) -> &NetHost {
+        &self.host
+    }
+
+    /// Its container runtime; `None` when the cluster has ended.
+    pub fn runtime(&self) -> Option<Arc<SimRuntime>> {
+        self.runtime.upgrade()
+    }
+}
+
 impl Machine {
+    pub(super) fn handle(&self) -> NodeMachine {
+        NodeMachine {
+            name: self.name.clone(),
+            host: self.host.clone(),
+            runtime: Arc::downgrade(&self.runtime),
+        }
+    }
+
     /// Puts a machine into the network, with a runtime.
     pub(super) fn new(index: usize, shared: &Shared) -> Result<Self, ClusterError> {
         let (name, ip) = (name(index), IpAddr::V4(address(index)));

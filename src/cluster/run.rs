@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::components::{Components, Plane};
 use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWORK, Time};
 use super::kubeconfig::{Credentials, kubeconfig};
-use super::node::{self, Shared};
+use super::node::{self, Machine, NodeMachine, Shared};
 use crate::api::auth::{Pki, UserInfo};
 use crate::api::server::{ApiServer, Config};
 use crate::client::{self, ApiService};
@@ -104,6 +104,11 @@ impl Cluster {
     /// Stops and starts the cluster's components, and tells which run.
     pub fn components(&self) -> Components {
         Components::of(&self.plane)
+    }
+
+    /// The machines under the nodes, the control plane's first.
+    pub fn machines(&self) -> Vec<NodeMachine> {
+        self.plane.machines.iter().map(Machine::handle).collect()
     }
 
     /// Waits until every node is Ready and pods can be made in `default`.

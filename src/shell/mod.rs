@@ -4,6 +4,7 @@
 
 pub mod completion;
 mod live;
+mod node;
 mod place;
 pub mod programs;
 pub mod repl;
@@ -11,4 +12,5 @@ mod session;
 pub mod slips;
 
 pub use live::LiveSource;
+pub use node::NodeShell;
 pub use session::{HOME, HOST_DIRECTORY, Session, SessionConfig, commands};
