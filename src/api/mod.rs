@@ -40,3 +40,4 @@ pub mod testing;
 
 pub use probes::Probes;
 pub use serve::server_config;
+pub use server::KUBELET_TOKEN_HEADER;

@@ -7,13 +7,14 @@ use k8s_openapi::api::core::v1::Node;
 use tokio::task::JoinHandle;
 
 use super::config::{ClusterError, Component, NODE_NETWORK};
-use crate::api::auth::UserInfo;
+use crate::api::auth::{Pki, UserInfo};
+use crate::api::server_config;
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::events::Recorder;
 use crate::informer::{Change, Informers};
-use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig};
-use crate::network::{Fabric, KubeProxy, NetHost};
+use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig, ServerSecurity};
+use crate::network::{Fabric, KubeProxy, NetHost, ServerTls};
 use crate::runtime::sim::{Pace, SimConfig, SimRuntime};
 use crate::seed::Seed;
 
@@ -26,6 +27,9 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) seed: Seed,
     pub(super) pace: Pace,
+    pub(super) pki: Pki,
+    /// By what kubelets know the API server.
+    pub(super) api_server_token: Arc<str>,
 }
 
 /// A node. Dropping it stops what runs on it.
@@ -178,11 +182,25 @@ impl ClusterNode {
             clock: clock.clone(),
             seed: seed.clone(),
             recorder,
+            security: Some(self.security()),
         };
         let config = KubeletConfig::new(self.config.clone());
         let started = Kubelet::start(config, dependencies).await;
         self.kubelet = Some(started.map_err(|error| ClusterError::Kubelet(error.to_string()))?);
         Ok(())
+    }
+
+    /// The kubelet's server has a certificate of its own, which no authority of the cluster signed, and knows the clients of
+    /// the cluster's.
+    fn security(&self) -> ServerSecurity {
+        let (name, ip) = (self.machine.name.clone(), self.machine.host.ip());
+        let pki = self.shared.pki.clone();
+        let tls = ServerTls::new(move || {
+            let own = Pki::generate().ok()?;
+            let identity = own.server(std::slice::from_ref(&name), &[ip]).ok()?;
+            server_config(&pki, &identity).ok()
+        });
+        ServerSecurity { tls, api_server_token: self.shared.api_server_token.clone() }
     }
 
     /// Stops the kubelet; the containers go on.

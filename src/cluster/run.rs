@@ -70,6 +70,9 @@ impl Cluster {
         let mut api_config = Config::new(store.clone(), clock.clone(), seed.clone());
         api_config.address = control_plane.to_string();
         api_config.tokens = config.token.iter().map(|token| (token.clone(), UserInfo::admin())).collect();
+        // Nobody sees it, so it is not drawn from the cluster's seed.
+        let api_server_token: Arc<str> = Seed::from_entropy().hex(32).into();
+        api_config.kubelet_token = api_server_token.clone();
         let api = ApiServer::new(api_config);
         api.bootstrap(Some(control_plane)).map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
         let keeper = tokio::spawn(api.clone().run());
@@ -87,6 +90,8 @@ impl Cluster {
             clock: clock.clone(),
             seed: seed.clone(),
             pace: config.pace,
+            pki: pki.clone(),
+            api_server_token,
         };
         let root_ca = pki.authority().certificate.as_str().into();
         let plane = Plane::start(&config, shared, &learner, root_ca).await?;
