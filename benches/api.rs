@@ -42,7 +42,8 @@ fn requests(c: &mut Criterion) {
     group.throughput(Throughput::Elements(LISTED));
     group.bench_function("list of 500", |b| {
         let params = ListParams::default().limit(LISTED as u32);
-        b.to_async(&runtime).iter(|| async { config_maps.list(&params).await.expect("the namespace exists") });
+        b.to_async(&runtime)
+            .iter(|| async { config_maps.list(&params).await.expect("the namespace exists") });
     });
     group.throughput(Throughput::Elements(1));
     group.bench_function("create", |b| b.to_async(&runtime).iter(create));
