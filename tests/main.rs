@@ -4,6 +4,7 @@
 mod api;
 mod control_plane;
 mod healing;
+mod lessons;
 mod parity;
 mod same_seed;
 mod transcripts;

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{bench, kubectl, shell, up};
+use super::{bench, kubectl, lesson, shell, up};
 use crate::cluster::{ClusterConfig, Component};
+use crate::lessons::Language;
 use crate::runtime::sim::Pace;
 
 #[derive(Parser)]
@@ -37,6 +38,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// List, show, check and begin lessons
+    #[command(subcommand)]
+    Lesson(LessonCommand),
     /// Measure how fast the cluster is on this machine
     Bench,
 }
@@ -104,6 +108,51 @@ pub(super) struct UpArgs {
     pub(super) cluster: ClusterArgs,
 }
 
+#[derive(Subcommand)]
+pub(super) enum LessonCommand {
+    /// List the course's lessons
+    List {
+        /// A directory with lessons in place of the course
+        path: Option<PathBuf>,
+        /// The language: en, zh-TW or zh-CN; by default that of the locale
+        #[arg(long)]
+        lang: Option<Language>,
+    },
+    /// Print a lesson's text
+    Show {
+        /// A lesson's id, or its directory
+        lesson: String,
+        /// The language: en, zh-TW or zh-CN; by default that of the locale
+        #[arg(long)]
+        lang: Option<Language>,
+    },
+    /// Make a new lesson's directory, whole and small
+    New {
+        /// The directory, like lessons/basics/07-labels
+        directory: PathBuf,
+    },
+    /// Say what is missing in lessons, without playing them
+    Lint {
+        /// A lesson's, a track's or a course's directory; by default the course in this program
+        path: Option<PathBuf>,
+    },
+    /// Play lessons by their solutions, wrong answers and known wrong paths, and say where they do not go as written
+    Test {
+        /// A lesson's, a track's or a course's directory; by default the course in this program
+        path: Option<PathBuf>,
+        /// Print what the first solutions show
+        #[arg(long)]
+        transcript: bool,
+    },
+    /// Make the start of a lesson from a Killercoda scenario
+    Import {
+        /// The scenario's directory, with its index.json
+        scenario: PathBuf,
+        /// The lesson's directory, which must not be there yet
+        directory: PathBuf,
+    },
+}
+
 impl Default for ClusterArgs {
     fn default() -> Self {
         Self { nodes: 1, seed: None, pace: None }
@@ -148,6 +197,7 @@ pub fn main() -> ExitCode {
         Some(Command::Kubectl { arguments }) => {
             kubectl::run(std::iter::once("kubectl".to_owned()).chain(arguments).collect())
         }
+        Some(Command::Lesson(command)) => lesson::run(command),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

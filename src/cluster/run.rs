@@ -13,6 +13,7 @@ use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWO
 use super::kubeconfig::{Credentials, kubeconfig};
 use super::node::{self, Machine, NodeMachine, Shared};
 use crate::api::auth::{Pki, UserInfo};
+use crate::api::registry::Registry;
 use crate::api::server::{ApiServer, Config};
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
@@ -209,6 +210,11 @@ impl Cluster {
     /// The store behind the API server.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The API's kinds.
+    pub fn registry(&self) -> &Registry {
+        self.api.rest().registry()
     }
 
     /// The learner's machine, beside the nodes.
