@@ -19,7 +19,7 @@ fn virtual_runtime() -> tokio::runtime::Runtime {
 fn nothing_is_missing_in_the_course() {
     let course = Course::built_in().unwrap_or_else(|error| panic!("{error}"));
     let without = Component::ALL.to_vec();
-    let config = ClusterConfig { nodes: 1, time: Time::Virtual, without, ..ClusterConfig::default() };
+    let config = ClusterConfig { nodes: 5, time: Time::Virtual, without, ..ClusterConfig::default() };
     let problems = virtual_runtime().block_on(async {
         let cluster = Cluster::start(config).await.unwrap();
         let world = World::new(&cluster, CommandLog::default());

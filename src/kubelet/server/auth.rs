@@ -83,7 +83,7 @@ fn check_token<B>(shared: &Shared, request: &Request<B>) -> Result<(), Refusal> 
 
 /// Asks the API server whose token that is.
 async fn user_of_token(shared: &Shared, token: &str) -> Option<UserInfo> {
-    let spec = TokenReviewSpec { token: Some(token.to_owned()), ..TokenReviewSpec::default() };
+    let spec = TokenReviewSpec { token: token.to_owned(), ..TokenReviewSpec::default() };
     let reviews = Api::<TokenReview>::all(shared.deps.client.clone());
     let review = TokenReview { spec, ..TokenReview::default() };
     let status = reviews.create(&PostParams::default(), &review).await.ok()?.status?;

