@@ -18,7 +18,7 @@ fn virtual_runtime() -> tokio::runtime::Runtime {
 #[test]
 fn nothing_is_missing_in_the_course() {
     let course = Course::built_in().unwrap_or_else(|error| panic!("{error}"));
-    let without = vec![Component::Scheduler, Component::Controllers, Component::Kubelet];
+    let without = vec![Component::Scheduler, Component::ControllerManager, Component::Kubelet];
     let config = ClusterConfig { nodes: 1, time: Time::Virtual, without, ..ClusterConfig::default() };
     let problems = virtual_runtime().block_on(async {
         let cluster = Cluster::start(config).await.unwrap();
@@ -48,7 +48,8 @@ fn every_lesson_goes_as_it_is_written() {
     });
     let mut proofs = proofs.into_inner().unwrap();
     proofs.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let told: Vec<String> = proofs.iter().flat_map(|(_, proof)| &proof.problems).map(ToString::to_string).collect();
+    let told: Vec<String> =
+        proofs.iter().flat_map(|(_, proof)| &proof.problems).map(ToString::to_string).collect();
     assert!(told.is_empty(), "{}", told.join("\n"));
     for (id, proof) in proofs {
         insta::assert_snapshot!(id.replace('/', "--"), proof.transcript);

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 
+use super::node::NodeShell;
 use super::place::{SandboxConnect, SandboxEditor, SandboxNetwork};
-use super::programs::{EDITORS, EditFile, Etcdctl, Minikube};
+use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube};
 use super::ran::CommandLog;
 use super::slips;
 use crate::api::auth::UserInfo;
@@ -208,9 +209,13 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("ping", Arc::new(Ping::new(host.clone())));
     add("nslookup", Arc::new(Nslookup::new(host.clone())));
     add("nc", Arc::new(Nc::new(host.clone())));
+    add("cluster", Arc::new(ClusterCommand::new(cluster.components())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
-    add("minikube", Arc::new(Minikube::new(reader)));
+    let components = cluster.components();
+    let login = |machine| NodeShell::new(machine, components.clone(), cluster.clock());
+    let nodes = cluster.machines().into_iter().map(login).collect();
+    add("minikube", Arc::new(Minikube::new(reader, nodes)));
     for name in EDITORS {
         add(name, Arc::new(EditFile));
     }
