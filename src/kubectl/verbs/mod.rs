@@ -9,6 +9,7 @@ mod autoscale;
 mod cluster_info;
 mod completion;
 mod config;
+mod cp;
 pub mod create;
 mod delete;
 mod deletion;
@@ -82,6 +83,7 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
     &exec::Exec,
     &port_forward::PortForward,
     &proxy::Proxy,
+    &cp::Cp,
     &auth::Auth,
     &events::Events,
 ];
