@@ -16,6 +16,7 @@ use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::{json::pretty, print_flags};
 use crate::kubectl::resources::{Builder, FilenameOptions, Info, decode_documents, is_list, list_items};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::kubectl::yaml;
 
 /// `kubectl edit`.
@@ -74,6 +75,7 @@ pub fn flags(manager: &str) -> Vec<Flag> {
     flags.extend(FilenameOptions::flags("to use to edit the resource"));
     flags.extend([
         field_manager_flag(manager),
+        record_flag(),
         validate_flag(),
         Flag::bool("windows-line-endings", false, "End lines as Windows does."),
     ]);
@@ -309,6 +311,7 @@ impl Editing<'_> {
             if self.flags.knows("save-config") && self.flags.bool("save-config") {
                 annotate_configuration(&mut object);
             }
+            record(self.session, &mut object);
             if before == object {
                 tell(self.session, self.flags, &object, "skipped", DryRun::None).await?;
                 continue;

@@ -14,6 +14,7 @@ pub mod create;
 mod delete;
 mod deletion;
 mod describe;
+mod diff;
 mod drain;
 mod drain_filters;
 mod edit;
@@ -30,6 +31,7 @@ mod patch;
 mod patching;
 mod port_forward;
 mod proxy;
+mod recording;
 mod replace;
 mod rollout;
 mod run;
@@ -44,6 +46,8 @@ mod version;
 mod wait;
 mod watching;
 pub mod writing;
+
+pub(super) use recording::change_cause;
 
 use super::command::{Group, Verb};
 
@@ -89,6 +93,7 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
 ];
 #[rustfmt::skip]
 const ADVANCED: &[&dyn Verb] = &[
+    &diff::Diff,
     &apply::Apply,
     &patch::PatchVerb,
     &replace::Replace,

@@ -14,6 +14,7 @@ use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{Builder, FilenameOptions, Info};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record_flag, record_patch};
 use crate::kubectl::yaml;
 
 /// `kubectl patch`.
@@ -44,6 +45,7 @@ impl Verb for PatchVerb {
         flags.extend(FilenameOptions::flags("identifying the resource to update"));
         flags.extend([
             dry_run_flag(),
+            record_flag(),
             field_manager_flag("kubectl-patch"),
             local_flag(),
             Flag::string("patch", "", "The patch.").short('p'),
@@ -72,15 +74,20 @@ impl Verb for PatchVerb {
         let mut errors = found.errors;
         for info in &found.infos {
             let patched = if flags.bool("local") || dry_run == DryRun::Client {
-                here(info, &patch)
+                here(info, &patch).map(|object| (object == info.object, object))
             } else {
                 let options =
                     WriteOptions { dry_run, field_manager: flags.string("field-manager"), validation: "" };
-                send(session, info, &patch, &options).await
+                match send(session, info, &patch, &options).await {
+                    Ok(object) => {
+                        Ok((object == info.object, keep_cause(session, info, object, &options).await))
+                    }
+                    Err(error) => Err(error),
+                }
             };
             match patched {
-                Ok(object) => {
-                    let operation = if object == info.object { "patched (no change)" } else { "patched" };
+                Ok((same, object)) => {
+                    let operation = if same { "patched (no change)" } else { "patched" };
                     tell(session, flags, &object, operation, dry_run).await?;
                 }
                 Err(error) => errors.push(error),
@@ -88,6 +95,12 @@ impl Verb for PatchVerb {
         }
         KubectlError::aggregate(errors)
     }
+}
+
+/// Keeps the command line in the object, if that was asked for. kubectl goes on without a word where it cannot.
+async fn keep_cause(session: &Session, info: &Info, patched: Value, options: &WriteOptions<'_>) -> Value {
+    let Some(body) = record_patch(session, &patched) else { return patched };
+    send(session, info, &Patch { media_type: MERGE_PATCH, body }, options).await.unwrap_or(patched)
 }
 
 fn validate(flags: &Flags, args: &[String], dry_run: DryRun) -> Result<&'static str> {
