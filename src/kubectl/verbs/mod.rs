@@ -42,6 +42,7 @@ mod taint;
 mod targets;
 #[cfg(test)]
 mod testing;
+mod top;
 mod version;
 mod wait;
 mod watching;
@@ -74,6 +75,7 @@ const DEPLOY: &[&dyn Verb] = &[
 #[rustfmt::skip]
 const CLUSTER: &[&dyn Verb] = &[
     &cluster_info::ClusterInfo,
+    &top::Top,
     &drain::NodeVerb::Cordon,
     &drain::NodeVerb::Uncordon,
     &drain::NodeVerb::Drain,

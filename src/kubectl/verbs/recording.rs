@@ -99,11 +99,6 @@ mod tests {
                 "pod box",
                 "kubectl run box sleep 5 --image=busybox --record=true",
             ),
-            (
-                "autoscale deploy web --max=3 --record",
-                "hpa web",
-                "kubectl autoscale deploy web --max=3 --record=true",
-            ),
         ] {
             let said = cluster.run(line).await;
             assert!(said.contains(WARNING) && !said.contains("[exit"), "{line}: {said}");
