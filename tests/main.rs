@@ -3,6 +3,7 @@
 
 mod api;
 mod control_plane;
+mod copying;
 mod healing;
 mod parity;
 mod same_seed;

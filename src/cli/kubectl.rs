@@ -61,6 +61,10 @@ impl Editor for HostEditor {
         match command.status().await {
             Ok(status) if status.success() => Ok(()),
             Ok(_) => Err(unable(String::new())),
+            // A path that leads nowhere is a program that could not start, and not one that could not be found.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && program.contains('/') => {
+                Err(unable(String::new()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(format!("unable to launch the editor {:?}", request.command))
             }

@@ -29,7 +29,7 @@ kubectl logs -f ticker --tail=1
 (sleep 1; kubectl label pod boot seen=yes > /dev/null; sleep 1; kubectl label pod boot seen- > /dev/null) & timeout 4 kubectl get pod boot -w --output-watch-events -o custom-columns=N:.metadata.name,S:.metadata.labels.seen; wait
 kubectl get pods nope -w
 @ kubectl expose pod boot --port=80 --target-port=8080
-kubectl port-forward service/boot 0:80 > forward.log 2>&1 & for i in $(seq 50); do grep -q Forwarding forward.log 2>/dev/null && break; sleep 0.1; done; port=$(sed -nE 's/.*127.0.0.1:([0-9]+).*/\1/p' forward.log | head -1); curl -s "http://127.0.0.1:$port/"; kill %1; sed -E 's/:[0-9]+ ->/:PORT ->/' forward.log | sort -u
+kubectl port-forward service/boot 0:80 > forward.log 2>&1 & for i in $(seq 50); do grep -q Forwarding forward.log 2>/dev/null && break; sleep 0.1; done; port=$(sed -nE 's/.*127.0.0.1:([0-9]+).*/\1/p' forward.log | head -1); curl -s "http://127.0.0.1:$port/"; kill %1; sed -E 's/:[0-9]+ ->/:PORT ->/; s/for [0-9]+/for PORT/' forward.log | sort -u
 kubectl port-forward pod/boot nosuch
 kubectl port-forward pod/nope 0:80
 kubectl port-forward pod/boot

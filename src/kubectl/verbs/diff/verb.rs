@@ -257,7 +257,7 @@ async fn compare(session: &Session, from: &str, to: &str) -> Result<i32> {
             session.out.write(text).await?;
             Ok(i32::from(different))
         }
-        Ok(None) => Err(failed(format!("exec: {name:?}: executable file not found in $PATH"))),
+        Ok(None) => Err(failed("executable file not found in $PATH".to_owned())),
         Err(why) => Err(failed(why)),
     }
 }
@@ -326,7 +326,7 @@ mod tests {
         let said = cluster.run_with("diff -f cm.yaml", &[("KUBECTL_EXTERNAL_DIFF", "colordiff -u")]).await;
         assert_eq!(
             said,
-            "error: failed to run \"colordiff\": exec: \"colordiff\": executable file not found in $PATH\n[exit 2]\n"
+            "error: failed to run \"colordiff\": executable file not found in $PATH\n[exit 2]\n"
         );
     }
 }
