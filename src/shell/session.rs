@@ -21,7 +21,7 @@ use crate::bash::{
 };
 use crate::client;
 use crate::cluster::{Cluster, ClusterError};
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, NoDiffProgram};
 use crate::runtime::sim::programs::{Curl, Nc, Nslookup, Ping, Wget};
 
 /// The learner's home.
@@ -78,6 +78,7 @@ impl Session {
             connect: Arc::new(SandboxConnect { url: cluster.url(), service: cluster.service().clone() }),
             network: Arc::new(SandboxNetwork(cluster.learner().clone())),
             editor: Arc::new(SandboxEditor { shell: Arc::new(move || plain.clone()) }),
+            diff_program: Arc::new(NoDiffProgram),
             clock,
             seed: cluster.seed().clone(),
         };
