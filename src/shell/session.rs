@@ -26,6 +26,8 @@ use crate::runtime::sim::programs::{Curl, Nc, Nslookup, Ping, Wget};
 
 /// The learner's home.
 pub const HOME: &str = "/home/learner";
+/// The process numbers before the shell's own belong to the rest of its machine.
+const FIRST_PID: u32 = 1000;
 /// Where the directory of the host that the shell was started in can be read.
 pub const HOST_DIRECTORY: &str = "/host";
 
@@ -59,6 +61,8 @@ impl Session {
         };
         let clock = cluster.clock().clone();
         let mut system = System::new("k8s-learn", clock.clone());
+        // The shell is no container's first process: what runs in it ends by TERM.
+        system.processes.skip_to(FIRST_PID);
         system.user = User { name: "learner".to_owned(), uid: 1000, gid: 1000, groups: vec![] };
         let mut env: BTreeMap<String, String> = [
             ("HOME", HOME),
