@@ -3,6 +3,7 @@
 
 mod api;
 mod control_plane;
+mod copying;
 mod healing;
 mod lessons;
 mod parity;

@@ -76,7 +76,12 @@ impl Cluster {
         api_config.kubelet_token = api_server_token.clone();
         let api = ApiServer::new(api_config);
         api.bootstrap(Some(control_plane)).map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
-        let keeper = tokio::spawn(api.clone().run());
+        let keeper = {
+            let api = api.clone();
+            tokio::spawn(async move {
+                tokio::join!(api.clone().run(), api.keep_kubernetes_service(Some(control_plane)));
+            })
+        };
         let service = api.service();
         let system = UserInfo::new("system:masters", &["system:masters"]);
         let informers = Informers::new(client::component(&service, "k8s-learn", system), clock.clone());

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use include_dir::{Dir, include_dir};
 
 use super::error::{LessonError, Problem};
-use super::format::{CourseData, Lesson, LessonFiles, TrackData, yaml_problem};
+use super::format::{CourseData, Lesson, LessonFiles, TrackData, Translated, yaml_problem};
+use super::language::Language;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/lessons");
 
@@ -80,6 +81,25 @@ impl Course {
             found.next().filter(|_| found.next().is_none())
         };
         exact.or_else(short).cloned().ok_or_else(|| LessonError::Unknown(id.to_owned()))
+    }
+
+    /// What the course holds, as a Markdown page.
+    pub fn contents(&self, language: Language) -> String {
+        let mut page = String::new();
+        for track in &self.tracks {
+            let say = |words: &Translated| words.get(language.tag()).cloned().unwrap_or_default();
+            page += &format!("## {}\n\n{}\n\n", say(&track.data.title), say(&track.data.about));
+            page += "| | lesson | minutes | introduces |\n| --- | --- | --- | --- |\n";
+            for (number, lesson) in track.lessons.iter().enumerate() {
+                let concept = |name: &String| track.data.concepts.get(name).map(say).unwrap_or_default();
+                let concepts: Vec<String> = lesson.introduces.iter().map(concept).collect();
+                let title = &lesson.text(language).title;
+                page +=
+                    &format!("| {} | {title} | {} | {} |\n", number + 1, lesson.minutes, concepts.join(", "));
+            }
+            page.push('\n');
+        }
+        page
     }
 
     /// The lesson behind `lesson`.

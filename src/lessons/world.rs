@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::api::kind::KindInfo;
 use crate::api::registry::{KindRef, Registry};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, ComponentStatus, Components};
+use crate::cluster::{Cluster, Component, ComponentStatus, Components};
 use crate::net::Dial;
 use crate::network::NetHost;
 use crate::shell::CommandLog;
@@ -32,8 +32,8 @@ pub struct World {
     registry: Registry,
     client: kube::Client,
     learner: NetHost,
-    components: Components,
     clock: Clock,
+    components: Components,
     /// What the learner ran.
     pub commands: CommandLog,
 }
@@ -55,8 +55,8 @@ impl World {
             registry: cluster.registry().clone(),
             client: cluster.admin(),
             learner: cluster.learner().clone(),
-            components: cluster.components(),
             clock: cluster.clock().clone(),
+            components: cluster.components(),
             commands,
         }
     }
@@ -173,14 +173,15 @@ impl World {
 
     /// Whether a component runs, once a node that has it.
     pub fn component(&self, name: &str, node: Option<&str>) -> Vec<bool> {
-        let named = |status: &ComponentStatus| {
-            status.component.name() == name && (node.is_none() || status.node.as_deref() == node)
-        };
-        self.components.status().iter().filter(|status| named(status)).map(|status| status.running).collect()
+        let Ok(wanted) = name.parse::<Component>() else { return vec![] };
+        let states = self.components.status().into_iter().filter(|state| {
+            state.component == wanted && node.is_none_or(|node| state.node.as_deref() == Some(node))
+        });
+        states.map(|state| state.running).collect()
     }
 
-    /// Tells when a component is stopped or started.
-    pub fn component_changes(&self) -> watch::Receiver<Vec<ComponentStatus>> {
+    /// Changes with every component that is stopped or started.
+    pub fn components(&self) -> watch::Receiver<Vec<ComponentStatus>> {
         self.components.watch()
     }
 }

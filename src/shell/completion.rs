@@ -33,7 +33,7 @@ pub struct Completion {
 }
 
 /// Verbs whose first argument is a pod and not a kind.
-const POD_VERBS: &[&str] = &["logs", "exec", "attach", "port-forward", "cp", "debug"];
+const POD_VERBS: &[&str] = &["logs", "exec", "attach", "port-forward", "debug"];
 /// Verbs whose first argument is a node.
 const NODE_VERBS: &[&str] = &["cordon", "uncordon", "drain"];
 /// Verbs with sub-commands that take kinds and names as `get` does.
@@ -123,6 +123,11 @@ fn arguments_of(
     namespace: Option<&str>,
     source: &dyn Source,
 ) -> Vec<String> {
+    if path == ["cp"] {
+        // Either side may be a path of the learner's machine, or a pod with a colon behind it.
+        let pods = source.names("pods", namespace).into_iter().map(|pod| pod + ":");
+        return pods.chain(source.paths(word)).collect();
+    }
     if let Some((kind, _)) = word.split_once('/') {
         return source.names(kind, namespace).into_iter().map(|name| format!("{kind}/{name}")).collect();
     }
@@ -227,7 +232,7 @@ mod tests {
         }
         fn verbs(&self, path: &[&str]) -> Vec<String> {
             match path {
-                [] => owned(&["get", "describe", "delete", "logs", "rollout", "drain"]),
+                [] => owned(&["get", "describe", "delete", "logs", "rollout", "drain", "cp"]),
                 ["rollout"] => owned(&["status", "undo"]),
                 _ => vec![],
             }
@@ -277,6 +282,7 @@ mod tests {
             ("kubectl rollout ", &["status", "undo"]),
             ("kubectl rollout undo deploy", &["deploy", "deployments"]),
             ("kubectl get pods -o j", &["json", "jsonpath="]),
+            ("kubectl cp w", &["web-1:", "web-2:", "web.yaml"]),
             ("kubectl drain ", &["minikube"]),
             ("kubectl get pods --w", &["--watch"]),
             ("echo $(kubectl get pods web", &["web-1", "web-2"]),

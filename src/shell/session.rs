@@ -21,11 +21,13 @@ use crate::bash::{
 };
 use crate::client;
 use crate::cluster::{Cluster, ClusterError};
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, NoDiffProgram};
 use crate::runtime::sim::programs::{Curl, Nc, Nslookup, Ping, Wget};
 
 /// The learner's home.
 pub const HOME: &str = "/home/learner";
+/// The process numbers before the shell's own belong to the rest of its machine.
+const FIRST_PID: u32 = 1000;
 /// Where the directory of the host that the shell was started in can be read.
 pub const HOST_DIRECTORY: &str = "/host";
 
@@ -59,6 +61,8 @@ impl Session {
         };
         let clock = cluster.clock().clone();
         let mut system = System::new("k8s-learn", clock.clone());
+        // The shell is no container's first process: what runs in it ends by TERM.
+        system.processes.skip_to(FIRST_PID);
         system.user = User { name: "learner".to_owned(), uid: 1000, gid: 1000, groups: vec![] };
         let mut env: BTreeMap<String, String> = [
             ("HOME", HOME),
@@ -78,6 +82,7 @@ impl Session {
             connect: Arc::new(SandboxConnect { url: cluster.url(), service: cluster.service().clone() }),
             network: Arc::new(SandboxNetwork(cluster.learner().clone())),
             editor: Arc::new(SandboxEditor { shell: Arc::new(move || plain.clone()) }),
+            diff_program: Arc::new(NoDiffProgram),
             clock,
             seed: cluster.seed().clone(),
         };
