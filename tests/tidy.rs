@@ -30,6 +30,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("kubectl", 5),
     ("shell", 5),
     ("bench", 6),
+    ("lessons", 6),
+    ("tui", 7),
     ("cli", 9),
     ("lib", 9),
     ("main", 9),

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::controllers;
 use crate::informer::Informers;
 use crate::network::{ClusterDns, Fabric, HostNodePorts, NetHost};
-use crate::scheduler::{self, Scheduler};
+use crate::scheduler::{self, Decisions, Scheduler};
 use crate::seed::Seed;
 use crate::store::Store;
 
@@ -35,6 +35,7 @@ pub struct Cluster {
     informers: Informers,
     keeper: JoinHandle<()>,
     learner: NetHost,
+    decisions: Decisions,
     // Fields are dropped in this order: who reacts goes before what is reacted to.
     scheduler: Option<Scheduler>,
     controllers: Vec<controllers::Handle>,
@@ -97,6 +98,7 @@ impl Cluster {
             informers,
             keeper,
             learner,
+            decisions: Decisions::default(),
             scheduler: None,
             controllers: vec![],
             nodes: vec![],
@@ -158,7 +160,7 @@ impl Cluster {
         let user = UserInfo::new("system:kube-scheduler", &[]);
         let client = client::component(&self.service, "kube-scheduler", user);
         self.scheduler =
-            Some(scheduler::start(client, &self.informers, self.clock.clone(), self.seed.clone()));
+            Some(scheduler::start(client, &self.informers, self.clock.clone(), self.seed.clone(), self.decisions.clone()));
     }
 
     /// Stops the scheduler.
@@ -276,6 +278,16 @@ impl Cluster {
     /// The store behind the API server.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The kinds that the API server knows.
+    pub fn registry(&self) -> crate::api::registry::Registry {
+        self.api.rest().registry().clone()
+    }
+
+    /// What the scheduler decided lately, and why. Kept when it is stopped and started.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// The learner's machine, beside the nodes.

@@ -28,7 +28,7 @@ mod writer;
 pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
-pub use editor::{EditRequest, Editor, NoEditor};
+pub use editor::{EditRequest, EditTerminal, Editor, NoEditor};
 pub use host::{HostEditor, HostNetwork};
 pub use network::Network;
 pub use program::Kubectl;

@@ -14,7 +14,7 @@ use crate::kubectl::verbs::GROUPS;
 
 /// Commands that are offered besides kubectl.
 const COMMANDS: &[&str] = &[
-    "kubectl", "k", "curl", "wget", "minikube", "etcdctl", "ls", "cat", "cd", "echo", "export", "grep",
+    "kubectl", "k", "curl", "wget", "minikube", "etcdctl", "why", "ls", "cat", "cd", "echo", "export", "grep",
     "head", "tail", "less", "jobs", "kill", "sleep", "date", "exit", "for", "while", "if", "sed", "awk",
     "sort", "wc", "mkdir", "rm", "cp", "mv",
 ];

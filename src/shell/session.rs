@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 
 use super::place::{SandboxConnect, SandboxEditor, SandboxNetwork};
-use super::programs::{EDITORS, EditFile, Etcdctl, Minikube};
+use super::programs::{EDITORS, EditFile, Etcdctl, Minikube, Why};
 use super::slips;
 use crate::api::auth::UserInfo;
 use crate::bash::{
@@ -197,6 +197,7 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("nslookup", Arc::new(Nslookup::new(host.clone())));
     add("nc", Arc::new(Nc::new(host.clone())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
+    add("why", Arc::new(Why::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
     add("minikube", Arc::new(Minikube::new(reader)));
     for name in EDITORS {

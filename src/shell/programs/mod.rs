@@ -3,7 +3,9 @@
 mod editor;
 mod etcdctl;
 mod minikube;
+mod why;
 
 pub use editor::{EDITORS, EditFile, edit_on_host, is_editor};
 pub use etcdctl::Etcdctl;
 pub use minikube::Minikube;
+pub use why::Why;

@@ -1,0 +1,1 @@
+//! `App::update` without a terminal, and what the screen shows for it.
