@@ -29,7 +29,6 @@ const FLOORS: &[(&str, u8)] = &[
     ("cluster", 4),
     ("kubectl", 5),
     ("shell", 5),
-    ("bench", 6),
     ("lessons", 6),
     ("tui", 7),
     ("cli", 9),

@@ -9,17 +9,21 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{bench, kubectl, shell, up};
+use super::{bench, kubectl, lesson, shell, tui, up};
 use crate::cluster::{ClusterConfig, Component};
+use crate::lessons::Language;
 use crate::runtime::sim::Pace;
 
 #[derive(Parser)]
 #[command(
     name = "k8s-learn",
     version,
-    about = "Learn Kubernetes on a whole cluster that lives in this one program"
+    about = "Learn Kubernetes on a whole cluster that lives in this one program",
+    args_conflicts_with_subcommands = true
 )]
 struct CommandLine {
+    #[command(flatten)]
+    tui: TuiArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -37,8 +41,36 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// List, show, check and begin lessons
+    #[command(subcommand)]
+    Lesson(LessonCommand),
     /// Measure how fast the cluster is on this machine
     Bench,
+}
+
+/// Without a command: lessons, the shell and live views of the cluster on this terminal.
+#[derive(Args)]
+pub(super) struct TuiArgs {
+    /// Begin with this lesson, like basics/deploy-an-app
+    #[arg(long, value_name = "ID")]
+    pub(super) lesson: Option<String>,
+    /// The language: en, zh-TW or zh-CN; by default the one chosen before, or the locale's
+    #[arg(long)]
+    pub(super) lang: Option<Language>,
+    /// The terminal's ground; by default what COLORFGBG says, or dark. NO_COLOR wins
+    #[arg(long, value_enum)]
+    pub(super) theme: Option<PaletteArg>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub(super) no_mouse: bool,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PaletteArg {
+    Dark,
+    Light,
 }
 
 /// How the cluster is made.
@@ -104,6 +136,51 @@ pub(super) struct UpArgs {
     pub(super) cluster: ClusterArgs,
 }
 
+#[derive(Subcommand)]
+pub(super) enum LessonCommand {
+    /// List the course's lessons
+    List {
+        /// A directory with lessons in place of the course
+        path: Option<PathBuf>,
+        /// The language: en, zh-TW or zh-CN; by default that of the locale
+        #[arg(long)]
+        lang: Option<Language>,
+    },
+    /// Print a lesson's text
+    Show {
+        /// A lesson's id, or its directory
+        lesson: String,
+        /// The language: en, zh-TW or zh-CN; by default that of the locale
+        #[arg(long)]
+        lang: Option<Language>,
+    },
+    /// Make a new lesson's directory, whole and small
+    New {
+        /// The directory, like lessons/basics/07-labels
+        directory: PathBuf,
+    },
+    /// Say what is missing in lessons, without playing them
+    Lint {
+        /// A lesson's, a track's or a course's directory; by default the course in this program
+        path: Option<PathBuf>,
+    },
+    /// Play lessons by their solutions, wrong answers and known wrong paths, and say where they do not go as written
+    Test {
+        /// A lesson's, a track's or a course's directory; by default the course in this program
+        path: Option<PathBuf>,
+        /// Print what the first solutions show
+        #[arg(long)]
+        transcript: bool,
+    },
+    /// Make the start of a lesson from a Killercoda scenario
+    Import {
+        /// The scenario's directory, with its index.json
+        scenario: PathBuf,
+        /// The lesson's directory, which must not be there yet
+        directory: PathBuf,
+    },
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ComponentArg {
     Scheduler,
@@ -158,13 +235,15 @@ pub fn main() -> ExitCode {
         let own = std::iter::once("kubectl".to_owned()).chain(arguments.into_iter().skip(2)).collect();
         return ended(kubectl::run(own));
     }
-    let outcome = match CommandLine::parse().command {
-        None => shell::interactive(),
+    let line = CommandLine::parse();
+    let outcome = match line.command {
+        None => tui::run(line.tui),
         Some(Command::Shell(args)) => shell::run(args),
         Some(Command::Up(args)) => up::run(args).map(|()| 0),
         Some(Command::Kubectl { arguments }) => {
             kubectl::run(std::iter::once("kubectl".to_owned()).chain(arguments).collect())
         }
+        Some(Command::Lesson(command)) => lesson::run(command),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

@@ -12,6 +12,7 @@ use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWO
 use super::kubeconfig::{Credentials, kubeconfig};
 use super::node::{self, ClusterNode, Shared};
 use crate::api::auth::{Pki, UserInfo};
+use crate::api::registry::Registry;
 use crate::api::server::{ApiServer, Config};
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
@@ -159,8 +160,13 @@ impl Cluster {
     pub fn start_scheduler(&mut self) {
         let user = UserInfo::new("system:kube-scheduler", &[]);
         let client = client::component(&self.service, "kube-scheduler", user);
-        self.scheduler =
-            Some(scheduler::start(client, &self.informers, self.clock.clone(), self.seed.clone(), self.decisions.clone()));
+        self.scheduler = Some(scheduler::start(
+            client,
+            &self.informers,
+            self.clock.clone(),
+            self.seed.clone(),
+            self.decisions.clone(),
+        ));
     }
 
     /// Stops the scheduler.
@@ -280,14 +286,14 @@ impl Cluster {
         &self.store
     }
 
-    /// The kinds that the API server knows.
-    pub fn registry(&self) -> crate::api::registry::Registry {
-        self.api.rest().registry().clone()
-    }
-
     /// What the scheduler decided lately, and why. Kept when it is stopped and started.
     pub fn decisions(&self) -> &Decisions {
         &self.decisions
+    }
+
+    /// The API's kinds.
+    pub fn registry(&self) -> &Registry {
+        self.api.rest().registry()
     }
 
     /// The learner's machine, beside the nodes.

@@ -149,7 +149,8 @@ fn compare_fields(
             path.push('.');
         }
         path.push_str(name);
-        let of = |side: &BTreeMap<String, &Value>| side.get(name).map_or(Value::Null, |value| (*value).clone());
+        let of =
+            |side: &BTreeMap<String, &Value>| side.get(name).map_or(Value::Null, |value| (*value).clone());
         compare(path, &of(&before), &of(&after), found);
         path.truncate(length);
     }
@@ -204,9 +205,12 @@ pub fn chain(revision: Revision, record: impl Fn(Revision) -> Option<Arc<Record>
 /// What a key is about, like `pods/default/web` of `/registry/pods/default/web`, in kubectl's words for the resources.
 pub fn about(key: &str) -> String {
     let Some(rest) = key.strip_prefix("/registry/") else { return key.to_owned() };
-    for (stored, shown) in
-        [("minions/", "nodes/"), ("services/specs/", "services/"), ("services/endpoints/", "endpoints/"), ("controllers/", "replicationcontrollers/")]
-    {
+    for (stored, shown) in [
+        ("minions/", "nodes/"),
+        ("services/specs/", "services/"),
+        ("services/endpoints/", "endpoints/"),
+        ("controllers/", "replicationcontrollers/"),
+    ] {
         if let Some(rest) = rest.strip_prefix(stored) {
             return format!("{shown}{rest}");
         }
@@ -240,7 +244,11 @@ mod tests {
     fn what_changed_is_told_with_what_matters_first() {
         let cases = [
             (json!({"spec": {"replicas": 1}}), json!({"spec": {"replicas": 3}}), "spec.replicas: 1 → 3"),
-            (json!({"metadata": {"resourceVersion": "1"}}), json!({"metadata": {"resourceVersion": "2"}}), ""),
+            (
+                json!({"metadata": {"resourceVersion": "1"}}),
+                json!({"metadata": {"resourceVersion": "2"}}),
+                "",
+            ),
             (
                 json!({"status": {"conditions": [{"type": "Ready", "status": "False"}], "phase": "Pending"}}),
                 json!({"status": {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Running"}}),
@@ -263,8 +271,10 @@ mod tests {
             (revision, Arc::new(Record { revision, time, author, events: vec![] }))
         };
         let kept: BTreeMap<_, _> =
-            [record(2, None), record(3, Some(2)), record(7, Some(3)), record(8, Some(8)), record(9, Some(1))].into();
-        let revisions = |of| chain(of, |r| kept.get(&r).cloned()).iter().map(|r| r.revision).collect::<Vec<_>>();
+            [record(2, None), record(3, Some(2)), record(7, Some(3)), record(8, Some(8)), record(9, Some(1))]
+                .into();
+        let revisions =
+            |of| chain(of, |r| kept.get(&r).cloned()).iter().map(|r| r.revision).collect::<Vec<_>>();
         assert_eq!(revisions(7), [2, 3, 7]);
         assert_eq!(revisions(8), [8]);
         assert_eq!(revisions(9), [9]);

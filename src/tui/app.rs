@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{
+    KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 
 use super::components::course_map::CourseWish;
 use super::components::{CourseMap, CourseRow, LessonPane, LessonText, LessonWish, ShellPane, ShellWish};
@@ -77,6 +79,8 @@ pub enum Effect {
     Lesson(LessonWish),
     /// Play a lesson; `None` is free play.
     Open(Option<String>),
+    /// Speak another language.
+    Language(Lang),
     /// Leave with this code.
     Quit(i32),
 }
@@ -201,8 +205,13 @@ impl App {
             Message::Candidates(text, cursor, completion) => self.shell.complete(&text, cursor, completion),
             Message::Feed(feed) => self.views.iter_mut().for_each(|view| view.feed(&feed)),
             Message::Lesson(text) => self.set_lesson(text),
-            Message::Course(rows) => self.course = rows,
-            Message::Notice(text) => self.notice = Some(text),
+            Message::Course(rows) => {
+                if let Some(Overlay::Course(map)) = &mut self.overlay {
+                    map.set(rows.clone());
+                }
+                self.course = rows;
+            }
+            Message::Notice(text) => self.notice = Some(text).filter(|text| !text.is_empty()),
             Message::InputFull => self.notice = Some(Word::InputFull.text(self.lang).to_owned()),
         }
         self.settle(&mut effects);
@@ -217,9 +226,36 @@ impl App {
                     self.focus = Pane::Shell;
                 }
             }
-            (Some(text), Some(pane)) => pane.set(text, self.theme, self.lang),
-            (Some(text), lesson) => *lesson = Some(LessonPane::new(text)),
+            (Some(text), lesson) => {
+                let asks = |text: &LessonText| text.quiz.is_some() && !text.step_done;
+                let asked = lesson.as_ref().is_some_and(|pane| asks(pane.text()));
+                // A question is answered in the text's pane; everything else is done in the shell.
+                match (asked, asks(&text)) {
+                    (false, true) => self.focus = Pane::Text,
+                    (true, false) if self.focus == Pane::Text => self.focus = Pane::Shell,
+                    _ => {}
+                }
+                match lesson {
+                    Some(pane) => pane.set(text, self.theme, self.lang),
+                    None => *lesson = Some(LessonPane::new(text)),
+                }
+            }
         }
+    }
+
+    /// Another cluster and shell: everything that was known of the old one is forgotten.
+    pub fn new_ground(&mut self, registry: Registry, history: Vec<String>) {
+        let size = self.shell.size();
+        self.shell = ShellPane::new(history);
+        self.shell.resize(size.0, size.1);
+        self.world = World::new(registry);
+        self.views = views::all();
+        self.followed.clear();
+    }
+
+    /// Shows the course.
+    pub fn show_course(&mut self) {
+        self.overlay = Some(Overlay::Course(CourseMap::new(self.course.clone())));
     }
 
     /// Brings into line what depends on several parts: sizes, the focus, the logs that are followed.
@@ -257,8 +293,10 @@ impl App {
         if self.overlay.is_some() {
             return self.overlay_key(key, effects);
         }
-        let typed_letter = matches!(key.code, KeyCode::Char(_)) && key.modifiers - KeyModifiers::SHIFT == KeyModifiers::NONE;
-        let answering = self.focus == Pane::Text && self.lesson.as_ref().is_some_and(LessonPane::takes_letters);
+        let typed_letter =
+            matches!(key.code, KeyCode::Char(_)) && key.modifiers - KeyModifiers::SHIFT == KeyModifiers::NONE;
+        let answering =
+            self.focus == Pane::Text && self.lesson.as_ref().is_some_and(LessonPane::takes_letters);
         if !(answering && typed_letter)
             && let Some(action) = lookup(key, &self.contexts())
         {
@@ -304,7 +342,9 @@ impl App {
         let close = matches!(key.code, KeyCode::Esc | KeyCode::Char('q'))
             || key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         match &mut self.overlay {
-            Some(Overlay::Quit) if matches!(key.code, KeyCode::Enter | KeyCode::Char('y') | KeyCode::F(10)) => {
+            Some(Overlay::Quit)
+                if matches!(key.code, KeyCode::Enter | KeyCode::Char('y') | KeyCode::F(10)) =>
+            {
                 effects.push(Effect::Quit(0));
             }
             Some(Overlay::Help(scroll)) if !close && key.code != KeyCode::F(1) => match key.code {
@@ -317,6 +357,11 @@ impl App {
             Some(Overlay::Course(map)) if !close && key.code != KeyCode::F(9) => match map.key(key) {
                 None => {}
                 Some(CourseWish::Close) => self.overlay = None,
+                Some(CourseWish::Language) => {
+                    let at = Lang::ALL.iter().position(|lang| *lang == self.lang).unwrap_or(0);
+                    self.lang = Lang::ALL[(at + 1) % Lang::ALL.len()];
+                    effects.push(Effect::Language(self.lang));
+                }
                 Some(CourseWish::Open(lesson)) => {
                     self.overlay = None;
                     effects.push(Effect::Open(lesson));
@@ -330,7 +375,7 @@ impl App {
         let count = self.views.len();
         match action {
             Action::Help => self.overlay = Some(Overlay::Help(0)),
-            Action::Course => self.overlay = Some(Overlay::Course(CourseMap::new(self.course.clone()))),
+            Action::Course => self.show_course(),
             Action::Quit => self.overlay = Some(Overlay::Quit),
             Action::NextView => self.show_view((self.view + 1) % count),
             Action::PreviousView => self.show_view((self.view + count - 1) % count),

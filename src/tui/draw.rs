@@ -91,7 +91,8 @@ fn tabs(app: &App, columns: usize) -> Vec<(usize, String)> {
     let names: Vec<&str> = app.views.iter().map(|view| view.name().text(app.lang)).collect();
     let whole = |index: usize| format!("{} {}", index + 1, names[index]);
     let texts = |short: bool| -> Vec<String> {
-        let text = |index: usize| if short && index != app.view { (index + 1).to_string() } else { whole(index) };
+        let text =
+            |index: usize| if short && index != app.view { (index + 1).to_string() } else { whole(index) };
         (0..names.len()).map(|index| format!(" {} ", text(index))).collect()
     };
     let mut chosen = texts(false);
@@ -113,7 +114,9 @@ pub fn tab_at(app: &App, area: Rect, at: (u16, u16)) -> Option<usize> {
         return None;
     }
     let column = usize::from(at.0 - area.x);
-    tabs(app, area.width.into()).iter().position(|(begin, text)| (*begin..begin + width(text)).contains(&column))
+    tabs(app, area.width.into())
+        .iter()
+        .position(|(begin, text)| (*begin..begin + width(text)).contains(&column))
 }
 
 fn draw_view(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -191,7 +194,8 @@ fn draw_overlay(app: &App, screen: Rect, buffer: &mut Buffer) {
             let columns = 72.min(screen.width.saturating_sub(6));
             let keys = app.views[app.view].keys();
             let lines = help_lines(app.theme, app.lang, keys, app.lesson.is_some(), columns.into());
-            let area = boxed(app, screen, (columns, lines.len() as u16), Word::HelpTitle.text(app.lang), buffer);
+            let area =
+                boxed(app, screen, (columns, lines.len() as u16), Word::HelpTitle.text(app.lang), buffer);
             let last = lines.len().saturating_sub(area.height.into());
             let from = (*scroll).min(last);
             for (index, line) in lines.iter().skip(from).take(area.height.into()).enumerate() {
@@ -205,7 +209,19 @@ fn draw_overlay(app: &App, screen: Rect, buffer: &mut Buffer) {
         Some(Overlay::Course(map)) => {
             let size = (80.min(screen.width.saturating_sub(6)), screen.height.saturating_sub(4));
             let area = boxed(app, screen, size, Word::CourseTitle.text(app.lang), buffer);
-            map.draw(app.theme, app.lang, area, buffer);
+            let list = Rect { height: area.height.saturating_sub(2), ..area };
+            map.draw(app.theme, app.lang, list, buffer);
+            let keys = Word::CourseKeys.text(app.lang);
+            let others: Vec<&str> = super::words::Lang::ALL.iter().map(|lang| lang.name()).collect();
+            let keys = format!("{keys}   ({})", others.join(" · "));
+            let y = area.bottom().saturating_sub(1);
+            buffer.set_stringn(
+                area.x,
+                y,
+                cut(&keys, area.width.into()),
+                area.width.into(),
+                app.theme.accent(),
+            );
         }
     }
 }

@@ -42,7 +42,11 @@ fn unescape(line: &str) -> String {
 pub fn append(path: Option<&Path>, line: &str) {
     let Some(path) = path.filter(|_| !line.starts_with(' ')) else { return };
     let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) else { return };
-    let head = if file.metadata().is_ok_and(|metadata| metadata.len() == 0) { format!("{HEAD}\n") } else { String::new() };
+    let head = if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        format!("{HEAD}\n")
+    } else {
+        String::new()
+    };
     let _ = file.write_all(format!("{head}{}\n", escape(line)).as_bytes());
 }
 

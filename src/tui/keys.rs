@@ -136,7 +136,13 @@ pub const BINDINGS: &[Binding] = &[
     row(WithLesson, &[Chord::function(7)], Action::Hint, Word::KeyHint, true),
     row(WithLesson, &[Chord::function(8)], Action::Next, Word::KeyNext, true),
     row(Everywhere, &[Chord::function(2)], Action::NextView, Word::KeyNextView, true),
-    row(Everywhere, &[Chord::shift(KeyCode::F(2)), Chord::alt(KeyCode::Char('0'))], Action::PreviousView, Word::KeyPreviousView, false),
+    row(
+        Everywhere,
+        &[Chord::shift(KeyCode::F(2)), Chord::alt(KeyCode::Char('0'))],
+        Action::PreviousView,
+        Word::KeyPreviousView,
+        false,
+    ),
     row(Everywhere, &[Chord::function(3)], Action::ToggleViews, Word::KeyViews, true),
     row(Everywhere, &[Chord::function(4)], Action::Beside, Word::KeyBeside, true),
     row(Everywhere, &[Chord::function(5)], Action::Zoom, Word::KeyZoom, true),
@@ -157,24 +163,66 @@ pub const BINDINGS: &[Binding] = &[
     row(Everywhere, &[Chord::alt(KeyCode::Up)], Action::Shorter, Word::KeyResizePanes, false),
     row(Everywhere, &[Chord::shift(KeyCode::PageUp)], Action::ShellUp, Word::KeyScrollShell, false),
     row(Everywhere, &[Chord::shift(KeyCode::PageDown)], Action::ShellDown, Word::KeyScrollShell, false),
-    row(View, &[Chord::plain(KeyCode::Up), Chord::plain(KeyCode::Char('k'))], Action::Up, Word::KeyMove, false),
-    row(View, &[Chord::plain(KeyCode::Down), Chord::plain(KeyCode::Char('j'))], Action::Down, Word::KeyMove, false),
+    row(
+        View,
+        &[Chord::plain(KeyCode::Up), Chord::plain(KeyCode::Char('k'))],
+        Action::Up,
+        Word::KeyMove,
+        false,
+    ),
+    row(
+        View,
+        &[Chord::plain(KeyCode::Down), Chord::plain(KeyCode::Char('j'))],
+        Action::Down,
+        Word::KeyMove,
+        false,
+    ),
     row(View, &[Chord::plain(KeyCode::PageUp)], Action::PageUp, Word::KeyPage, false),
     row(View, &[Chord::plain(KeyCode::PageDown)], Action::PageDown, Word::KeyPage, false),
     row(View, &[Chord::plain(KeyCode::Home)], Action::First, Word::KeyEnds, false),
     row(View, &[Chord::plain(KeyCode::End)], Action::Last, Word::KeyEnds, false),
-    row(View, &[Chord::plain(KeyCode::Right), Chord::plain(KeyCode::Tab)], Action::NextView, Word::KeyNextView, false),
-    row(View, &[Chord::plain(KeyCode::Left), Chord::plain(KeyCode::BackTab), Chord::shift(KeyCode::BackTab)], Action::PreviousView, Word::KeyPreviousView, false),
-    row(View, &[Chord::plain(KeyCode::Esc), Chord::plain(KeyCode::Char('q'))], Action::Back, Word::KeyBack, true),
+    row(
+        View,
+        &[Chord::plain(KeyCode::Right), Chord::plain(KeyCode::Tab)],
+        Action::NextView,
+        Word::KeyNextView,
+        false,
+    ),
+    row(
+        View,
+        &[Chord::plain(KeyCode::Left), Chord::plain(KeyCode::BackTab), Chord::shift(KeyCode::BackTab)],
+        Action::PreviousView,
+        Word::KeyPreviousView,
+        false,
+    ),
+    row(
+        View,
+        &[Chord::plain(KeyCode::Esc), Chord::plain(KeyCode::Char('q'))],
+        Action::Back,
+        Word::KeyBack,
+        true,
+    ),
     row(Text, &[Chord::plain(KeyCode::Up)], Action::Up, Word::KeyMove, false),
     row(Text, &[Chord::plain(KeyCode::Down)], Action::Down, Word::KeyMove, false),
     row(Text, &[Chord::plain(KeyCode::PageUp)], Action::PageUp, Word::KeyPage, false),
-    row(Text, &[Chord::plain(KeyCode::PageDown), Chord::plain(KeyCode::Char(' '))], Action::PageDown, Word::KeyPage, false),
+    row(
+        Text,
+        &[Chord::plain(KeyCode::PageDown), Chord::plain(KeyCode::Char(' '))],
+        Action::PageDown,
+        Word::KeyPage,
+        false,
+    ),
     row(Text, &[Chord::plain(KeyCode::Char('h'))], Action::Hint, Word::KeyHint, false),
     row(Text, &[Chord::plain(KeyCode::Char('n'))], Action::Next, Word::KeyNext, false),
     row(Text, &[Chord::plain(KeyCode::Char('s'))], Action::Skip, Word::KeySkip, true),
     row(Text, &[Chord::plain(KeyCode::Char('r'))], Action::Reset, Word::KeyReset, true),
-    row(Text, &[Chord::plain(KeyCode::Esc), Chord::plain(KeyCode::Char('q'))], Action::Back, Word::KeyBack, true),
+    row(
+        Text,
+        &[Chord::plain(KeyCode::Esc), Chord::plain(KeyCode::Char('q'))],
+        Action::Back,
+        Word::KeyBack,
+        true,
+    ),
 ];
 
 /// What a key does in one of these contexts.
@@ -194,7 +242,10 @@ mod tests {
         for (index, binding) in BINDINGS.iter().enumerate() {
             for other in &BINDINGS[index + 1..] {
                 let meet = binding.context == other.context
-                    || matches!((binding.context, other.context), (Everywhere | WithLesson, _) | (_, Everywhere | WithLesson));
+                    || matches!(
+                        (binding.context, other.context),
+                        (Everywhere | WithLesson, _) | (_, Everywhere | WithLesson)
+                    );
                 let same = binding.chords.iter().any(|chord| other.chords.contains(chord));
                 assert!(!(meet && same), "{:?} and {:?}", binding.action, other.action);
             }
@@ -217,7 +268,10 @@ mod tests {
         let alt_3 = key(KeyCode::Char('3'), KeyModifiers::ALT);
         assert_eq!(lookup(&alt_3, &[Everywhere]), Some(Action::View(2)));
         assert_eq!(lookup(&key(KeyCode::Char('q'), KeyModifiers::NONE), &[Everywhere]), None);
-        assert_eq!(lookup(&key(KeyCode::Char('q'), KeyModifiers::NONE), &[Everywhere, View]), Some(Action::Back));
+        assert_eq!(
+            lookup(&key(KeyCode::Char('q'), KeyModifiers::NONE), &[Everywhere, View]),
+            Some(Action::Back)
+        );
         assert_eq!(Chord::alt(KeyCode::Char('1')).label(), "Alt-1");
     }
 }

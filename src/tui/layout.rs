@@ -71,7 +71,10 @@ impl Areas {
     /// The pane at a place.
     pub fn pane_at(&self, x: u16, y: u16) -> Option<Pane> {
         let panes = [(Pane::Text, self.text), (Pane::Shell, self.shell), (Pane::View, self.view)];
-        panes.into_iter().find(|(_, area)| area.is_some_and(|area| contains(area, x, y))).map(|(pane, _)| pane)
+        panes
+            .into_iter()
+            .find(|(_, area)| area.is_some_and(|area| contains(area, x, y)))
+            .map(|(pane, _)| pane)
     }
 
     /// The border at a place.
@@ -139,7 +142,8 @@ impl Layout {
         if !self.shows_views(size, with_text) {
             areas.shell = Some(work);
         } else if self.is_beside(size, with_text) {
-            let columns = percent(work.width, self.shell_percent).clamp(10, work.width.saturating_sub(11).max(10));
+            let columns =
+                percent(work.width, self.shell_percent).clamp(10, work.width.saturating_sub(11).max(10));
             let separator = Rect { x: work.x + columns, width: 1, ..work };
             areas.shell = Some(Rect { width: columns, ..work });
             areas.view = Some(Rect { x: separator.x + 1, width: work.width - columns - 1, ..work });

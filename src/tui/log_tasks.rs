@@ -1,12 +1,13 @@
 //! Follows the logs of several containers, as `kubectl logs -f` does, for the view of logs.
 
+use std::collections::BTreeMap;
+
 use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::run::ByTarget;
 use super::views::{Feed, LogTarget};
 
 /// How many older lines of each container are shown.
@@ -16,13 +17,13 @@ const TAIL: i64 = 20;
 pub struct LogTasks {
     client: kube::Client,
     lines: mpsc::Sender<Feed>,
-    running: ByTarget<AbortHandle>,
+    running: BTreeMap<LogTarget, AbortHandle>,
 }
 
 impl LogTasks {
     /// None yet. Lines go to `lines`; who prints faster than they are read waits.
     pub fn new(client: kube::Client, lines: mpsc::Sender<Feed>) -> Self {
-        Self { client, lines, running: ByTarget::new() }
+        Self { client, lines, running: BTreeMap::new() }
     }
 
     /// Follows exactly these from now on.

@@ -3,7 +3,6 @@
 //! Nothing is polled. The screen is drawn after something has happened and at most so many times a second; what the
 //! learner does and sees in the shell is drawn sooner than what the cluster does.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,22 +15,23 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::app::{App, Effect, Message};
 use super::draw::draw;
 use super::history;
 use super::log_tasks::LogTasks;
+use super::play::{Ground, Order, PlayConfig, PlayNews, play};
 use super::shell_task::{Ended, ShellTask};
 use super::terminal::Taken;
 use super::theme::Theme;
 use super::views::Feed;
-use super::words::{Lang, Word};
+use super::words::Word;
 use crate::api::registry::Registry;
 use crate::clock::Clock;
 use crate::scheduler::Decisions;
-use crate::shell::Session;
 use crate::shell::completion::{Completion, Source, complete};
-use crate::store::{KeyRange, Record, Revision, Store, Watch, WatchRequest};
+use crate::store::{KeyRange, Record, Revision, Store, Watch, WatchMessage, WatchRequest};
 
 /// The least time between two frames that the learner caused.
 const FRAME: Duration = Duration::from_millis(16);
@@ -42,56 +42,53 @@ const RECORDS_AT_ONCE: usize = 64;
 /// How many printed bytes are taken in between two looks at the keys.
 const BYTES_AT_ONCE: usize = 16 * 1024;
 
-/// What the TUI shows.
+/// How the TUI is to be.
 pub struct Start {
-    /// The learner's shell.
-    pub session: Session,
-    /// Where completion comes from.
-    pub source: Box<dyn Source + Send>,
-    /// The store of the cluster.
-    pub store: Store,
-    /// The kinds of the cluster.
-    pub registry: Registry,
-    /// What its scheduler decides.
-    pub decisions: Decisions,
-    /// A client that reads logs.
-    pub client: kube::Client,
+    /// What there is to play with.
+    pub play: PlayConfig,
     /// Where typed lines are remembered.
     pub history: Option<PathBuf>,
-    /// The language.
-    pub lang: Lang,
     /// The colours.
     pub theme: Theme,
     /// Whether the mouse is used.
     pub mouse: bool,
+    /// Something to tell at the start.
+    pub notice: Option<String>,
 }
 
 /// Runs the TUI on this process's terminal until the learner leaves, and returns the code to exit with.
 pub async fn run(start: Start) -> io::Result<i32> {
-    let Start { session, source, store, registry, decisions, client, history, lang, theme, mouse } = start;
-    let mut app = App::new(lang, theme, registry, history::read(history.as_deref()));
-    let mut shell = ShellTask::start(session);
-    let (candidates, found) = completer(source)?;
-    let (log_lines, logged) = mpsc::channel(256);
+    let Start { play: config, history, theme, mouse, notice } = start;
+    let lang = config.lang;
+    // With a course and no lesson named, the learner is asked.
+    let choose = config.lesson.is_none() && config.course.lessons().next().is_some();
+    let mut app = App::new(lang, theme, Registry::built_in(), vec![]);
+    let (orders, ordered) = mpsc::channel(16);
+    let (news, played) = mpsc::channel(64);
+    let _play = AbortOnDropHandle::new(tokio::spawn(play(config, ordered, news)));
     let inputs = Inputs {
         keys: EventStream::new(),
         endings: Endings::new()?,
-        watch: follow(&mut app, &store)?,
-        found,
-        logged,
+        played,
+        watch: None,
+        shell: None,
+        found: None,
+        logged: None,
         printed: vec![0; BYTES_AT_ONCE],
     };
-    let logs = LogTasks::new(client, log_lines);
     let mut taken = Taken::new(mouse)?;
     let size = taken.terminal.size()?;
     let mut effects = app.update(Message::Resize(size.width, size.height));
-    app.shell.say(Word::Welcome.text(lang));
-    let mut stage = Stage { inputs, logs, candidates, history, store, decisions, told_at: 0 };
+    if choose {
+        app.show_course();
+    }
+    app.notice = notice;
+    let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0 };
     let clock = Clock::real();
     let mut frames = Frames { clock: clock.clone(), due: Some(clock.now()), last: Timestamp::UNIX_EPOCH };
     loop {
         for effect in effects.drain(..) {
-            if let Some(code) = stage.carry_out(effect, &mut shell, &mut app) {
+            if let Some(code) = stage.carry_out(effect, &mut app) {
                 return Ok(code);
             }
         }
@@ -100,16 +97,21 @@ pub async fn run(start: Start) -> io::Result<i32> {
             frames.drawn();
         }
         let news = tokio::select! { biased;
-            news = stage.inputs.next(&mut shell) => news?,
+            news = stage.inputs.next() => news?,
             Some(trouble) = taken.troubles.recv() => {
-                News::Soon(vec![Message::Notice(format!("{}: {trouble}", Word::Trouble.text(lang)))])
+                News::Soon(vec![Message::Notice(format!("{}: {trouble}", Word::Trouble.text(app.lang)))])
             }
             () = frames.wait() => continue,
         };
         let messages = match news {
             News::End => return Ok(0),
+            News::Ground(ground) => {
+                effects.extend(stage.enter(*ground, &mut app)?);
+                frames.soon(FRAME);
+                continue;
+            }
             News::Lagging => {
-                stage.inputs.watch = follow(&mut app, &stage.store)?;
+                stage.watch_again(&mut app)?;
                 frames.soon(CALM_FRAME);
                 continue;
             }
@@ -127,12 +129,6 @@ pub async fn run(start: Start) -> io::Result<i32> {
         }
         stage.tell_decisions(&mut app);
     }
-}
-
-/// Loads the world and watches what comes after.
-fn follow(app: &mut App, store: &Store) -> io::Result<Watch> {
-    let revision = app.load(store);
-    store.watch(WatchRequest::new(KeyRange::prefix(""), revision + 1)).map_err(io::Error::other)
 }
 
 /// When the next frame is drawn.
@@ -172,24 +168,42 @@ enum News {
     Soon(Vec<Message>),
     /// To be seen shortly.
     Calm(Vec<Message>),
+    /// Another cluster.
+    Ground(Box<Ground>),
     /// The watch fell behind.
     Lagging,
     /// The terminal is gone, or the process was told to stop.
     End,
 }
 
-/// Everything that is waited for.
+/// Everything that is waited for. What belongs to a cluster is missing as long as there is none.
 struct Inputs {
     keys: EventStream,
     endings: Endings,
-    watch: Watch,
-    found: mpsc::UnboundedReceiver<Message>,
-    logged: mpsc::Receiver<Feed>,
+    played: mpsc::Receiver<PlayNews>,
+    watch: Option<Watch>,
+    shell: Option<ShellTask>,
+    found: Option<mpsc::UnboundedReceiver<Message>>,
+    logged: Option<mpsc::Receiver<Feed>>,
     printed: Vec<u8>,
 }
 
+/// What a source gives next; waits for ever if there is no source.
+async fn of<T, F: Future<Output = Option<T>>>(next: Option<F>) -> Option<T> {
+    match next {
+        Some(next) => next.await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Inputs {
-    async fn next(&mut self, shell: &mut ShellTask) -> io::Result<News> {
+    async fn next(&mut self) -> io::Result<News> {
+        let (screen, ended) = match &mut self.shell {
+            Some(shell) => (Some(&mut shell.screen), Some(&mut shell.ended)),
+            None => (None, None),
+        };
+        let printed = &mut self.printed;
+        let read = screen.map(|screen| async { Some(screen.read(printed).await) });
         // Keys come first, so that nothing that prints or writes without end can keep them waiting.
         let news = tokio::select! { biased;
             event = self.keys.next() => match event {
@@ -197,17 +211,25 @@ impl Inputs {
                 None => News::End,
             },
             () = self.endings.next() => News::End,
-            Some(found) = self.found.recv() => News::Soon(vec![found]),
-            Some(ended) = shell.ended.recv() => News::Soon(self.last_words(shell, ended)),
-            count = shell.screen.read(&mut self.printed) => match count? {
+            Some(news) = self.played.recv() => match news {
+                PlayNews::Ground(ground) => News::Ground(ground),
+                PlayNews::Lesson(text) => News::Soon(vec![Message::Lesson(text)]),
+                PlayNews::Course(rows) => News::Soon(vec![Message::Course(rows)]),
+                PlayNews::Notice(text) => News::Soon(vec![Message::Notice(text)]),
+            },
+            Some(found) = of(self.found.as_mut().map(mpsc::UnboundedReceiver::recv)) => News::Soon(vec![found]),
+            Some(ended) = of(ended.map(mpsc::Receiver::recv)) => News::Soon(self.last_words(ended)),
+            Some(count) = of(read) => match count? {
                 0 => News::End,
                 count => News::Soon(vec![Message::Output(self.printed[..count].to_vec())]),
             },
-            record = self.watch.next() => match record {
+            record = next_record(&mut self.watch) => match record {
                 Some(message) => News::Calm(vec![Message::Records(self.records_that_wait(message.record))]),
                 None => News::Lagging,
             },
-            Some(line) = self.logged.recv() => News::Calm(self.lines_that_wait(line)),
+            Some(line) = of(self.logged.as_mut().map(mpsc::Receiver::recv)) => {
+                News::Calm(self.lines_that_wait(line))
+            }
         };
         Ok(news)
     }
@@ -224,12 +246,14 @@ impl Inputs {
     }
 
     /// What the command printed before it ended, then its end.
-    fn last_words(&mut self, shell: &mut ShellTask, ended: Ended) -> Vec<Message> {
+    fn last_words(&mut self, ended: Ended) -> Vec<Message> {
         let mut messages = vec![];
-        while let Some(Ok(count @ 1..)) = shell.screen.read(&mut self.printed).now_or_never() {
+        while let Some(shell) = &mut self.shell
+            && let Some(Ok(count @ 1..)) = shell.screen.read(&mut self.printed).now_or_never()
+        {
             messages.push(Message::Output(self.printed[..count].to_vec()));
         }
-        let Ended { prompt, notices, exited, .. } = ended;
+        let Ended { prompt, notices, exited } = ended;
         messages.push(Message::Ended { prompt, notices, exited });
         messages
     }
@@ -237,7 +261,7 @@ impl Inputs {
     fn records_that_wait(&mut self, first: Arc<Record>) -> Vec<Arc<Record>> {
         let mut records = vec![first];
         while records.len() < RECORDS_AT_ONCE
-            && let Some(message) = self.watch.try_next()
+            && let Some(message) = self.watch.as_mut().and_then(Watch::try_next)
         {
             records.push(message.record);
         }
@@ -247,7 +271,7 @@ impl Inputs {
     fn lines_that_wait(&mut self, first: Feed) -> Vec<Message> {
         let mut messages = vec![Message::Feed(first)];
         while messages.len() < RECORDS_AT_ONCE
-            && let Ok(line) = self.logged.try_recv()
+            && let Some(Ok(line)) = self.logged.as_mut().map(mpsc::Receiver::try_recv)
         {
             messages.push(Message::Feed(line));
         }
@@ -284,47 +308,112 @@ impl Endings {
     }
 }
 
+async fn next_record(watch: &mut Option<Watch>) -> Option<WatchMessage> {
+    match watch {
+        Some(watch) => watch.next().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What effects need.
 struct Stage {
     inputs: Inputs,
-    logs: LogTasks,
-    candidates: threads::Sender<(String, usize)>,
+    orders: mpsc::Sender<Order>,
+    ground: Option<OwnGround>,
     history: Option<PathBuf>,
-    store: Store,
-    decisions: Decisions,
     /// The revision at which the views were last told what the scheduler decides.
     told_at: Revision,
 }
 
+/// What is kept of a ground.
+struct OwnGround {
+    store: Store,
+    decisions: Decisions,
+    logs: LogTasks,
+    candidates: threads::Sender<(String, usize)>,
+}
+
 impl Stage {
+    /// Shows another cluster and its shell.
+    fn enter(&mut self, ground: Ground, app: &mut App) -> io::Result<Vec<Effect>> {
+        let Ground { session, source, store, registry, decisions, client } = ground;
+        let lines = history::read(self.history.as_deref());
+        app.new_ground(registry, lines);
+        app.shell.say(Word::Welcome.text(app.lang));
+        let shell = ShellTask::start(session);
+        let (columns, rows) = app.shell.size();
+        shell.resize(columns, rows);
+        self.inputs.shell = Some(shell);
+        let (candidates, found) = completer(source)?;
+        self.inputs.found = Some(found);
+        let (log_lines, logged) = mpsc::channel(256);
+        self.inputs.logged = Some(logged);
+        let logs = LogTasks::new(client, log_lines);
+        self.ground = Some(OwnGround { store, decisions, logs, candidates });
+        self.told_at = 0;
+        self.watch_again(app)?;
+        Ok(vec![])
+    }
+
+    /// Loads the world and watches what comes after.
+    fn watch_again(&mut self, app: &mut App) -> io::Result<()> {
+        let Some(ground) = &self.ground else { return Ok(()) };
+        let revision = app.load(&ground.store);
+        let watch = ground.store.watch(WatchRequest::new(KeyRange::prefix(""), revision + 1));
+        self.inputs.watch = Some(watch.map_err(io::Error::other)?);
+        Ok(())
+    }
+
     /// Carries out one effect. A code: leave with it.
-    fn carry_out(&mut self, effect: Effect, shell: &mut ShellTask, app: &mut App) -> Option<i32> {
+    fn carry_out(&mut self, effect: Effect, app: &mut App) -> Option<i32> {
         match effect {
             Effect::Run(line) => {
                 history::append(self.history.as_deref(), &line);
-                shell.run(line);
+                if let Some(shell) = &mut self.inputs.shell {
+                    shell.run(line);
+                }
             }
             Effect::Keys(bytes) => {
-                if !shell.keys(bytes) {
+                if self.inputs.shell.as_mut().is_some_and(|shell| !shell.keys(bytes)) {
                     app.update(Message::InputFull);
                 }
             }
-            Effect::ResizeShell(columns, rows) => shell.resize(columns, rows),
-            Effect::Complete(text, cursor) => {
-                // A completer that has ended completes nothing.
-                let _ = self.candidates.send((text, cursor));
+            Effect::ResizeShell(columns, rows) => {
+                if let Some(shell) = &self.inputs.shell {
+                    shell.resize(columns, rows);
+                }
             }
-            Effect::FollowLogs(wanted) => self.logs.follow(wanted),
-            Effect::Lesson(_) | Effect::Open(_) => {}
+            Effect::Complete(text, cursor) => {
+                if let Some(ground) = &self.ground {
+                    // A completer that has ended completes nothing.
+                    let _ = ground.candidates.send((text, cursor));
+                }
+            }
+            Effect::FollowLogs(wanted) => {
+                if let Some(ground) = &mut self.ground {
+                    ground.logs.follow(wanted);
+                }
+            }
+            Effect::Lesson(wish) => self.order(Order::Lesson(wish), app),
+            Effect::Open(lesson) => self.order(Order::Open(lesson), app),
+            Effect::Language(lang) => self.order(Order::Language(lang), app),
             Effect::Quit(code) => return Some(code),
         }
         None
     }
 
+    fn order(&mut self, order: Order, app: &mut App) {
+        if self.orders.try_send(order).is_err() {
+            // It is starting a cluster and has not come to the orders before this one.
+            app.notice = Some(format!("{}…", Word::Starting.text(app.lang)));
+        }
+    }
+
     fn tell_decisions(&mut self, app: &mut App) {
+        let Some(ground) = &self.ground else { return };
         if app.wants_decisions() && self.told_at != app.world.revision() {
             self.told_at = app.world.revision();
-            app.update(Message::Feed(Feed::Decisions(Arc::new(self.decisions.list()))));
+            app.update(Message::Feed(Feed::Decisions(Arc::new(ground.decisions.list()))));
         }
     }
 }
@@ -346,6 +435,3 @@ fn completer(
     })?;
     Ok((ask, told))
 }
-
-/// The state of the cluster's containers by name, for `LogTasks`.
-pub(super) type ByTarget<T> = BTreeMap<super::views::LogTarget, T>;

@@ -29,8 +29,6 @@ pub struct Ended {
     pub notices: Vec<String>,
     /// The code that `exit` was given.
     pub exited: Option<i32>,
-    /// The working directory.
-    pub cwd: String,
 }
 
 /// The shell's task and the ends of its pipes. Dropping it kills what runs.
@@ -78,7 +76,8 @@ impl ShellTask {
         let (sender, ended) = mpsc::channel(4);
         let (size, sizes) = watch::channel((80, 24));
         let interrupts = Arc::new(Notify::new());
-        let serving = serve(session, receiver, sender, SharedWriter::new(Box::new(near)), sizes, interrupts.clone());
+        let serving =
+            serve(session, receiver, sender, SharedWriter::new(Box::new(near)), sizes, interrupts.clone());
         Self { screen, ended, orders, keys: None, interrupts, size, task: tokio::spawn(serving) }
     }
 
@@ -135,12 +134,8 @@ async fn serve(
     interrupts: Arc<Notify>,
 ) {
     loop {
-        let end = Ended {
-            prompt: session.prompt(),
-            notices: session.job_notices(),
-            exited: session.exited(),
-            cwd: session.cwd(),
-        };
+        let end =
+            Ended { prompt: session.prompt(), notices: session.job_notices(), exited: session.exited() };
         if ended.send(end).await.is_err() {
             return;
         }

@@ -30,7 +30,11 @@ impl Theme {
             || variable("TERM").is_some_and(|term| term == "dumb");
         let ground = variable("COLORFGBG").and_then(|value| value.rsplit(';').next()?.parse::<u8>().ok());
         let light = matches!(ground, Some(7 | 9..=15));
-        let palette = if plain { Palette::Plain } else { asked.unwrap_or(if light { Palette::Light } else { Palette::Dark }) };
+        let palette = if plain {
+            Palette::Plain
+        } else {
+            asked.unwrap_or(if light { Palette::Light } else { Palette::Dark })
+        };
         Self { palette }
     }
 
@@ -113,7 +117,8 @@ mod tests {
     #[test]
     fn the_environment_is_heeded() {
         let choose = |asked, variables: &[(&str, &str)]| {
-            let find = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            let find =
+                |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
             Theme::choose(asked, find).palette
         };
         assert_eq!(choose(None, &[]), Palette::Dark);
@@ -126,7 +131,19 @@ mod tests {
     #[test]
     fn without_colours_there_are_none() {
         let theme = Theme { palette: Palette::Plain };
-        let styles = [theme.text(), theme.dim(), theme.title(), theme.accent(), theme.good(), theme.warn(), theme.bad(), theme.code(), theme.selected(), theme.border(true), theme.key()];
+        let styles = [
+            theme.text(),
+            theme.dim(),
+            theme.title(),
+            theme.accent(),
+            theme.good(),
+            theme.warn(),
+            theme.bad(),
+            theme.code(),
+            theme.selected(),
+            theme.border(true),
+            theme.key(),
+        ];
         for style in styles {
             assert_eq!((style.fg, style.bg), (None, None));
         }

@@ -2,52 +2,7 @@
 //!
 //! Kubernetes' own words (kinds, phases, reasons) stay as they are, since people meet them in kubectl and search for them.
 
-/// The languages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Lang {
-    /// English.
-    #[default]
-    En,
-    /// Traditional Chinese, as in Taiwan.
-    ZhTw,
-    /// Simplified Chinese, as in mainland China.
-    ZhCn,
-}
-
-impl Lang {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::En, Self::ZhTw, Self::ZhCn];
-
-    /// The tag, as files and options spell it.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::ZhTw => "zh-TW",
-            Self::ZhCn => "zh-CN",
-        }
-    }
-
-    /// The language of a tag or a locale: `zh-TW`, `zh_HK.UTF-8`, `zh-Hans`, `en`, `C.UTF-8`. `None`: none of ours.
-    pub fn of(tag: &str) -> Option<Self> {
-        let tag = tag.to_ascii_lowercase().replace('_', "-");
-        let tag = tag.split(['.', '@']).next().unwrap_or_default();
-        let mut parts = tag.split('-');
-        match parts.next() {
-            Some("zh") => {
-                let traditional = parts.any(|part| matches!(part, "tw" | "hk" | "mo" | "hant"));
-                Some(if traditional { Self::ZhTw } else { Self::ZhCn })
-            }
-            Some("en" | "c" | "posix") => Some(Self::En),
-            _ => None,
-        }
-    }
-
-    /// The language of the environment: the first of `LC_ALL`, `LC_MESSAGES` and `LANG` that is set.
-    pub fn of_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let first = ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| variable(name).filter(|v| !v.is_empty()));
-        first.and_then(|locale| Self::of(&locale)).unwrap_or_default()
-    }
-}
+pub use crate::lessons::Language as Lang;
 
 macro_rules! words {
     ($($name:ident: $en:literal, $tw:literal, $cn:literal;)*) => {
@@ -62,9 +17,9 @@ macro_rules! words {
             /// The string in a language.
             pub fn text(self, lang: Lang) -> &'static str {
                 match (self, lang) {
-                    $((Self::$name, Lang::En) => $en,
-                    (Self::$name, Lang::ZhTw) => $tw,
-                    (Self::$name, Lang::ZhCn) => $cn,)*
+                    $((Self::$name, Lang::English) => $en,
+                    (Self::$name, Lang::TraditionalChinese) => $tw,
+                    (Self::$name, Lang::SimplifiedChinese) => $cn,)*
                 }
             }
         }
@@ -194,6 +149,19 @@ words! {
     CourseFree: "Free play: a cluster without a lesson", "自由操作：沒有課程的叢集", "自由操作：没有课程的集群";
     Minutes: "min", "分鐘", "分钟";
     Starting: "Starting", "啟動中", "启动中";
+    Remember: "Remember", "記住", "记住";
+    Mistakes: "Common mistakes", "常見錯誤", "常见错误";
+    Equivalent: "The same in other words", "同樣的效果", "同样的效果";
+    NoMoreHints: "There are no more hints.", "沒有更多提示了。", "没有更多提示了。";
+    NotSolved: "This step is not done yet. F7 gives a hint; s in the lesson's pane skips it.", "這個步驟還沒完成。F7 給提示；在課程窗格按 s 可略過。", "这个步骤还没完成。F7 给提示；在课程窗格按 s 可跳过。";
+    NotKept: "Progress cannot be kept", "無法保存進度", "无法保存进度";
+    NextLesson: "The next lesson", "下一課", "下一课";
+    CourseDone: "This was the last lesson of the course.", "這是課程的最後一課。", "这是课程的最后一课。";
+    Predicted: "You expect", "您的預測", "您的预测";
+    PredictionRight: "And so it was.", "預測正確。", "预测正确。";
+    PredictionWrong: "It came otherwise.", "結果並非如此。", "结果并非如此。";
+    StuckReset: "Press r in the lesson's pane to start the lesson over.", "在課程窗格按 r 重新開始這一課。", "在课程窗格按 r 重新开始这一课。";
+    CourseKeys: "↑↓ choose   Enter play   l language   Esc back", "↑↓ 選擇   Enter 開始   l 語言   Esc 返回", "↑↓ 选择   Enter 开始   l 语言   Esc 返回";
     TypeAnswer: "Type the answer, then Enter", "輸入答案後按 Enter", "输入答案后按 Enter";
 }
 
@@ -208,30 +176,5 @@ mod tests {
                 assert!(!word.text(lang).trim().is_empty(), "{word:?} in {lang:?}");
             }
         }
-    }
-
-    #[test]
-    fn locales_name_languages() {
-        let cases = [
-            ("zh_TW.UTF-8", Some(Lang::ZhTw)),
-            ("zh-Hant", Some(Lang::ZhTw)),
-            ("zh_HK", Some(Lang::ZhTw)),
-            ("zh_CN.UTF-8", Some(Lang::ZhCn)),
-            ("zh", Some(Lang::ZhCn)),
-            ("en_GB.UTF-8@euro", Some(Lang::En)),
-            ("C.UTF-8", Some(Lang::En)),
-            ("de_DE.UTF-8", None),
-        ];
-        for (locale, lang) in cases {
-            assert_eq!(Lang::of(locale), lang, "{locale}");
-        }
-        let environment = |name: &str| match name {
-            "LC_ALL" => Some(String::new()),
-            "LC_MESSAGES" => Some("zh_TW.UTF-8".to_owned()),
-            "LANG" => Some("en_US.UTF-8".to_owned()),
-            _ => None,
-        };
-        assert_eq!(Lang::of_environment(environment), Lang::ZhTw);
-        assert_eq!(Lang::of_environment(|_| None), Lang::En);
     }
 }

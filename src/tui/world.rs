@@ -63,9 +63,11 @@ impl Facts {
         let Ok(value @ Value::Object(_)) = serde_json::from_slice::<Value>(&kv.value) else {
             return Self { name: kv.key.to_string(), ..Self::default() };
         };
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let owners = value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        let owners = owners.into_iter().flatten().filter_map(|owner| owner["uid"].as_str()).map(str::to_owned);
+        let owners =
+            owners.into_iter().flatten().filter_map(|owner| owner["uid"].as_str()).map(str::to_owned);
         Self {
             kind: text("/kind"),
             namespace: text("/metadata/namespace"),
@@ -83,7 +85,10 @@ impl Facts {
         SYSTEM.contains(&self.namespace.as_str())
             || matches!((self.kind.as_str(), self.name.as_str()), ("Namespace", name) if SYSTEM.contains(&name))
             || matches!((self.kind.as_str(), self.name.as_str()), (_, "kubernetes") if self.namespace == "default")
-            || matches!((self.kind.as_str(), self.name.as_str()), ("ConfigMap", "kube-root-ca.crt") | ("ServiceAccount", "default"))
+            || matches!(
+                (self.kind.as_str(), self.name.as_str()),
+                ("ConfigMap", "kube-root-ca.crt") | ("ServiceAccount", "default")
+            )
     }
 
     /// A text inside the object.
@@ -109,7 +114,8 @@ fn status(value: &Value, registry: &Registry, now: Timestamp) -> Option<String> 
             other => other.to_string(),
         };
         let empty = text.is_empty() || text == "<none>" || text == "<unset>";
-        let plain = matches!(column.name, "Ready" | "Status" | "Type" | "Cluster-IP" | "Port(s)" | "Endpoints");
+        let plain =
+            matches!(column.name, "Ready" | "Status" | "Type" | "Cluster-IP" | "Port(s)" | "Endpoints");
         let zero_restarts = column.name == "Restarts" && text == "0";
         (!empty && !zero_restarts)
             .then(|| if plain { text } else { format!("{} {text}", column.name.to_lowercase()) })
@@ -179,11 +185,6 @@ impl World {
         self.revision
     }
 
-    /// The time of the newest record.
-    pub fn now(&self) -> Timestamp {
-        self.now
-    }
-
     /// The newest records, oldest first.
     pub fn records(&self) -> impl DoubleEndedIterator<Item = &Arc<Record>> + ExactSizeIterator {
         self.records.iter()
@@ -204,16 +205,6 @@ impl World {
     /// An object.
     pub fn object(&self, key: &str) -> Option<&Object> {
         self.objects.get(key)
-    }
-
-    /// How many keys there are.
-    pub fn len(&self) -> usize {
-        self.objects.len()
-    }
-
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
     }
 
     /// What is known of an object.
@@ -247,7 +238,11 @@ mod tests {
     async fn a_world_that_follows_is_the_world_that_is_loaded() {
         let store = Store::new(Clock::virtual_time());
         let mut followed = World::new(Registry::built_in());
-        put(&store, "/registry/pods/default/a", r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}"#);
+        put(
+            &store,
+            "/registry/pods/default/a",
+            r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"}}"#,
+        );
         put(&store, "/registry/pods/default/b", "{}");
         put(&store, "foo", "not json");
         let delete = Op::Delete(KeyRange::key("/registry/pods/default/b"));
@@ -272,7 +267,8 @@ mod tests {
     fn memory_is_bounded() {
         let mut world = World::new(Registry::built_in());
         for revision in 1..=(RECORDS as u64 + 10) {
-            let record = Record { revision, time: Timestamp::UNIX_EPOCH, author: Author::default(), events: vec![] };
+            let record =
+                Record { revision, time: Timestamp::UNIX_EPOCH, author: Author::default(), events: vec![] };
             world.apply(Arc::new(record));
         }
         assert_eq!(world.records().len(), RECORDS);

@@ -91,7 +91,8 @@ async fn run_on(terminal: &mut EditTerminal<'_>, program: &str, file: &Path) -> 
     let mut sizes = terminal.terminal.size();
     let (columns, rows) = *sizes.borrow_and_update();
     pty.resize(pty_process::Size::new(rows, columns)).map_err(plain)?;
-    let command = pty_process::Command::new(program).arg(file).env("TERM", "xterm-256color").kill_on_drop(true);
+    let command =
+        pty_process::Command::new(program).arg(file).env("TERM", "xterm-256color").kill_on_drop(true);
     let mut child = command.spawn(pts).map_err(plain)?;
     let _raw = terminal.terminal.raw();
     let (mut shown, mut typed) = (vec![0; 16 * 1024], vec![0; 4096]);

@@ -80,7 +80,9 @@ impl Program for Why {
 impl Why {
     fn answer(&self, line: &CommandLine) -> Result<String, String> {
         let (kind, name) = match &line.object[..] {
-            [both] => both.split_once('/').ok_or_else(|| format!("which object? Say KIND/NAME, like pod/{both}"))?,
+            [both] => {
+                both.split_once('/').ok_or_else(|| format!("which object? Say KIND/NAME, like pod/{both}"))?
+            }
             [kind, name] => (kind.as_str(), name.as_str()),
             _ => return Err("which object? Say KIND/NAME".to_owned()),
         };
@@ -94,7 +96,8 @@ impl Why {
         let key = info.storage_key(&line.namespace, name);
         let writes = self.writes(&key);
         let Some(last) = writes.iter().rev().find(|record| tells(record, &key)).or(writes.last()) else {
-            let place = if info.namespaced { format!(" in namespace {}", line.namespace) } else { String::new() };
+            let place =
+                if info.namespaced { format!(" in namespace {}", line.namespace) } else { String::new() };
             return Err(format!("there is no {} {name:?}{place}, and there was none", info.plural));
         };
         let mut text = self.story(last.revision, Some(&key));
@@ -110,7 +113,9 @@ impl Why {
     fn writes(&self, key: &str) -> Vec<Arc<Record>> {
         let range = KeyRange::key(key);
         let all = self.store.history(0, self.store.revision());
-        all.into_iter().filter(|record| record.events.iter().any(|event| range.contains(&event.kv.key))).collect()
+        all.into_iter()
+            .filter(|record| record.events.iter().any(|event| range.contains(&event.kv.key)))
+            .collect()
     }
 
     /// The chain that ends in `revision`, the first cause first.
@@ -140,9 +145,11 @@ impl Why {
 
 /// Whether a write to the key changed something that a reader cares about.
 fn tells(record: &Record, key: &str) -> bool {
-    record.events.iter().filter(|event| *event.kv.key == *key).any(|event| {
-        Verb::of(event) != Verb::Changed || !summary(event, 1).is_empty()
-    })
+    record
+        .events
+        .iter()
+        .filter(|event| *event.kv.key == *key)
+        .any(|event| Verb::of(event) != Verb::Changed || !summary(event, 1).is_empty())
 }
 
 /// One write: when, who, what, because of what, and the fields.
@@ -154,7 +161,13 @@ fn tell(text: &mut String, record: &Record, key: Option<&str>) {
         record.events.iter().filter(|event| key.is_none_or(|key| *event.kv.key == *key)).take(4).collect();
     for event in shown {
         let verb = Verb::of(event);
-        let _ = writeln!(text, "#{} {time}  {who} {} {}{because}", record.revision, verb.word(), about(&event.kv.key));
+        let _ = writeln!(
+            text,
+            "#{} {time}  {who} {} {}{because}",
+            record.revision,
+            verb.word(),
+            about(&event.kv.key)
+        );
         let fields = summary(event, FIELDS);
         if verb == Verb::Changed && !fields.is_empty() {
             let _ = writeln!(text, "      {fields}");
@@ -196,12 +209,15 @@ mod tests {
     async fn the_chain_begins_with_the_person_who_typed() {
         let store = Store::new(Clock::virtual_time());
         let first = write(&store, "/registry/deployments/default/web", "{}", "kubectl", None);
-        let second = write(&store, "/registry/replicasets/default/web-1", "{}", "deployment-controller", Some(first));
+        let second =
+            write(&store, "/registry/replicasets/default/web-1", "{}", "deployment-controller", Some(first));
         let pod = "/registry/pods/default/web-1-a";
-        let third = write(&store, pod, r#"{"status":{"phase":"Pending"}}"#, "replicaset-controller", Some(second));
+        let third =
+            write(&store, pod, r#"{"status":{"phase":"Pending"}}"#, "replicaset-controller", Some(second));
         write(&store, pod, r#"{"status":{"phase":"Running"}}"#, "kubelet", Some(third));
         let why = Why::new(store);
-        let line = |words: &[&str]| CommandLine::try_parse_from(std::iter::once(&"why").chain(words)).unwrap();
+        let line =
+            |words: &[&str]| CommandLine::try_parse_from(std::iter::once(&"why").chain(words)).unwrap();
         let text = why.answer(&line(&["pod/web-1-a"])).unwrap();
         let who: Vec<&str> = text.lines().filter(|l| l.starts_with('#')).map(|l| &l[18..]).collect();
         assert_eq!(

@@ -52,6 +52,8 @@ pub struct CourseRow {
 pub enum CourseWish {
     /// Play this lesson; `None` is free play.
     Open(Option<String>),
+    /// The next language.
+    Language,
     /// Nothing: back.
     Close,
 }
@@ -73,6 +75,12 @@ impl CourseMap {
         Self { rows, chosen }
     }
 
+    /// Shows the rows as they are now; what is chosen stays.
+    pub fn set(&mut self, rows: Vec<CourseRow>) {
+        self.rows = rows;
+        self.chosen = self.chosen.min(self.lessons().len());
+    }
+
     fn lessons(&self) -> Vec<&CourseRow> {
         self.rows.iter().filter(|row| row.id.is_some()).collect()
     }
@@ -91,6 +99,7 @@ impl CourseMap {
                 let id = self.chosen.checked_sub(1).and_then(|index| self.lessons().get(index)?.id.clone());
                 return Some(CourseWish::Open(id));
             }
+            KeyCode::Char('l') => return Some(CourseWish::Language),
             KeyCode::Esc | KeyCode::Char('q') => return Some(CourseWish::Close),
             _ => {}
         }
@@ -100,10 +109,10 @@ impl CourseMap {
     /// Draws it.
     pub fn draw(&self, theme: Theme, lang: Lang, area: Rect, buffer: &mut Buffer) {
         let columns = usize::from(area.width);
-        let mut lines = vec![(self.chosen == 0, Line::from(vec![
-            Span::styled("▸ ", theme.accent()),
-            Span::raw(Word::CourseFree.text(lang)),
-        ]))];
+        let mut lines = vec![(
+            self.chosen == 0,
+            Line::from(vec![Span::styled("▸ ", theme.accent()), Span::raw(Word::CourseFree.text(lang))]),
+        )];
         let mut number = 0;
         for row in &self.rows {
             if row.id.is_none() {
@@ -120,11 +129,14 @@ impl CourseMap {
             };
             let minutes = format!("{:>3} {}", row.minutes, Word::Minutes.text(lang));
             let title = pad(&cut(&row.title, columns), columns.saturating_sub(width(&minutes) + 4));
-            lines.push((self.chosen == number, Line::from(vec![
-                Span::styled(format!("  {} ", row.state.symbol()), style),
-                Span::raw(title),
-                Span::styled(minutes, theme.dim()),
-            ])));
+            lines.push((
+                self.chosen == number,
+                Line::from(vec![
+                    Span::styled(format!("  {} ", row.state.symbol()), style),
+                    Span::raw(title),
+                    Span::styled(minutes, theme.dim()),
+                ]),
+            ));
         }
         let height = usize::from(area.height);
         let chosen = lines.iter().position(|(chosen, _)| *chosen).unwrap_or(0);

@@ -30,7 +30,14 @@ fn label_of(code: KeyCode) -> String {
 }
 
 /// Draws the bar: what the keys do here, as many as fit, and always how to leave.
-pub fn draw_bar(theme: Theme, lang: Lang, contexts: &[Context], view: ViewKeys, area: Rect, buffer: &mut Buffer) {
+pub fn draw_bar(
+    theme: Theme,
+    lang: Lang,
+    contexts: &[Context],
+    view: ViewKeys,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let in_bar = |binding: &&Binding| binding.bar && contexts.contains(&binding.context);
     let mut items: Vec<(String, &'static str)> = vec![];
     // What counts only here comes first.
@@ -41,9 +48,12 @@ pub fn draw_bar(theme: Theme, lang: Lang, contexts: &[Context], view: ViewKeys, 
     let bindings = || BINDINGS.iter().filter(in_bar);
     items.extend(bindings().filter(local).map(|b| (b.chords[0].label(), b.label.text(lang))));
     items.extend(
-        bindings().filter(|b| !local(b) && b.action != Action::Quit).map(|b| (b.chords[0].label(), b.label.text(lang))),
+        bindings()
+            .filter(|b| !local(b) && b.action != Action::Quit)
+            .map(|b| (b.chords[0].label(), b.label.text(lang))),
     );
-    let quit = BINDINGS.iter().find(|b| b.action == Action::Quit).map(|b| (b.chords[0].label(), b.label.text(lang)));
+    let quit =
+        BINDINGS.iter().find(|b| b.action == Action::Quit).map(|b| (b.chords[0].label(), b.label.text(lang)));
     let room = usize::from(area.width);
     let columns = |(key, label): &(String, &str)| width(key) + width(label) + 3;
     let mut left = room.saturating_sub(quit.as_ref().map_or(0, columns));
@@ -55,14 +65,21 @@ pub fn draw_bar(theme: Theme, lang: Lang, contexts: &[Context], view: ViewKeys, 
         left -= columns(&item);
         shown.push(item);
     }
-    let spans = shown.into_iter().chain(quit).flat_map(|(key, label)| {
-        [Span::styled(key, theme.key()), Span::raw(format!(" {label}  "))]
-    });
+    let spans = shown
+        .into_iter()
+        .chain(quit)
+        .flat_map(|(key, label)| [Span::styled(key, theme.key()), Span::raw(format!(" {label}  "))]);
     buffer.set_line(area.x, area.y, &Line::from_iter(spans), area.width);
 }
 
 /// The help, as lines.
-pub fn help_lines(theme: Theme, lang: Lang, view: ViewKeys, with_lesson: bool, columns: usize) -> Vec<Line<'static>> {
+pub fn help_lines(
+    theme: Theme,
+    lang: Lang,
+    view: ViewKeys,
+    with_lesson: bool,
+    columns: usize,
+) -> Vec<Line<'static>> {
     let mut lines = vec![];
     let heading = |lines: &mut Vec<Line<'static>>, word: Word| {
         if !lines.is_empty() {

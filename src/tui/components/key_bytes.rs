@@ -49,7 +49,8 @@ fn special(code: KeyCode, modifiers: KeyModifiers, application_cursor: bool) -> 
         (1, false) => format!("\x1b[{letter}"),
         _ => format!("\x1b[1;{held}{letter}"),
     };
-    let number = |number: u8| if held == 1 { format!("\x1b[{number}~") } else { format!("\x1b[{number};{held}~") };
+    let number =
+        |number: u8| if held == 1 { format!("\x1b[{number}~") } else { format!("\x1b[{number};{held}~") };
     let text = match code {
         KeyCode::Up => letter('A'),
         KeyCode::Down => letter('B'),

@@ -38,7 +38,7 @@ pub struct LessonText {
 /// A goal and whether it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Goal {
-    /// What shall come true.
+    /// What shall come true; empty if only the mark is shown.
     pub text: String,
     /// Whether it has.
     pub done: bool,
@@ -64,6 +64,12 @@ pub enum NoteKind {
     Debrief,
     /// There is no way on but to start over.
     Stuck,
+    /// What to remember.
+    Remember,
+    /// Common mistakes.
+    Mistakes,
+    /// Other commands for the same.
+    Equivalent,
     /// Anything else.
     Note,
 }
@@ -189,10 +195,16 @@ impl LessonPane {
         let mut lines = markdown(&self.text.body, columns, theme);
         if !self.text.goals.is_empty() {
             lines.push(Line::default());
-            lines.push(Line::styled(Word::Goal.text(lang), theme.title()));
-            for goal in &self.text.goals {
-                let (mark, style) = if goal.done { ("✓", theme.good()) } else { ("·", theme.text()) };
-                bullet(&mut lines, mark, &goal.text, columns, style);
+            let mark = |goal: &Goal| if goal.done { ("✓", theme.good()) } else { ("·", theme.text()) };
+            let mut head = vec![Span::styled(Word::Goal.text(lang), theme.title())];
+            for goal in self.text.goals.iter().filter(|goal| goal.text.is_empty()) {
+                let (symbol, style) = mark(goal);
+                head.push(Span::styled(format!(" {symbol}"), style));
+            }
+            lines.push(Line::from(head));
+            for goal in self.text.goals.iter().filter(|goal| !goal.text.is_empty()) {
+                let (symbol, style) = mark(goal);
+                bullet(&mut lines, symbol, &goal.text, columns, style);
             }
         }
         if let Some(quiz) = &self.text.quiz {
@@ -205,6 +217,9 @@ impl LessonPane {
                 NoteKind::Recognised => (Word::Recognised, theme.warn()),
                 NoteKind::Debrief => (Word::Debrief, theme.good()),
                 NoteKind::Stuck => (Word::Stuck, theme.bad()),
+                NoteKind::Remember => (Word::Remember, theme.accent()),
+                NoteKind::Mistakes => (Word::Mistakes, theme.warn()),
+                NoteKind::Equivalent => (Word::Equivalent, theme.accent()),
                 NoteKind::Note => (Word::Note, theme.text()),
             };
             lines.push(Line::styled(word.text(lang), style.add_modifier(Modifier::BOLD)));
@@ -224,19 +239,31 @@ impl LessonPane {
 
     fn quiz(&self, quiz: &Quiz, columns: usize, theme: Theme, lang: Lang, lines: &mut Vec<Line<'static>>) {
         lines.push(Line::default());
-        lines.push(Line::styled(Word::Question.text(lang), theme.title()));
+        if !quiz.question.is_empty() {
+            lines.push(Line::styled(Word::Question.text(lang), theme.title()));
+        }
         lines.extend(markdown(&quiz.question, columns, theme));
         for (index, choice) in quiz.choices.iter().enumerate() {
             let chosen = index == self.choice;
             let style = if chosen && !answered(quiz) { theme.selected() } else { theme.text() };
-            bullet(lines, &format!("{}{}.", if chosen { '›' } else { ' ' }, index + 1), choice, columns, style);
+            bullet(
+                lines,
+                &format!("{}{}.", if chosen { '›' } else { ' ' }, index + 1),
+                choice,
+                columns,
+                style,
+            );
         }
         if quiz.choices.is_empty() && !answered(quiz) {
             lines.push(Line::styled(Word::TypeAnswer.text(lang), theme.dim()));
-            lines.push(Line::from(vec![Span::styled("› ", theme.accent()), Span::raw(format!("{}_", self.answer))]));
+            lines.push(Line::from(vec![
+                Span::styled("› ", theme.accent()),
+                Span::raw(format!("{}_", self.answer)),
+            ]));
         }
         if let Some((right, text)) = &quiz.verdict {
-            let (word, style) = if *right { (Word::Right, theme.good()) } else { (Word::Wrong, theme.warn()) };
+            let (word, style) =
+                if *right { (Word::Right, theme.good()) } else { (Word::Wrong, theme.warn()) };
             lines.push(Line::styled(word.text(lang), style.add_modifier(Modifier::BOLD)));
             lines.extend(markdown(text, columns, theme));
         }
@@ -253,7 +280,13 @@ impl LessonPane {
         if left > 0 && rows > 0 {
             let note = format!("↓ {left} {}", Word::More.text(lang));
             let columns = (crate::tui::text::width(&note) as u16).min(area.width);
-            buffer.set_stringn(area.right() - columns, area.bottom() - 1, note, columns.into(), theme.accent());
+            buffer.set_stringn(
+                area.right() - columns,
+                area.bottom() - 1,
+                note,
+                columns.into(),
+                theme.accent(),
+            );
         }
     }
 
@@ -271,7 +304,13 @@ fn answered(quiz: &Quiz) -> bool {
     quiz.verdict.as_ref().is_some_and(|(right, _)| *right)
 }
 
-fn bullet(lines: &mut Vec<Line<'static>>, mark: &str, text: &str, columns: usize, style: ratatui::style::Style) {
+fn bullet(
+    lines: &mut Vec<Line<'static>>,
+    mark: &str,
+    text: &str,
+    columns: usize,
+    style: ratatui::style::Style,
+) {
     let hang = crate::tui::text::width(mark) + 1;
     for (index, part) in wrap(text, columns.saturating_sub(hang)).into_iter().enumerate() {
         let begin = if index == 0 { format!("{mark} ") } else { " ".repeat(hang) };
@@ -316,13 +355,13 @@ mod tests {
         pane.resize(30, 10);
         let mut news = text.clone();
         news.notes.push(Note { kind: NoteKind::Hint, text: "look there".into() });
-        pane.set(news, THEME, Lang::En);
+        pane.set(news, THEME, Lang::English);
         let area = Rect::new(0, 0, 30, 10);
         let mut buffer = Buffer::empty(area);
-        pane.draw(THEME, Lang::En, area, &mut buffer);
+        pane.draw(THEME, Lang::English, area, &mut buffer);
         let last: String = (0..30).map(|x| buffer[(x, 9)].symbol().to_owned()).collect();
         assert_eq!(last.trim_end(), "look there");
-        pane.set(LessonText { step: (2, 2), ..text }, THEME, Lang::En);
+        pane.set(LessonText { step: (2, 2), ..text }, THEME, Lang::English);
         assert_eq!(pane.scroll, 0);
     }
 }

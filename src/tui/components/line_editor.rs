@@ -100,7 +100,10 @@ impl LineEditor {
         if !at_end || self.search.is_some() || self.menu.is_some() {
             return None;
         }
-        self.history.iter().rev().find_map(|line| line.strip_prefix(&self.text).filter(|rest| !rest.is_empty()))
+        self.history
+            .iter()
+            .rev()
+            .find_map(|line| line.strip_prefix(&self.text).filter(|rest| !rest.is_empty()))
     }
 
     /// Puts text in at the cursor. `false`: it is too long.
@@ -253,7 +256,8 @@ impl LineEditor {
     fn word_right(&self) -> usize {
         let rest = &self.text[self.cursor..];
         let begin = rest.find(char::is_alphanumeric).unwrap_or(rest.len());
-        let end = rest[begin..].find(|c: char| !c.is_alphanumeric()).map_or(rest.len(), |index| begin + index);
+        let end =
+            rest[begin..].find(|c: char| !c.is_alphanumeric()).map_or(rest.len(), |index| begin + index);
         self.cursor + end
     }
 
@@ -347,7 +351,8 @@ impl LineEditor {
             Some(found) => found + 1,
             None => self.history.len(),
         };
-        let newest = |(_, line): &(usize, &String)| !search.wanted.is_empty() && line.contains(&search.wanted);
+        let newest =
+            |(_, line): &(usize, &String)| !search.wanted.is_empty() && line.contains(&search.wanted);
         let found = self.history.iter().enumerate().take(end).rev().find(newest).map(|(index, _)| index);
         if found.is_some() || !further {
             search.found = found;
@@ -414,7 +419,8 @@ impl LineEditor {
 fn common_prefix(words: &[String]) -> String {
     let mut prefix = words[0].as_str();
     for word in words {
-        let shared = prefix.char_indices().zip(word.chars()).find(|((_, a), b)| a != b).map(|((index, _), _)| index);
+        let shared =
+            prefix.char_indices().zip(word.chars()).find(|((_, a), b)| a != b).map(|((index, _), _)| index);
         prefix = &prefix[..shared.unwrap_or(prefix.len().min(word.len()))];
     }
     prefix.to_owned()
@@ -520,7 +526,10 @@ mod tests {
     fn candidates_are_put_in_and_chosen_from() {
         let mut editor = LineEditor::default();
         assert_eq!(press(&mut editor, "get Space po Tab"), Edited::Complete);
-        let several = |words: &[&str]| Completion { start: 4, candidates: words.iter().map(|w| (*w).to_owned()).collect() };
+        let several = |words: &[&str]| Completion {
+            start: 4,
+            candidates: words.iter().map(|w| (*w).to_owned()).collect(),
+        };
         editor.complete("get po", 6, several(&["pod-a", "pod-b"]));
         assert_eq!(editor.text(), "get pod-", "what they share");
         press(&mut editor, "Tab Tab");

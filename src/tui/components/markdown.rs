@@ -116,7 +116,8 @@ impl Writer {
             Tag::Heading { level, .. } => {
                 self.flush();
                 let style = self.theme.title();
-                let underline = if level == HeadingLevel::H1 { Modifier::UNDERLINED } else { Modifier::empty() };
+                let underline =
+                    if level == HeadingLevel::H1 { Modifier::UNDERLINED } else { Modifier::empty() };
                 self.styles.push(style.add_modifier(underline));
             }
             Tag::Emphasis => self.push_style(Modifier::ITALIC),
@@ -183,7 +184,8 @@ impl Writer {
             TagEnd::Link => {
                 self.styles.pop();
                 let shown: String = self.flow.iter().map(|(c, _)| *c).collect();
-                if let Some(url) = self.link.take().filter(|url| url.contains("://") && !shown.ends_with(url)) {
+                if let Some(url) = self.link.take().filter(|url| url.contains("://") && !shown.ends_with(url))
+                {
                     let style = self.theme.dim();
                     self.flow.extend(format!(" ({url})").chars().map(|c| (c, style)));
                 }
@@ -232,7 +234,8 @@ impl Writer {
         let quote = "│ ".repeat(self.quotes);
         let depth = "  ".repeat(self.lists.len().saturating_sub(1));
         let marker = self.marker.take();
-        let hang = " ".repeat(if self.lists.is_empty() { 0 } else { marker.as_ref().map_or(2, |m| width(m)) });
+        let hang =
+            " ".repeat(if self.lists.is_empty() { 0 } else { marker.as_ref().map_or(2, |m| width(m)) });
         (format!("{quote}{depth}{}", marker.unwrap_or_else(|| hang.clone())), format!("{quote}{depth}{hang}"))
     }
 
@@ -279,7 +282,10 @@ impl Writer {
             loop {
                 let end = line_end(&chars, start, room);
                 let text: String = chars[start..end].iter().collect();
-                let spans = vec![Span::styled(format!("{indent}▏ "), self.theme.dim()), Span::styled(text, self.theme.code())];
+                let spans = vec![
+                    Span::styled(format!("{indent}▏ "), self.theme.dim()),
+                    Span::styled(text, self.theme.code()),
+                ];
                 self.lines.push(Line::from(spans));
                 start = end;
                 if start >= chars.len() {
@@ -335,8 +341,21 @@ mod tests {
         assert_eq!(
             plain(text, 20),
             [
-                "Deploy", "", "A Deployment keeps", "replicas of a pod.", "", "• one", "• two is longer than", "  that", "",
-                "1. a", "2. b", "", "▏ kubectl get pods", "", "│ said"
+                "Deploy",
+                "",
+                "A Deployment keeps",
+                "replicas of a pod.",
+                "",
+                "• one",
+                "• two is longer than",
+                "  that",
+                "",
+                "1. a",
+                "2. b",
+                "",
+                "▏ kubectl get pods",
+                "",
+                "│ said"
             ]
         );
     }

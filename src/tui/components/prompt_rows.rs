@@ -100,7 +100,8 @@ impl Flow {
 
 /// The candidates in columns, around the chosen one.
 fn candidates(menu: &Menu, columns: usize, at_most: usize) -> Vec<Vec<(Part, String)>> {
-    let widest = menu.candidates.iter().map(|word| width(word)).max().unwrap_or(0).min(columns.saturating_sub(2)) + 2;
+    let widest =
+        menu.candidates.iter().map(|word| width(word)).max().unwrap_or(0).min(columns.saturating_sub(2)) + 2;
     let in_a_row = (columns / widest.max(1)).max(1);
     let rows: Vec<_> = menu.candidates.chunks(in_a_row).enumerate().collect();
     let chosen_row = menu.chosen.map_or(0, |chosen| chosen / in_a_row);
@@ -131,7 +132,14 @@ impl PromptRows {
     }
 
     /// Draws them from row `top` of `area` on, without the first `skipped`, and returns where the cursor is.
-    pub fn draw(&self, theme: Theme, top: usize, skipped: usize, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    pub fn draw(
+        &self,
+        theme: Theme,
+        top: usize,
+        skipped: usize,
+        area: Rect,
+        buffer: &mut Buffer,
+    ) -> Option<Position> {
         let room = usize::from(area.height).saturating_sub(top);
         for (index, row) in self.rows.iter().skip(skipped).take(room).enumerate() {
             let y = area.y + (top + index) as u16;
@@ -142,7 +150,8 @@ impl PromptRows {
             }
         }
         let row = self.cursor.1.checked_sub(skipped)? + top;
-        (row < usize::from(area.height)).then(|| Position::new(area.x + self.cursor.0 as u16, area.y + row as u16))
+        (row < usize::from(area.height))
+            .then(|| Position::new(area.x + self.cursor.0 as u16, area.y + row as u16))
     }
 }
 

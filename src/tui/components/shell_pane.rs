@@ -172,7 +172,9 @@ impl ShellPane {
                 self.echo("", "exit");
                 vec![ShellWish::Leave]
             }
-            Edited::Complete => vec![ShellWish::Complete(self.editor.text().to_owned(), self.editor.cursor())],
+            Edited::Complete => {
+                vec![ShellWish::Complete(self.editor.text().to_owned(), self.editor.cursor())]
+            }
             Edited::Clear => {
                 self.parser.process(b"\x1b[H\x1b[2J");
                 self.settle();
@@ -337,9 +339,15 @@ mod tests {
         assert_eq!(typed(&mut pane, "\n"), [ShellWish::Run("ls -l".into())]);
         pane.output(b"one\r\ntwo");
         assert_eq!(shown(&pane).0[..3], ["$ ls -l", "one", "two"]);
-        assert_eq!(pane.key(&KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)), [ShellWish::Keys(vec![3])]);
+        assert_eq!(
+            pane.key(&KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL)),
+            [ShellWish::Keys(vec![3])]
+        );
         pane.ended("$ ".into(), &[]);
-        assert_eq!(shown(&pane), (["$ ls -l", "one", "two", "$", ""].map(str::to_owned).to_vec(), Some((2, 3))));
+        assert_eq!(
+            shown(&pane),
+            (["$ ls -l", "one", "two", "$", ""].map(str::to_owned).to_vec(), Some((2, 3)))
+        );
     }
 
     #[test]

@@ -29,7 +29,8 @@ fn field<'a>(facts: &'a Facts, names: [&str; 2]) -> &'a str {
 
 impl Events {
     fn rows<'a>(&self, world: &'a World) -> Vec<(&'a Arc<str>, &'a Object, &'a Facts)> {
-        let all = world.with_prefix("/registry/events/").map(|(key, object)| (key, object, world.facts(object)));
+        let all =
+            world.with_prefix("/registry/events/").map(|(key, object)| (key, object, world.facts(object)));
         let wanted = |facts: &Facts| {
             let kind = field(facts, ["/involvedObject/kind", "/regarding/kind"]);
             self.system || (kind != "Node" && !facts.is_system())
@@ -89,7 +90,10 @@ fn line(scene: Scene<'_>, object: &Object, facts: &Facts, columns: usize) -> Lin
     Line::from(vec![
         Span::styled(format!("{} ", clock_time(object.time)), theme.dim()),
         Span::styled(if warning { "! " } else { "  " }, theme.bad()),
-        Span::styled(format!("{} ", pad(facts.text("/reason"), 17)), if warning { theme.bad() } else { theme.accent() }),
+        Span::styled(
+            format!("{} ", pad(facts.text("/reason"), 17)),
+            if warning { theme.bad() } else { theme.accent() },
+        ),
         Span::raw(format!("{about} ")),
         Span::styled(format!("{}{count}", field(facts, ["/message", "/note"])), theme.text()),
     ])

@@ -41,11 +41,6 @@ impl Cursor {
         self.at.is_none()
     }
 
-    /// Stays at this row.
-    pub fn hold(&mut self, row: usize) {
-        self.at = Some(row);
-    }
-
     /// Moves. Moving behind the last row follows it, if the list is one that grows at its end.
     pub fn travel(&mut self, travel: Travel, count: usize, grows: bool) {
         let last = count.saturating_sub(1);
@@ -84,7 +79,9 @@ pub fn draw_list(
 
 /// Says one thing in an otherwise empty view.
 pub fn draw_note(area: Rect, buffer: &mut Buffer, text: &str, style: Style) {
-    for (index, line) in crate::tui::text::wrap(text, area.width.into()).iter().take(area.height.into()).enumerate() {
+    for (index, line) in
+        crate::tui::text::wrap(text, area.width.into()).iter().take(area.height.into()).enumerate()
+    {
         buffer.set_stringn(area.x, area.y + index as u16, line, area.width.into(), style);
     }
 }

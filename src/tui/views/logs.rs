@@ -55,7 +55,9 @@ impl View for Logs {
                 continue;
             }
             let statuses = facts.value.pointer("/status/containerStatuses").and_then(Value::as_array);
-            for status in statuses.into_iter().flatten().filter(|status| !status["state"]["running"].is_null()) {
+            for status in
+                statuses.into_iter().flatten().filter(|status| !status["state"]["running"].is_null())
+            {
                 wanted.push(LogTarget {
                     namespace: facts.namespace.clone(),
                     pod: facts.name.clone(),

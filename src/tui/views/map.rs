@@ -56,10 +56,14 @@ impl State {
         let word = pod.status.split("  ").nth(1).unwrap_or_default();
         let broken = word.ends_with("BackOff")
             || word.contains("Err")
-            || matches!(word, "OOMKilled" | "Evicted" | "InvalidImageName" | "Unknown" | "ContainerStatusUnknown");
-        let ready = pod.value.pointer("/status/conditions").and_then(|list| list.as_array()).is_some_and(|list| {
-            list.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-        });
+            || matches!(
+                word,
+                "OOMKilled" | "Evicted" | "InvalidImageName" | "Unknown" | "ContainerStatusUnknown"
+            );
+        let ready =
+            pod.value.pointer("/status/conditions").and_then(|list| list.as_array()).is_some_and(|list| {
+                list.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+            });
         match pod.text("/status/phase") {
             _ if pod.deleting => Self::Ending,
             "Succeeded" => Self::Done,
@@ -147,7 +151,8 @@ impl View for Map {
         if places.is_empty() {
             return draw_note(area, buffer, Word::NoNodes.text(scene.lang), scene.theme.dim());
         }
-        let count: usize = places.iter().map(|place| place.pods.len() + usize::from(place.node.is_some())).sum();
+        let count: usize =
+            places.iter().map(|place| place.pods.len() + usize::from(place.node.is_some())).sum();
         let chosen = scene.focused.then(|| self.cursor.row(count));
         let legend = u16::from(area.height > 6);
         let room = Rect { height: area.height - legend, ..area };
@@ -163,7 +168,10 @@ impl View for Map {
         }
         if legend == 1 {
             let words = State::ALL.iter().flat_map(|(state, word)| {
-                [Span::styled(state.symbol(), state.style(scene.theme)), Span::styled(format!(" {}  ", word.text(scene.lang)), scene.theme.dim())]
+                [
+                    Span::styled(state.symbol(), state.style(scene.theme)),
+                    Span::styled(format!(" {}  ", word.text(scene.lang)), scene.theme.dim()),
+                ]
             });
             buffer.set_line(area.x, area.bottom() - 1, &Line::from_iter(words), area.width);
         }
@@ -290,7 +298,10 @@ impl<'a> Canvas<'a> {
         let first = self.items - place.pods.len();
         let chosen = self.chosen.and_then(|chosen| place.pods.get(chosen.checked_sub(first)?));
         if let Some((_, pod)) = chosen {
-            lines.push(Line::styled(cut(&format!("{} {}", pod.name, pod.status), columns), self.scene.theme.accent()));
+            lines.push(Line::styled(
+                cut(&format!("{} {}", pod.name, pod.status), columns),
+                self.scene.theme.accent(),
+            ));
         }
         lines
     }

@@ -127,7 +127,10 @@ fn scores(
     let mut head = vec![Span::styled(pad("", name_columns), theme.dim())];
     for node in nodes {
         let mark = if chosen(node) { "→" } else { "" };
-        head.push(Span::styled(pad(&cut(&format!("{mark}{node}"), node_columns - 1), node_columns), style(node)));
+        head.push(Span::styled(
+            pad(&cut(&format!("{mark}{node}"), node_columns - 1), node_columns),
+            style(node),
+        ));
     }
     lines.push(Line::from(head));
     for plugin in plugins {
@@ -141,7 +144,8 @@ fn scores(
     }
     let mut totals = vec![Span::styled(pad(Word::Total.text(lang), name_columns), theme.title())];
     for node in nodes {
-        let total: i64 = by.iter().filter(|((of, _), _)| *of == node.as_str()).map(|(_, (_, weighted))| weighted).sum();
+        let total: i64 =
+            by.iter().filter(|((of, _), _)| *of == node.as_str()).map(|(_, (_, weighted))| weighted).sum();
         totals.push(Span::styled(pad(&total.to_string(), node_columns), style(node)));
     }
     lines.push(Line::from(totals));

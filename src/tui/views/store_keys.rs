@@ -29,7 +29,8 @@ impl Default for StoreKeys {
 
 impl StoreKeys {
     fn rows<'a>(&self, world: &'a World) -> Vec<(&'a Arc<str>, &'a Object)> {
-        let routine = |key: &str| key.starts_with("/registry/events/") || key.starts_with("/registry/leases/");
+        let routine =
+            |key: &str| key.starts_with("/registry/events/") || key.starts_with("/registry/leases/");
         world.with_prefix("").filter(|(key, _)| self.all || !routine(key)).collect()
     }
 }
@@ -81,7 +82,8 @@ impl View for StoreKeys {
             let (key, object) = rows[index];
             let kv = &object.kv;
             let fresh = kv.mod_revision > newest;
-            let numbers = format!("{:<8}{:<8}{:<8}", format!("#{}", kv.mod_revision), kv.version, kv.value.len());
+            let numbers =
+                format!("{:<8}{:<8}{:<8}", format!("#{}", kv.mod_revision), kv.version, kv.value.len());
             Line::from(vec![
                 Span::styled(pad(key, key_columns), if fresh { theme.title() } else { theme.text() }),
                 Span::styled(numbers, if fresh { theme.accent() } else { theme.dim() }),

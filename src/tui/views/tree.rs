@@ -57,7 +57,9 @@ impl Tree {
         let own = |facts: &Facts| !facts.is_system() && !matches!(facts.kind.as_str(), "Node" | "Namespace");
         roots.retain(|(_, facts)| self.system || own(facts));
         // By namespace, then the kinds as their keys sort.
-        roots.sort_by(|(_, a), (_, b)| (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name)));
+        roots.sort_by(|(_, a), (_, b)| {
+            (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name))
+        });
         let mut rows = vec![];
         for (key, facts) in roots {
             add(&mut rows, &children, (key, facts), String::new(), String::new());
@@ -125,7 +127,11 @@ impl View for Tree {
 fn line(scene: Scene<'_>, row: &Row<'_>, left: usize) -> Line<'static> {
     let (theme, facts) = (scene.theme, row.facts);
     let used = crate::tui::text::width(&row.branch) + crate::tui::text::width(&facts.kind) + 1;
-    let place = if matches!(facts.namespace.as_str(), "" | "default") { String::new() } else { format!(" ({})", facts.namespace) };
+    let place = if matches!(facts.namespace.as_str(), "" | "default") {
+        String::new()
+    } else {
+        format!(" ({})", facts.namespace)
+    };
     let name = pad(&format!("{}{place}", facts.name), left.saturating_sub(used).max(8));
     let status = if facts.deleting { "deletionTimestamp" } else { "" };
     Line::from(vec![

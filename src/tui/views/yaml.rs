@@ -56,7 +56,11 @@ impl Yaml {
             && let Some(object) = world.object(&key)
         {
             // It was written before the oldest record that is kept.
-            self.versions.push_back(Version { kv: object.kv.clone(), who: "".into(), time: exact_time(object.time) });
+            self.versions.push_back(Version {
+                kv: object.kv.clone(),
+                who: "".into(),
+                time: exact_time(object.time),
+            });
         }
         self.compare();
         // What changed last is what one wants to see first.
@@ -130,7 +134,9 @@ impl Yaml {
     /// Brings the first change into sight.
     fn to_first_change(&mut self) {
         let first = self.lines.iter().position(|(mark, line)| {
-            *mark != ' ' && !line.trim_start().starts_with("resourceVersion:") && !line.trim_start().starts_with("generation:")
+            *mark != ' '
+                && !line.trim_start().starts_with("resourceVersion:")
+                && !line.trim_start().starts_with("generation:")
         });
         self.scroll = first.map_or(self.scroll, |first| first.saturating_sub(3));
     }
@@ -189,7 +195,11 @@ impl View for Yaml {
         let (Some(key), Some((index, version))) = (&self.key, self.shown()) else {
             return draw_note(area, buffer, Word::NoSubject.text(lang), theme.dim());
         };
-        let gone = if self.gone && self.back == 0 { format!(" · {}", Word::Gone.text(lang)) } else { String::new() };
+        let gone = if self.gone && self.back == 0 {
+            format!(" · {}", Word::Gone.text(lang))
+        } else {
+            String::new()
+        };
         let head = Line::from(vec![
             Span::styled(about(key), theme.title()),
             Span::styled(
