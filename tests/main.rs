@@ -7,3 +7,4 @@ mod healing;
 mod parity;
 mod same_seed;
 mod transcripts;
+mod tui;

@@ -225,3 +225,7 @@ fn draw_overlay(app: &App, screen: Rect, buffer: &mut Buffer) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "screen_tests.rs"]
+mod tests;
