@@ -21,7 +21,7 @@ fn config_map(name: String) -> ConfigMap {
 fn requests(c: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     // Nothing but the API server: what its clients do is measured elsewhere.
-    let without = vec![Component::Scheduler, Component::Controllers, Component::Kubelet];
+    let without = Component::ALL.to_vec();
     let config = ClusterConfig { nodes: 0, without, ..ClusterConfig::default() };
     let cluster = runtime.block_on(Cluster::start(config)).expect("the configuration is sound");
     let config_maps = Api::<ConfigMap>::namespaced(cluster.admin(), "kube-public");

@@ -11,7 +11,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{bench, kubectl, lesson, shell, tui, up};
 use crate::cluster::{ClusterConfig, Component};
-use crate::lessons::Language;
 use crate::runtime::sim::Pace;
 
 #[derive(Parser)]
@@ -43,7 +42,7 @@ enum Command {
     },
     /// List, show, check and begin lessons
     #[command(subcommand)]
-    Lesson(LessonCommand),
+    Lesson(lesson::LessonCommand),
     /// Measure how fast the cluster is on this machine
     Bench,
 }
@@ -130,62 +129,10 @@ pub(super) struct UpArgs {
     #[arg(long)]
     pub(super) token: Option<String>,
     /// Leave these out
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "COMPONENTS")]
-    pub(super) without: Vec<ComponentArg>,
+    #[arg(long, value_delimiter = ',', value_name = "COMPONENTS")]
+    pub(super) without: Vec<Component>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
-}
-
-#[derive(Subcommand)]
-pub(super) enum LessonCommand {
-    /// List the course's lessons
-    List {
-        /// A directory with lessons in place of the course
-        path: Option<PathBuf>,
-        /// The language: en, zh-TW or zh-CN; by default that of the locale
-        #[arg(long)]
-        lang: Option<Language>,
-    },
-    /// Print a lesson's text
-    Show {
-        /// A lesson's id, or its directory
-        lesson: String,
-        /// The language: en, zh-TW or zh-CN; by default that of the locale
-        #[arg(long)]
-        lang: Option<Language>,
-    },
-    /// Make a new lesson's directory, whole and small
-    New {
-        /// The directory, like lessons/basics/07-labels
-        directory: PathBuf,
-    },
-    /// Say what is missing in lessons, without playing them
-    Lint {
-        /// A lesson's, a track's or a course's directory; by default the course in this program
-        path: Option<PathBuf>,
-    },
-    /// Play lessons by their solutions, wrong answers and known wrong paths, and say where they do not go as written
-    Test {
-        /// A lesson's, a track's or a course's directory; by default the course in this program
-        path: Option<PathBuf>,
-        /// Print what the first solutions show
-        #[arg(long)]
-        transcript: bool,
-    },
-    /// Make the start of a lesson from a Killercoda scenario
-    Import {
-        /// The scenario's directory, with its index.json
-        scenario: PathBuf,
-        /// The lesson's directory, which must not be there yet
-        directory: PathBuf,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ComponentArg {
-    Scheduler,
-    Controllers,
-    Kubelet,
 }
 
 impl Default for ClusterArgs {
@@ -202,16 +149,6 @@ impl ClusterArgs {
             Some(PaceArg::Instant) => Pace::Instant,
         };
         ClusterConfig { nodes: usize::from(self.nodes), seed: self.seed, pace, ..ClusterConfig::default() }
-    }
-}
-
-impl From<ComponentArg> for Component {
-    fn from(component: ComponentArg) -> Self {
-        match component {
-            ComponentArg::Scheduler => Self::Scheduler,
-            ComponentArg::Controllers => Self::Controllers,
-            ComponentArg::Kubelet => Self::Kubelet,
-        }
     }
 }
 

@@ -1,17 +1,63 @@
 //! `k8s-learn lesson`: for those who write lessons.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use clap::Subcommand;
 
-use super::command_line::{LessonCommand, virtual_runtime};
+use super::command_line::virtual_runtime;
 use crate::cluster::{Cluster, ClusterConfig, Component, Time};
 use crate::lessons::check::{Proof, import, lint, lint_course, new_lesson, prove};
 use crate::lessons::{Course, Language, Lesson, Problem, World, lessons_in};
 use crate::shell::CommandLog;
+
+#[derive(Subcommand)]
+pub(super) enum LessonCommand {
+    /// List the course's lessons
+    List {
+        /// A directory with lessons in place of the course
+        path: Option<PathBuf>,
+        /// The language: en, zh-TW or zh-CN; by default that of the locale
+        #[arg(long)]
+        lang: Option<Language>,
+    },
+    /// Print a lesson's text
+    Show {
+        /// A lesson's id, or its directory
+        lesson: String,
+        /// The language: en, zh-TW or zh-CN; by default that of the locale
+        #[arg(long)]
+        lang: Option<Language>,
+    },
+    /// Make a new lesson's directory, whole and small
+    New {
+        /// The directory, like lessons/basics/07-labels
+        directory: PathBuf,
+    },
+    /// Say what is missing in lessons, without playing them
+    Lint {
+        /// A lesson's, a track's or a course's directory; by default the course in this program
+        path: Option<PathBuf>,
+    },
+    /// Play lessons by their solutions, wrong answers and known wrong paths, and say where they do not go as written
+    Test {
+        /// A lesson's, a track's or a course's directory; by default the course in this program
+        path: Option<PathBuf>,
+        /// Print what the first solutions show
+        #[arg(long)]
+        transcript: bool,
+    },
+    /// Make the start of a lesson from a Killercoda scenario
+    Import {
+        /// The scenario's directory, with its index.json
+        scenario: PathBuf,
+        /// The lesson's directory, which must not be there yet
+        directory: PathBuf,
+    },
+}
 
 /// Runs one of the sub-commands; the code is 1 if lessons have problems.
 pub(super) fn run(command: LessonCommand) -> anyhow::Result<i32> {
@@ -93,7 +139,7 @@ fn show(lesson: &str, language: Language) -> anyhow::Result<i32> {
 
 fn lint_all(path: Option<&Path>, lessons: &[Arc<Lesson>]) -> anyhow::Result<Vec<Problem>> {
     // Goals name kinds, and a cluster knows which there are. Nothing has to run in it.
-    let without = vec![Component::Scheduler, Component::Controllers, Component::Kubelet];
+    let without = vec![Component::Scheduler, Component::ControllerManager, Component::Kubelet];
     let config = ClusterConfig { nodes: 1, time: Time::Virtual, without, ..ClusterConfig::default() };
     let mut problems = virtual_runtime()?.block_on(async {
         let cluster = Cluster::start(config).await?;

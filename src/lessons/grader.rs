@@ -65,12 +65,19 @@ struct Look {
 impl Look {
     async fn run(self) {
         let (mut writes, mut commands) = (self.world.writes(), self.world.commands.count());
+        let mut components = self.world.components();
         let asking = self.needs().asking;
         loop {
             self.look().await;
             tokio::select! { biased;
                 // The log lives in `self.world`, so this ends only with a change.
                 _ = commands.changed() => {}
+                changed = components.changed() => {
+                    if changed.is_err() {
+                        // The cluster has ended, and with it what can be looked at.
+                        return;
+                    }
+                }
                 write = writes.next() => {
                     if write.is_none() {
                         // It fell behind: what was missed is looked at all the same.

@@ -9,11 +9,12 @@ use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::api::kind::KindInfo;
 use crate::api::registry::{KindRef, Registry};
 use crate::clock::Clock;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Component, ComponentStatus, Components};
 use crate::net::Dial;
 use crate::network::NetHost;
 use crate::shell::CommandLog;
@@ -32,6 +33,7 @@ pub struct World {
     client: kube::Client,
     learner: NetHost,
     clock: Clock,
+    components: Components,
     /// What the learner ran.
     pub commands: CommandLog,
 }
@@ -54,6 +56,7 @@ impl World {
             client: cluster.admin(),
             learner: cluster.learner().clone(),
             clock: cluster.clock().clone(),
+            components: cluster.components(),
             commands,
         }
     }
@@ -169,7 +172,16 @@ impl World {
     }
 
     /// Whether a component runs, once a node that has it.
-    pub fn component(&self, _name: &str, _node: Option<&str>) -> Vec<bool> {
-        vec![]
+    pub fn component(&self, name: &str, node: Option<&str>) -> Vec<bool> {
+        let Ok(wanted) = name.parse::<Component>() else { return vec![] };
+        let states = self.components.status().into_iter().filter(|state| {
+            state.component == wanted && node.is_none_or(|node| state.node.as_deref() == Some(node))
+        });
+        states.map(|state| state.running).collect()
+    }
+
+    /// Changes with every component that is stopped or started.
+    pub fn components(&self) -> watch::Receiver<Vec<ComponentStatus>> {
+        self.components.watch()
     }
 }

@@ -5,6 +5,7 @@
 pub mod causes;
 pub mod completion;
 mod live;
+mod node;
 mod place;
 pub mod programs;
 mod ran;
@@ -13,5 +14,6 @@ mod session;
 pub mod slips;
 
 pub use live::LiveSource;
+pub use node::NodeShell;
 pub use ran::{CommandLog, Ran};
 pub use session::{HOME, HOST_DIRECTORY, Session, SessionConfig, commands};

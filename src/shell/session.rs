@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 
+use super::node::NodeShell;
 use super::place::{SandboxConnect, SandboxEditor, SandboxNetwork};
-use super::programs::{EDITORS, EditFile, Etcdctl, Minikube, Why};
+use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube, Why};
 use super::ran::CommandLog;
 use super::slips;
 use crate::api::auth::UserInfo;
@@ -20,7 +21,7 @@ use crate::bash::{
 };
 use crate::client;
 use crate::cluster::{Cluster, ClusterError};
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, NoDiffProgram};
 use crate::runtime::sim::programs::{Curl, Nc, Nslookup, Ping, Wget};
 
 /// The learner's home.
@@ -77,6 +78,7 @@ impl Session {
             connect: Arc::new(SandboxConnect { url: cluster.url(), service: cluster.service().clone() }),
             network: Arc::new(SandboxNetwork(cluster.learner().clone())),
             editor: Arc::new(SandboxEditor { shell: Arc::new(move || plain.clone()) }),
+            diff_program: Arc::new(NoDiffProgram),
             clock,
             seed: cluster.seed().clone(),
         };
@@ -208,10 +210,14 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("ping", Arc::new(Ping::new(host.clone())));
     add("nslookup", Arc::new(Nslookup::new(host.clone())));
     add("nc", Arc::new(Nc::new(host.clone())));
+    add("cluster", Arc::new(ClusterCommand::new(cluster.components())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
     add("why", Arc::new(Why::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
-    add("minikube", Arc::new(Minikube::new(reader)));
+    let components = cluster.components();
+    let login = |machine| NodeShell::new(machine, components.clone(), cluster.clock());
+    let nodes = cluster.machines().into_iter().map(login).collect();
+    add("minikube", Arc::new(Minikube::new(reader, nodes)));
     for name in EDITORS {
         add(name, Arc::new(EditFile));
     }

@@ -179,3 +179,87 @@ async fn type_in(session: &mut Session, script: &str) -> String {
     }
     seen
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::format::LessonFiles;
+    use super::*;
+
+    const TEXT: &str = "# T\n\nAbout.\n\n## make: Make\n\nDo.\n\n### hints\n\n1. a\n2. b\n3. c\n\n### recognise alone\n\nOh.\n\n### debrief\n\nYes.\n";
+
+    fn lesson(steps: &str) -> Arc<Lesson> {
+        let yaml = format!("id: t\nminutes: 5\ncluster: {{pace: instant}}\nsteps:\n{steps}");
+        let mut files = LessonFiles::new();
+        files.insert("lesson.yaml".to_owned(), yaml.into_bytes());
+        files.insert("en.md".to_owned(), TEXT.as_bytes().to_vec());
+        Arc::new(Lesson::read("x", "x/01-t", &files).unwrap())
+    }
+
+    fn told(proof: &Proof) -> Vec<String> {
+        proof.problems.iter().map(Problem::to_string).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lesson_that_goes_as_written_has_no_problems() {
+        let lesson = lesson(
+            r"  - id: make
+    goal:
+      - condition: {of: deployment/web, type: Available}
+      - count: {of: pods, labels: app=web, is: 2}
+      - http: {service: web, contains: Welcome}
+      - command: kubectl scale deployment/web --replicas=2
+      - always:
+          - not: {count: {of: pods, labels: app=web, at-least: 3}}
+    recognise:
+      - id: alone
+        when:
+          - exists: pod/web
+        try: kubectl run web --image=nginx
+    solutions:
+      - |
+        kubectl create deployment web --image=nginx
+        kubectl expose deployment web --port=80
+        kubectl scale deploy web --replicas 2
+    wrong:
+      - |
+        kubectl create deployment web --image=nginx --replicas=3
+        kubectl expose deployment web --port=80
+        kubectl scale deploy web --replicas 2
+",
+        );
+        let proof = prove(&lesson).await;
+        assert_eq!(told(&proof), Vec::<String>::new());
+        assert_eq!(
+            proof.transcript,
+            "## make\n$ kubectl create deployment web --image=nginx\ndeployment.apps/web created\n$ kubectl expose deployment web --port=80\nservice/web exposed\n$ kubectl scale deploy web --replicas 2\ndeployment.apps/web scaled\n\n"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_thing_that_goes_otherwise_is_told() {
+        let lesson = lesson(
+            r"  - id: make
+    goal:
+      - exists: configmap/kube-root-ca.crt
+    recognise:
+      - id: alone
+        when:
+          - exists: pod/web
+        try: kubectl get pods
+    solutions:
+      - kubectl get pods
+    wrong:
+      - kubectl get nodes
+",
+        );
+        assert_eq!(
+            told(&prove(&lesson).await),
+            [
+                "x/01-t/lesson.yaml: step `make`: it is solved before anything is done",
+                "x/01-t/lesson.yaml: step `make`: wrong answer 1 solves it",
+                "x/01-t/lesson.yaml: step `make`: the path `alone` is not recognised after its `try`",
+                "x/01-t/lesson.yaml: step `make`: the `try` of the path `alone` solves the step",
+            ]
+        );
+    }
+}

@@ -204,3 +204,68 @@ pub(crate) fn yaml_problem(file: &str, error: &serde_saphyr::Error) -> Problem {
     };
     Problem::at(file, line, message)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(yaml: &str) -> Result<Lesson, LessonError> {
+        let mut files = LessonFiles::new();
+        files.insert("lesson.yaml".to_owned(), yaml.as_bytes().to_vec());
+        files.insert("en.md".to_owned(), b"# T\n".to_vec());
+        Lesson::read("basics", "lessons/basics/01-t", &files)
+    }
+
+    fn problem(yaml: &str) -> String {
+        read(yaml).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_file_line_and_what_was_expected() {
+        let head = "id: t\nminutes: 5\nsteps:\n";
+        for (yaml, wanted) in [
+            ("id: t\nminutes: soon\nsteps: []\n", "lessons/basics/01-t/lesson.yaml:2: "),
+            ("id: t\nminutes: 5\nstep: []\n", "lessons/basics/01-t/lesson.yaml:3: unknown field `step`"),
+            (
+                "id: t\nminutes: 5\nsteps: []\n",
+                "lessons/basics/01-t/lesson.yaml: a lesson has at least one step",
+            ),
+            (
+                &format!("{head}  - id: a\n"),
+                "lessons/basics/01-t/lesson.yaml: step `a`: has one of `goal`, `quiz` and `predict`",
+            ),
+            (
+                &format!("{head}  - id: a\n    quiz: {{choices: [x, y], answer: z}}\n"),
+                "step `a`: the answer \"z\" is none of the choices",
+            ),
+            (
+                &format!("{head}  - id: a\n    goal:\n      - exist: pod/web\n"),
+                "there is no goal `exist`: expected one of exists, gone, field",
+            ),
+            (
+                &format!("{head}  - id: a\n    goal:\n      - field: {{of: pods, path: .a}}\n"),
+                "goal `field`: an operator is missing: is, is-not",
+            ),
+            (
+                &format!("{head}  - id: a\n    goal:\n      - count: {{of: pods, id: 3, is: 3}}\n"),
+                "goal `count`: unknown key `id`: expected of, namespace",
+            ),
+            (
+                &format!("{head}  - id: a\n    goal:\n      - always:\n          - command: ls\n"),
+                "cannot be asked of a past revision",
+            ),
+        ] {
+            let told = problem(yaml);
+            assert!(told.contains(wanted), "{yaml}\n{told}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_lesson_breaks_it(yaml in "(id|minutes|steps|goal|exists|field|[:\\-{}\\[\\] a1\n]){0,60}") {
+            let _ = read(&yaml);
+        }
+    }
+}
