@@ -23,6 +23,10 @@ pub fn draw(app: &App, frame: &mut Frame<'_>) {
 
 /// Draws everything into a buffer and returns where the cursor is.
 pub fn render(app: &App, screen: Rect, buffer: &mut Buffer) -> Option<Position> {
+    if screen.width < app.size.0 || screen.height < app.size.1 {
+        // The terminal has just become smaller; the message about it is on its way.
+        return None;
+    }
     let Some(areas) = app.areas() else {
         too_small(app, screen, buffer);
         return None;

@@ -131,7 +131,7 @@ impl Layout {
         }
         let mut work = all;
         if with_text {
-            let least = 20;
+            let least = 18;
             let columns = percent(width, self.text_percent).clamp(least, width - least - 1);
             let separator = Rect::new(columns, 0, 1, all.height);
             areas.text = Some(Rect { width: columns, ..all });

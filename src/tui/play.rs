@@ -171,6 +171,9 @@ impl Play {
 
     /// Starts a lesson where it was left, or from its begin.
     async fn open(&mut self, lesson: Option<Arc<Lesson>>, resume: bool) {
+        if lesson.is_none() && matches!(self.played, Played::Free(_)) {
+            return;
+        }
         self.grade = None;
         self.notice(format!("{}…", Word::Starting.text(self.config.lang))).await;
         match std::mem::replace(&mut self.played, Played::Nothing) {

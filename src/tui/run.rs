@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as threads;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
@@ -82,8 +83,7 @@ pub async fn run(start: Start) -> io::Result<i32> {
     if choose {
         app.show_course();
     }
-    app.notice = notice;
-    let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0 };
+    let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0, first_words: notice };
     let clock = Clock::real();
     let mut frames = Frames { clock: clock.clone(), due: Some(clock.now()), last: Timestamp::UNIX_EPOCH };
     loop {
@@ -207,7 +207,7 @@ impl Inputs {
         // Keys come first, so that nothing that prints or writes without end can keep them waiting.
         let news = tokio::select! { biased;
             event = self.keys.next() => match event {
-                Some(event) => News::Soon(self.keys_that_wait(event?)),
+                Some(event) => News::Soon(self.keys_that_wait(event?).await),
                 None => News::End,
             },
             () = self.endings.next() => News::End,
@@ -235,10 +235,11 @@ impl Inputs {
     }
 
     /// A key and those typed with it: a paste without brackets is thousands.
-    fn keys_that_wait(&mut self, first: Event) -> Vec<Message> {
+    async fn keys_that_wait(&mut self, first: Event) -> Vec<Message> {
         let mut messages: Vec<Message> = message_of(first).into_iter().collect();
         while messages.len() < 256
-            && let Some(Some(Ok(event))) = self.keys.next().now_or_never()
+            // Looked at with this task's own waker: the stream wakes whoever has looked at it last.
+            && let Poll::Ready(Some(Ok(event))) = futures::poll!(self.keys.next())
         {
             messages.extend(message_of(event));
         }
@@ -323,6 +324,8 @@ struct Stage {
     history: Option<PathBuf>,
     /// The revision at which the views were last told what the scheduler decides.
     told_at: Revision,
+    /// What the first shell begins with.
+    first_words: Option<String>,
 }
 
 /// What is kept of a ground.
@@ -339,6 +342,9 @@ impl Stage {
         let Ground { session, source, store, registry, decisions, client } = ground;
         let lines = history::read(self.history.as_deref());
         app.new_ground(registry, lines);
+        if let Some(words) = self.first_words.take() {
+            app.shell.say(&words);
+        }
         app.shell.say(Word::Welcome.text(app.lang));
         let shell = ShellTask::start(session);
         let (columns, rows) = app.shell.size();

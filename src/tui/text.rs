@@ -20,13 +20,17 @@ pub fn cut(text: &str, columns: usize) -> String {
         return text.to_owned();
     }
     let mut cut = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        used += char_width(c);
-        if used + 1 > columns {
-            break;
+    if text.is_ascii() {
+        cut.push_str(&text[..columns.saturating_sub(1)]);
+    } else {
+        // The width of the whole, since some marks change that of the character before them.
+        for c in text.chars() {
+            cut.push(c);
+            if width(&cut) + 1 > columns {
+                cut.pop();
+                break;
+            }
         }
-        cut.push(c);
     }
     if columns > 0 {
         cut.push('…');

@@ -219,7 +219,7 @@ mod tests {
         let line =
             |words: &[&str]| CommandLine::try_parse_from(std::iter::once(&"why").chain(words)).unwrap();
         let text = why.answer(&line(&["pod/web-1-a"])).unwrap();
-        let who: Vec<&str> = text.lines().filter(|l| l.starts_with('#')).map(|l| &l[18..]).collect();
+        let who: Vec<&str> = text.lines().filter(|l| l.starts_with('#')).map(|l| &l[17..]).collect();
         assert_eq!(
             who,
             [

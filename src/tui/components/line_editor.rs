@@ -250,7 +250,7 @@ impl LineEditor {
 
     fn word_left(&self) -> usize {
         let before = self.text[..self.cursor].trim_end_matches(|c: char| !c.is_alphanumeric());
-        before.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |index| self.right_of(index))
+        before.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |index| self.right_of(index)).min(self.cursor)
     }
 
     fn word_right(&self) -> usize {
@@ -269,7 +269,7 @@ impl LineEditor {
     fn kill_word_back(&mut self) {
         // As bash's Ctrl-W: to the space before.
         let before = self.text[..self.cursor].trim_end();
-        let from = before.rfind(char::is_whitespace).map_or(0, |index| self.right_of(index));
+        let from = before.rfind(char::is_whitespace).map_or(0, |index| self.right_of(index)).min(self.cursor);
         self.kill(from, self.cursor);
     }
 

@@ -9,6 +9,9 @@ use ratatui::text::{Line, Span};
 use crate::tui::text::{char_width, cut, line_end, pad, width};
 use crate::tui::theme::Theme;
 
+/// The most levels that are indented.
+const MAX_DEPTH: usize = 4;
+
 /// Lays Markdown out in lines of at most so many columns.
 pub fn markdown(text: &str, columns: usize, theme: Theme) -> Vec<Line<'static>> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
@@ -231,8 +234,8 @@ impl Writer {
 
     /// What the next line begins with, and what those below it do.
     fn indents(&mut self) -> (String, String) {
-        let quote = "│ ".repeat(self.quotes);
-        let depth = "  ".repeat(self.lists.len().saturating_sub(1));
+        let quote = "│ ".repeat(self.quotes.min(MAX_DEPTH));
+        let depth = "  ".repeat(self.lists.len().saturating_sub(1).min(MAX_DEPTH));
         let marker = self.marker.take();
         let hang =
             " ".repeat(if self.lists.is_empty() { 0 } else { marker.as_ref().map_or(2, |m| width(m)) });

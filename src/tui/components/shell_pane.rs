@@ -196,7 +196,7 @@ impl ShellPane {
     /// Writes the prompt and the line where the emulator can keep them.
     fn echo(&mut self, line: &str, behind: &str) {
         let shown = line.replace('\n', "\r\n> ");
-        let text = format!("\x1b[1m{}\x1b[0m{shown}{behind}\r\n", self.prompt);
+        let text = format!("\x1b[1;32m{}\x1b[0m{shown}{behind}\r\n", self.prompt);
         self.parser.process(text.as_bytes());
         self.settle();
     }
@@ -382,7 +382,7 @@ mod tests {
         let mut pane = pane(9, 4);
         typed(&mut pane, "echo 叢集");
         // A wide character that does not fit goes to the next row.
-        assert_eq!(shown(&pane).1, Some((4, 1)));
+        assert_eq!(shown(&pane).1, Some((2, 1)));
         typed(&mut pane, "\n");
         pane.output("叢集裡\r\n".as_bytes());
         pane.ended("$ ".into(), &[]);

@@ -49,8 +49,10 @@ impl View for Scheduling {
         let chosen = self.cursor.row(count);
         let details = details(scene, &self.decisions[chosen], area.width.into());
         let wanted = details.len() as u16;
-        let rows = area.height.saturating_sub(wanted + 1).clamp(area.height.min(3), area.height.max(3) / 2);
-        let list = Rect { height: rows.min(area.height), ..area };
+        // The details get what they want, but the list keeps a few rows and never more than half.
+        let most = (area.height / 2).max(3).min(area.height);
+        let rows = area.height.saturating_sub(wanted + 1).max(3).min(most);
+        let list = Rect { height: rows, ..area };
         draw_list(scene, list, buffer, (count, chosen), |index| {
             line(scene, &self.decisions[index], index == chosen)
         });
