@@ -9,3 +9,4 @@ mod lessons;
 mod parity;
 mod same_seed;
 mod transcripts;
+mod tui;

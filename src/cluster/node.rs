@@ -16,6 +16,7 @@ use crate::informer::{Change, Informers};
 use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig, ServerSecurity};
 use crate::network::{Fabric, KubeProxy, NetHost, ServerTls};
 use crate::runtime::sim::{Pace, SimConfig, SimRuntime};
+use crate::scheduler::Decisions;
 use crate::seed::Seed;
 
 /// What every node of a cluster shares.
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) pki: Pki,
     /// By what kubelets know the API server.
     pub(super) api_server_token: Arc<str>,
+    /// Where the scheduler tells what it decides.
+    pub(super) decisions: Decisions,
 }
 
 /// A node. Dropping it stops what runs on it.

@@ -19,6 +19,7 @@ use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::informer::Informers;
 use crate::network::{ClusterDns, Fabric, HostNodePorts, NetHost};
+use crate::scheduler::Decisions;
 use crate::seed::Seed;
 use crate::store::Store;
 
@@ -34,6 +35,7 @@ pub struct Cluster {
     informers: Informers,
     keeper: JoinHandle<()>,
     learner: NetHost,
+    decisions: Decisions,
     plane: Arc<Plane>,
 }
 
@@ -89,6 +91,7 @@ impl Cluster {
         let own = IpAddr::V4(std::net::Ipv4Addr::from(u32::from(NODE_NETWORK) + 1));
         let learner = fabric.join_node(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
         api.set_dialer(Arc::new(learner.clone()));
+        let decisions = Decisions::default();
         let shared = Shared {
             service: service.clone(),
             informers: informers.clone(),
@@ -98,6 +101,7 @@ impl Cluster {
             pace: config.pace,
             pki: pki.clone(),
             api_server_token,
+            decisions: decisions.clone(),
         };
         let root_ca = pki.authority().certificate.as_str().into();
         let plane = Plane::start(&config, shared, &learner, root_ca).await?;
@@ -105,7 +109,20 @@ impl Cluster {
         if let Some(first) = plane.machines.first() {
             api.set_dialer(Arc::new(first.host.clone()));
         }
-        Ok(Self { config, clock, seed, store, api, service, pki, informers, keeper, learner, plane })
+        Ok(Self {
+            config,
+            clock,
+            seed,
+            store,
+            api,
+            service,
+            pki,
+            informers,
+            keeper,
+            learner,
+            decisions,
+            plane,
+        })
     }
 
     fn has(&self, component: Component) -> bool {
@@ -215,6 +232,11 @@ impl Cluster {
     /// The store behind the API server.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What the scheduler decided lately, and why. Kept when it is stopped and started.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// The API's kinds.

@@ -30,7 +30,7 @@ pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
 pub use diff_program::{DiffProgram, HostDiffProgram, NoDiffProgram};
-pub use editor::{EditRequest, Editor, NoEditor};
+pub use editor::{EditRequest, EditTerminal, Editor, NoEditor};
 pub use host::{HostEditor, HostNetwork};
 pub use network::Network;
 pub use program::Kubectl;

@@ -137,6 +137,11 @@ impl Session {
         self.stdin.lock().await.take().unwrap_or_else(|| Box::new(tokio::io::empty()))
     }
 
+    /// Standard input for a while, for an editor that may be run several times.
+    pub async fn lend_stdin(&self) -> tokio::sync::MutexGuard<'_, Option<Box<dyn AsyncRead + Send + Unpin>>> {
+        self.stdin.lock().await
+    }
+
     /// Reads standard input to its end.
     pub async fn read_stdin(&self) -> Result<Bytes> {
         let mut content = vec![];

@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::node::NodeShell;
 use super::place::{SandboxConnect, SandboxEditor, SandboxNetwork};
-use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube};
+use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube, Why};
 use super::ran::CommandLog;
 use super::slips;
 use crate::api::auth::UserInfo;
@@ -216,6 +216,7 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("nc", Arc::new(Nc::new(host.clone())));
     add("cluster", Arc::new(ClusterCommand::new(cluster.components())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
+    add("why", Arc::new(Why::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
     let components = cluster.components();
     let login = |machine| NodeShell::new(machine, components.clone(), cluster.clock());
