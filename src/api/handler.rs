@@ -22,6 +22,7 @@ use super::server::{ApiServer, CAUSE_HEADER};
 use super::status::ApiError;
 use super::{endpoints, reviews, subresources};
 use crate::clock::Clock;
+use crate::meta::age;
 use crate::store::Author;
 
 /// How large a body may be.
@@ -60,13 +61,9 @@ pub(super) async fn handle(server: &ApiServer, mut request: Request<Body>) -> Re
         request.extensions_mut().insert(running.clone());
     }
     let host = request.extensions_mut().remove::<HostTime>().filter(|_| !lasts);
-    let answering = answer(server, request, info, query);
     let answered = match host {
-        None => answering.await,
-        Some(HostTime(clock)) => {
-            let late = || ApiError::timeout("request did not complete within the allotted timeout");
-            clock.timeout(REQUEST_TIMEOUT, answering).await.unwrap_or_else(|_| Err(late()))
-        }
+        None => answer(server, request, info, query).await,
+        Some(HostTime(clock)) => answer_in_time(server, request, info, query, &clock).await,
     };
     let mut response = match answered {
         Ok(response) => response,
@@ -76,6 +73,27 @@ pub(super) async fn handle(server: &ApiServer, mut request: Request<Body>) -> Re
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(caching);
     server.shared.metrics.answered(&labels, response.status().as_u16(), clock.now().duration_since(started));
     if lasts { guarded(response, running) } else { response }
+}
+
+/// Answers within the time that the server or the client allows.
+async fn answer_in_time(
+    server: &ApiServer,
+    request: Request<Body>,
+    info: RequestInfo,
+    query: Query,
+    clock: &Clock,
+) -> Result<Response<Body>, ApiError> {
+    let asked = match query.get("timeout").unwrap_or_default() {
+        "" => Duration::ZERO,
+        text => age::parse_go(text).map_err(|error| {
+            ApiError::bad_request(format!("invalid timeout specified in the request URL - {error}"))
+        })?,
+    };
+    let timeout = if asked.is_zero() { REQUEST_TIMEOUT } else { asked.min(REQUEST_TIMEOUT) };
+    clock
+        .timeout(timeout, answer(server, request, info, query))
+        .await
+        .unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")))
 }
 
 async fn answer(
