@@ -4,7 +4,7 @@
 //! length; what differs by nature (ages, random suffixes, UIDs, times) is masked. Where there is no real kubectl the
 //! tests say so and pass.
 
-mod server;
+pub(crate) mod server;
 
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -14,7 +14,7 @@ use server::Server;
 
 /// The real kubectl of this machine: the one that CI installs, else the one on the path. Only 1.36 will do, as other
 /// versions word things otherwise.
-fn real_kubectl() -> Option<String> {
+pub(crate) fn real_kubectl() -> Option<String> {
     let named = std::env::var("K8S_LEARN_REAL_KUBECTL").ok();
     named.into_iter().chain(["kubectl".to_owned()]).find(|path| {
         let answer = Command::new(path).args(["version", "--client"]).stdin(Stdio::null()).output();
@@ -23,15 +23,15 @@ fn real_kubectl() -> Option<String> {
 }
 
 /// One kubectl, ours or the real one, in its own namespace.
-struct Kubectl<'a> {
-    command: Vec<String>,
-    namespace: &'static str,
-    server: &'a Server,
+pub(crate) struct Kubectl<'a> {
+    pub(crate) command: Vec<String>,
+    pub(crate) namespace: &'static str,
+    pub(crate) server: &'a Server,
 }
 
 impl Kubectl<'_> {
     /// Runs a line of bash in which `kubectl` is this one.
-    fn run(&self, line: &str) -> Output {
+    pub(crate) fn run(&self, line: &str) -> Output {
         let quoted: Vec<String> = self.command.iter().map(|word| format!("'{word}'")).collect();
         let script = format!("kubectl() {{ {} \"$@\"; }}\nexport -f kubectl\n{line}", quoted.join(" "));
         Command::new("bash")
@@ -71,7 +71,7 @@ static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         .collect()
 });
 
-fn masked(bytes: &[u8]) -> String {
+pub(crate) fn masked(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     for (mask, to) in COMPILED.iter() {
         text = mask.replace_all(&text, *to).into_owned();
@@ -82,7 +82,7 @@ fn masked(bytes: &[u8]) -> String {
     lines.concat()
 }
 
-fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output) -> String {
     format!(
         "{}{}[exit {}]",
         masked(&output.stdout),
