@@ -14,6 +14,7 @@ pub mod codec;
 pub mod discovery;
 mod endpoints;
 pub mod field;
+mod guarded;
 mod handler;
 mod health;
 pub mod kind;

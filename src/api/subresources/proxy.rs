@@ -246,4 +246,16 @@ mod tests {
             assert_eq!(onward_path(&format!("{base}{rest}"), parts), onward);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_is_taken_apart_or_refused(id in "[a-z:]{0,20}|\\PC{0,20}") {
+            if let Some(named) = Named::parse(&id) {
+                let parts = [named.scheme, named.name, named.port];
+                let written = parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":");
+                // Empty parts leave only their colons behind.
+                proptest::prop_assert_eq!(written.replace(':', ""), id.replace(':', ""));
+            }
+        }
+    }
 }

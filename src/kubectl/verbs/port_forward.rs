@@ -392,4 +392,15 @@ mod tests {
         assert_eq!(lead("http").unwrap(), "80:8080");
         assert_eq!(lead("81").unwrap_err().to_string(), "Service web does not have a service port 81");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_port_is_read_or_refused(text in "[0-9:]{0,14}|\\PC{0,20}") {
+            let _ = split(&text);
+            if let Ok(port) = parse(&text) {
+                let again = parse(&format!("{}:{}", port.local, port.remote)).unwrap();
+                proptest::prop_assert_eq!((again.local, again.remote), (port.local, port.remote));
+            }
+        }
+    }
 }
