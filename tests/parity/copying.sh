@@ -20,7 +20,8 @@ kubectl cp box:tmp/d/one.txt ./one.txt; cat one.txt
 kubectl cp box:tmp/d/one.txt new/directory/one.txt; cat new/directory/one.txt
 kubectl cp box:tmp/d/one.txt .
 kubectl cp box:tmp/d/one.txt back/one.txt/x
-kubectl cp box:tmp/d/../d/./one.txt dots.txt; cat dots.txt
+kubectl cp box:tmp/d/../d/./one.txt dots.txt > /dev/null
+kubectl cp box:tmp//d/one.txt slashes.txt; cat slashes.txt
 kubectl cp --retries=3 box:tmp/d/one.txt again.txt; cat again.txt
 kubectl cp "$(kubectl config view --minify -o jsonpath='{.contexts[0].context.namespace}')/box:tmp/d/one.txt" named.txt; cat named.txt
 kubectl cp

@@ -118,7 +118,12 @@ pub(crate) fn shown(output: &Output) -> String {
 
 /// Runs a script through both and tells where they differ.
 fn differences(server: &Server, version: &Real, script: &str) -> Vec<String> {
-    let real = Kubectl { command: vec![version.path.clone()], namespace: "real", server };
+    // Some of what kubectl prints has its program's name in it.
+    let link = server.directory.path().join("kubectl");
+    let program = Command::new("sh").args(["-c", "command -v \"$0\"", &version.path]).output();
+    let program = program.expect("a shell runs").stdout;
+    std::os::unix::fs::symlink(String::from_utf8_lossy(&program).trim(), &link).expect("a new link");
+    let real = Kubectl { command: vec![link.display().to_string()], namespace: "real", server };
     let ours = Kubectl { command: vec![server::binary(), "kubectl".to_owned()], namespace: "ours", server };
     let mut wrong = vec![];
     for line in steps(script) {
