@@ -372,12 +372,12 @@ impl Play {
             });
             self.kept(kept).await;
         }
-        if let Err(error) = advanced {
-            self.tell(PlayNews::Problem(error.to_string())).await;
-        }
         self.begin_step().await;
         self.tell_course().await;
         self.tell_lesson().await;
+        if let Err(error) = advanced {
+            self.tell(PlayNews::Problem(error.to_string())).await;
+        }
     }
 
     async fn tell_lesson(&self) {
