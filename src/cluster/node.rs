@@ -78,6 +78,14 @@ impl ClusterNode {
         Ok(Self { name, host, runtime, shared, kubelet: None, _proxy: proxy, _pod_cidr: pod_cidr })
     }
 
+    /// Puts images on the node's disk, as a machine may be delivered with some.
+    pub(super) fn deliver(&self, images: &[String]) -> Result<(), ClusterError> {
+        images
+            .iter()
+            .try_for_each(|image| self.runtime.preload(image))
+            .map_err(|error| ClusterError::Image(error.to_string()))
+    }
+
     /// Starts the kubelet, which registers the node. It adopts the pods that run already.
     pub(super) async fn start_kubelet(&mut self) -> Result<(), ClusterError> {
         let Shared { service, informers, clock, seed, .. } = &self.shared;

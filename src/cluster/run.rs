@@ -122,6 +122,7 @@ impl Cluster {
                 pace: self.config.pace,
             };
             let mut node = ClusterNode::new(index, shared)?;
+            node.deliver(&self.config.images)?;
             if self.has(Component::Kubelet) {
                 node.start_kubelet().await?;
             }
