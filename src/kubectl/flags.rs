@@ -134,6 +134,8 @@ pub struct Flags {
     values: BTreeMap<&'static str, Given>,
     /// Lines about deprecated flags that were used.
     pub warnings: Vec<String>,
+    /// The flags as they were given, in that order.
+    pub typed: Vec<(&'static str, String)>,
     /// Where `--` stood: how many arguments came before it.
     pub dash: Option<usize>,
 }
@@ -228,6 +230,7 @@ impl Flags {
             _ => given.values = added,
         }
         given.changed = true;
+        self.typed.push((flag.name, value.to_owned()));
         if let Some(instead) = flag.deprecated {
             self.warnings.push(format!("Flag --{} has been deprecated, {instead}", flag.name));
         }

@@ -15,12 +15,16 @@ use super::command::{self, Verb};
 use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
+use super::klog;
 use super::mapper::Mapper;
 use super::network::Network;
 use super::writer::SharedWriter;
 use crate::bash::{Files, FilesError, Terminal};
 use crate::clock::Clock;
 use crate::seed::Seed;
+
+/// How often kubectl asks a server for its API that nobody serves.
+const DISCOVERY_TRIES: usize = 5;
 
 /// One call of kubectl.
 pub struct Session {
@@ -108,9 +112,30 @@ impl Session {
         let client = self.client().await?;
         let mapper = self
             .mapper
-            .get_or_try_init(|| async move { Mapper::discover(&client).await.map(Arc::new) })
+            .get_or_try_init(|| async move {
+                let found = Mapper::discover(&client).await.map(Arc::new);
+                if let Err(KubectlError::Refused(_)) = &found {
+                    self.complain_of_refusal(client.server()).await?;
+                }
+                found
+            })
             .await?;
         Ok(mapper.clone())
+    }
+
+    /// Writes down that discovery was refused, once for each time that kubectl tries.
+    // Models client-go/discovery/cached/memory (refreshLocked).
+    async fn complain_of_refusal(&self, server: &str) -> Result<()> {
+        let host = server.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default();
+        let address = host.replace("localhost", "127.0.0.1");
+        let text = format!(
+            "couldn't get current server API group list: Get \"{server}/api?timeout=32s\": dial tcp {address}: connect: \
+             connection refused"
+        );
+        for _ in 0..DISCOVERY_TRIES {
+            self.err.line(klog::unhandled(self, "memcache.go:265", &text)).await?;
+        }
+        Ok(())
     }
 
     /// Forgets what the API has, so that kinds defined in this call are found.

@@ -15,7 +15,8 @@ pub fn settle(command: &str, text: &str) -> String {
         lines.sort();
     } else if command.starts_with("kubectl describe") {
         lines = objects_sorted(&lines);
-    } else if !watches && ["kubectl get", "kubectl delete", "for i in"].iter().any(|verb| command.starts_with(verb))
+    } else if !watches
+        && ["kubectl get", "kubectl delete", "for i in"].iter().any(|verb| command.starts_with(verb))
     {
         sort_runs(&mut lines);
     }

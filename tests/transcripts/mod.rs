@@ -91,7 +91,10 @@ async fn check(topic: &str) {
             wrong.push(format!("$ {} ({})\n{difference}", place.1, place.0));
         }
     }
-    eprintln!("{topic}: {alike} of {} alike, {left} more need kinds that are not served", expected.len() - left);
+    eprintln!(
+        "{topic}: {alike} of {} alike, {left} more need kinds that are not served",
+        expected.len() - left
+    );
     assert!(
         wrong.is_empty(),
         "{topic}: {} commands answer otherwise than a real cluster:\n{}",

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(150);
 
 /// How long it takes until a process that was started talks to the API server, as on the recorded machine. Without it
 /// everything that is typed in a row would happen in the same instant.
-const START: Duration = Duration::from_millis(80);
+const START: Duration = Duration::from_millis(50);
 
 /// What the recorded node had on its disk.
 const IMAGES: &[&str] = &[
@@ -93,6 +93,7 @@ impl Learner {
                     .expect("a file");
                 self.record(format!("cat {name}"), content, "exit 0".to_owned());
             }
+            Step::Silent(command) if command.starts_with("openssl req ") => self.certificate().await,
             Step::Silent(command) => drop(self.run(&self.named(command)).await),
             Step::Wait(arguments) => {
                 let arguments = self.named(arguments);
@@ -131,6 +132,19 @@ impl Learner {
                 let (output, code) = self.on_terminal(&command, &typed).await;
                 self.record(command, output, format!("exit {code}"));
             }
+        }
+    }
+
+    /// What `openssl` would write, which the sandbox shell does not have: a certificate that signs itself, made once for
+    /// this test, and its key.
+    async fn certificate(&self) {
+        let made = [
+            ("tls.crt", include_bytes!("files/tls.crt").as_slice()),
+            ("tls.key", include_bytes!("files/tls.key").as_slice()),
+        ];
+        for (name, content) in made {
+            let path = format!("{}/{name}", self.session.cwd());
+            self.session.files().write(&path, content).await.expect("a file");
         }
     }
 

@@ -34,7 +34,7 @@ impl Verb for Resources {
         "(-f FILENAME | TYPE NAME) ([--limits=LIMITS & --requests=REQUESTS]"
     }
     fn flags(&self) -> Vec<Flag> {
-        let mut flags = change::flags();
+        let mut flags = change::recorded_flags();
         flags.extend([
             Flag::string("containers", "*", "The containers, * for any part of their names.").short('c'),
             Flag::string("limits", "", "The limits, as RESOURCE=QUANTITY with commas between them."),
@@ -64,6 +64,7 @@ impl Verb for Resources {
         let sending = Sending {
             session,
             flags,
+            args,
             dry_run,
             done,
             failed: "failed to patch resources update to pod template ",
@@ -129,7 +130,7 @@ impl Verb for ServiceAccount {
         "(-f FILENAME | TYPE NAME) SERVICE_ACCOUNT"
     }
     fn flags(&self) -> Vec<Flag> {
-        change::flags()
+        change::recorded_flags()
     }
 
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {
@@ -141,7 +142,7 @@ impl Verb for ServiceAccount {
         let infos = change::objects(session, flags, resources).await?;
         let done = "serviceaccount updated";
         let sending =
-            Sending { session, flags, dry_run, done, failed: "failed to patch ServiceAccountName " };
+            Sending { session, flags, args, dry_run, done, failed: "failed to patch ServiceAccountName " };
         let mut errors = vec![];
         for info in &infos {
             let mut after = info.object.clone();

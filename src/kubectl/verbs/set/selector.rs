@@ -29,7 +29,7 @@ impl Verb for Selector {
         "(-f FILENAME | TYPE NAME) EXPRESSIONS [--resource-version=version]"
     }
     fn flags(&self) -> Vec<Flag> {
-        let mut flags = change::flags();
+        let mut flags = change::recorded_flags();
         flags.push(Flag::string("resource-version", "", "Change the object only if it is of this version."));
         flags
     }
@@ -40,7 +40,7 @@ impl Verb for Selector {
             return Err(KubectlError::message("one selector is required"));
         };
         let selector = label_selector(expression)?;
-        let sending = Sending { session, flags, dry_run, done: "selector updated", failed: "" };
+        let sending = Sending { session, flags, args, dry_run, done: "selector updated", failed: "" };
         let mut errors = vec![];
         for info in &change::objects(session, flags, resources).await? {
             if info.object["kind"] != "Service" {

@@ -54,6 +54,7 @@ impl Verb for Subject {
         let sending = Sending {
             session,
             flags,
+            args,
             dry_run,
             done: "subjects updated",
             failed: "failed to patch subjects to rolebinding: ",
