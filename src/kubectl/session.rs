@@ -109,23 +109,22 @@ impl Session {
 
     /// What the cluster's API has.
     pub async fn mapper(&self) -> Result<Arc<Mapper>> {
-        let client = self.client().await?;
-        let mapper = self
-            .mapper
-            .get_or_try_init(|| async move {
-                let found = Mapper::discover(&client).await.map(Arc::new);
-                if let Err(KubectlError::Refused(_)) = &found {
-                    self.complain_of_refusal(client.server()).await?;
-                }
-                found
-            })
-            .await?;
-        Ok(mapper.clone())
+        let discovered = async {
+            let client = self.client().await?;
+            Mapper::discover(&client).await.map(Arc::new)
+        };
+        let mapper = self.mapper.get_or_try_init(|| discovered).await;
+        if let Err(KubectlError::Refused(_)) = &mapper {
+            self.complain_of_refusal().await?;
+        }
+        mapper.cloned()
     }
 
     /// Writes down that discovery was refused, once for each time that kubectl tries.
     // Models client-go/discovery/cached/memory (refreshLocked).
-    async fn complain_of_refusal(&self, server: &str) -> Result<()> {
+    async fn complain_of_refusal(&self) -> Result<()> {
+        let server = self.factory.cluster_config().await?.server;
+        let server = server.trim_end_matches('/');
         let host = server.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default();
         let address = host.replace("localhost", "127.0.0.1");
         let text = format!(

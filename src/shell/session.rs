@@ -50,6 +50,8 @@ impl Session {
         let files = files(cluster, &config)?;
         let clock = cluster.clock().clone();
         let mut system = System::new("k8s-learn", clock.clone());
+        // The shell was not the first to start there: signals end its jobs, the first one too.
+        system.processes.skip_to(SHELL_PID);
         system.user = User { name: "learner".to_owned(), uid: 1000, gid: 1000, groups: vec![] };
         let mut env: BTreeMap<String, String> = [
             ("HOME", HOME),

@@ -133,7 +133,9 @@ async fn pump(mut from: PipeReader, to: &CommandOutput) {
         if to.write_all(&bytes).await.is_err() {
             return;
         }
-        // bashkit has a pipe of its own behind this one: its reader gets its turn before the program goes on.
+        // bashkit has a pipe of its own behind this one. Its reader is asked once before or once after us in each round,
+        // so two rounds pass before the program goes on.
+        tokio::task::yield_now().await;
         tokio::task::yield_now().await;
     }
 }
