@@ -23,6 +23,7 @@ pub mod events;
 pub mod informer;
 pub mod kubectl;
 pub mod kubelet;
+pub mod lessons;
 pub mod meta;
 pub mod net;
 pub mod network;

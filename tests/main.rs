@@ -3,7 +3,9 @@
 
 mod api;
 mod control_plane;
+mod copying;
 mod healing;
+mod lessons;
 mod parity;
 mod same_seed;
 mod transcripts;

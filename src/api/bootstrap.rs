@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::auth::UserInfo;
 use super::options::WriteOptions;
+use super::probes::Probes;
 use super::rest::Call;
 use super::server::ApiServer;
 use super::status::ApiError;
@@ -74,6 +75,7 @@ impl ApiServer {
                 request: format!("bootstrap {plural}").into(),
                 cause: None,
             },
+            probes: Probes::default(),
         };
         match self.rest().create_value(&call, &WriteOptions::default(), value) {
             Err(error) if error.reason() == "AlreadyExists" => Ok(()),

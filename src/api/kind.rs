@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::allocations::Allocations;
 use super::auth::UserInfo;
 use super::field::FieldError;
+use super::probes::Probes;
 use super::schema::{self, TypeInfo};
 use super::status::{ApiError, GroupResource};
 use super::table::{Cell, Column};
@@ -194,7 +195,7 @@ pub trait Kind: Send + Sync + 'static {
         vec![]
     }
     /// The objects, if they are not stored but reckoned at each read (ComponentStatus), by name. Such kinds can be read only.
-    fn computed() -> Option<Vec<Self::Object>> {
+    fn computed(_probes: &Probes) -> Option<Vec<Self::Object>> {
         None
     }
     /// The table's columns.
@@ -439,7 +440,7 @@ pub trait DynKind: Send + Sync {
     /// See [`Kind::selectable_fields`].
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)>;
     /// See [`Kind::computed`].
-    fn computed(&self) -> Option<Vec<Box<dyn Object>>>;
+    fn computed(&self, probes: &Probes) -> Option<Vec<Box<dyn Object>>>;
     /// See [`Kind::columns`].
     fn columns(&self) -> Vec<Column>;
     /// See [`Kind::row`].
@@ -577,8 +578,8 @@ impl<K: Kind> DynKind for Typed<K> {
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)> {
         K::selectable_fields(own::<K>(object))
     }
-    fn computed(&self) -> Option<Vec<Box<dyn Object>>> {
-        Some(K::computed()?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
+    fn computed(&self, probes: &Probes) -> Option<Vec<Box<dyn Object>>> {
+        Some(K::computed(probes)?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
     }
     fn columns(&self) -> Vec<Column> {
         K::columns()

@@ -24,6 +24,7 @@ pub mod negotiate;
 pub mod openapi;
 pub mod options;
 pub mod patch;
+mod probes;
 pub mod registry;
 pub mod request;
 pub mod rest;
@@ -36,3 +37,6 @@ mod subresources;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+
+pub use probes::Probes;
+pub use serve::server_config;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{bench, kubectl, shell, up};
+use super::{bench, kubectl, lesson, shell, up};
 use crate::cluster::{ClusterConfig, Component};
 use crate::runtime::sim::Pace;
 
@@ -37,6 +37,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// List, show, check and begin lessons
+    #[command(subcommand)]
+    Lesson(lesson::LessonCommand),
     /// Measure how fast the cluster is on this machine
     Bench,
 }
@@ -98,17 +101,10 @@ pub(super) struct UpArgs {
     #[arg(long)]
     pub(super) token: Option<String>,
     /// Leave these out
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "COMPONENTS")]
-    pub(super) without: Vec<ComponentArg>,
+    #[arg(long, value_delimiter = ',', value_name = "COMPONENTS")]
+    pub(super) without: Vec<Component>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ComponentArg {
-    Scheduler,
-    Controllers,
-    Kubelet,
 }
 
 impl Default for ClusterArgs {
@@ -125,16 +121,6 @@ impl ClusterArgs {
             Some(PaceArg::Instant) => Pace::Instant,
         };
         ClusterConfig { nodes: usize::from(self.nodes), seed: self.seed, pace, ..ClusterConfig::default() }
-    }
-}
-
-impl From<ComponentArg> for Component {
-    fn from(component: ComponentArg) -> Self {
-        match component {
-            ComponentArg::Scheduler => Self::Scheduler,
-            ComponentArg::Controllers => Self::Controllers,
-            ComponentArg::Kubelet => Self::Kubelet,
-        }
     }
 }
 
@@ -165,6 +151,7 @@ pub fn main() -> ExitCode {
         Some(Command::Kubectl { arguments }) => {
             kubectl::run(std::iter::once("kubectl".to_owned()).chain(arguments).collect())
         }
+        Some(Command::Lesson(command)) => lesson::run(command),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

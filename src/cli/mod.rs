@@ -3,6 +3,7 @@
 mod bench;
 mod command_line;
 mod kubectl;
+mod lesson;
 mod shell;
 mod up;
 

@@ -132,10 +132,9 @@ impl Flag {
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     values: BTreeMap<&'static str, Given>,
+    given: Vec<(&'static str, String)>,
     /// Lines about deprecated flags that were used.
     pub warnings: Vec<String>,
-    /// The flags as they were given, in that order.
-    pub typed: Vec<(&'static str, String)>,
     /// Where `--` stood: how many arguments came before it.
     pub dash: Option<usize>,
 }
@@ -167,6 +166,11 @@ impl Flags {
     /// Whether it was given.
     pub fn changed(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|given| given.changed)
+    }
+
+    /// What was given, in its order: names and values.
+    pub fn given(&self) -> &[(&'static str, String)] {
+        &self.given
     }
 
     /// The text of a flag; empty if the verb does not know it.
@@ -230,7 +234,7 @@ impl Flags {
             _ => given.values = added,
         }
         given.changed = true;
-        self.typed.push((flag.name, value.to_owned()));
+        self.given.push((flag.name, value.to_owned()));
         if let Some(instead) = flag.deprecated {
             self.warnings.push(format!("Flag --{} has been deprecated, {instead}", flag.name));
         }

@@ -37,13 +37,18 @@ const MAX_NOTE: usize = 1024;
 #[derive(Debug)]
 pub struct Scheduler {
     decisions: Decisions,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Scheduler {
     /// What it decided lately, and why.
     pub fn decisions(&self) -> &Decisions {
         &self.decisions
+    }
+
+    /// Stops it, and returns when nothing of it runs any more.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
     }
 }
 
@@ -65,7 +70,7 @@ pub fn start(client: kube::Client, informers: &Informers, clock: Clock, seed: Se
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(state.run(informers.clone()));
-    Scheduler { decisions, _tasks: tasks }
+    Scheduler { decisions, tasks }
 }
 
 struct State {

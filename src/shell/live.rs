@@ -14,9 +14,9 @@ use crate::kubectl::verbs::GROUPS;
 
 /// Commands that are offered besides kubectl.
 const COMMANDS: &[&str] = &[
-    "kubectl", "k", "curl", "wget", "minikube", "etcdctl", "ls", "cat", "cd", "echo", "export", "grep",
-    "head", "tail", "less", "jobs", "kill", "sleep", "date", "exit", "for", "while", "if", "sed", "awk",
-    "sort", "wc", "mkdir", "rm", "cp", "mv",
+    "kubectl", "k", "curl", "wget", "cluster", "minikube", "etcdctl", "ls", "cat", "cd", "echo", "export",
+    "grep", "head", "tail", "less", "jobs", "kill", "sleep", "date", "exit", "for", "while", "if", "sed",
+    "awk", "sort", "wc", "mkdir", "rm", "cp", "mv",
 ];
 
 /// Asks the cluster as the learner does. Used from the prompt's own thread, which may wait.

@@ -4,11 +4,15 @@
 
 pub mod completion;
 mod live;
+mod node;
 mod place;
 pub mod programs;
+mod ran;
 pub mod repl;
 mod session;
 pub mod slips;
 
 pub use live::LiveSource;
+pub use node::NodeShell;
+pub use ran::{CommandLog, Ran};
 pub use session::{HOME, HOST_DIRECTORY, Session, SessionConfig, commands};

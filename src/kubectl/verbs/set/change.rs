@@ -9,11 +9,9 @@ use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{FilenameOptions, Info};
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::patching::{Patch, send};
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::kubectl::verbs::targets::{Finding, all_flag, find, local_flag, selector_flag};
 use crate::kubectl::verbs::writing::{DryRun, WriteOptions, dry_run_flag, field_manager_flag, tell};
-
-/// Where a recorded command is kept.
-const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
 /// The flags of every `set` verb.
 pub fn flags() -> Vec<Flag> {
@@ -29,20 +27,11 @@ pub fn flags() -> Vec<Flag> {
     flags
 }
 
-/// The flags of a `set` verb that can record what was done.
-// Models cli-runtime/pkg/genericclioptions (RecordFlags).
+/// The flags of a `set` verb that can keep its command line.
 pub fn recorded_flags() -> Vec<Flag> {
     let mut flags = flags();
-    let record = Flag::bool("record", false, "Write this command into an annotation of the object.");
-    flags.push(record.deprecated("--record will be removed in the future"));
+    flags.push(record_flag());
     flags
-}
-
-/// The command as it is recorded: what was typed, the flags behind the rest.
-fn change_cause(session: &Session, flags: &Flags, args: &[String]) -> String {
-    let args = args.iter().map(|word| format!(" {word}"));
-    let given = flags.typed.iter().map(|(name, value)| format!(" --{name}={value}"));
-    args.chain(given).fold(session.command_path.clone(), |cause, word| cause + &word)
 }
 
 /// The objects that a `set` verb works on.
@@ -104,8 +93,6 @@ pub fn matches(name: &str, pattern: &str) -> bool {
 pub struct Sending<'a> {
     pub session: &'a Session,
     pub flags: &'a Flags,
-    /// What was typed besides flags.
-    pub args: &'a [String],
     pub dry_run: DryRun,
     /// What was done, like `image updated`.
     pub done: &'static str,
@@ -116,15 +103,12 @@ pub struct Sending<'a> {
 impl Sending<'_> {
     /// Sends what is different, if anything is, and tells of it.
     pub async fn send(&self, info: &Info, after: &Value) -> Result<()> {
+        let mut after = after.clone();
+        record(self.session, &mut after);
+        let after = &after;
         if *after == info.object {
             return Ok(());
         }
-        let mut after = after.clone();
-        if self.flags.bool("record") {
-            let cause = change_cause(self.session, self.flags, self.args);
-            after["metadata"]["annotations"][CHANGE_CAUSE] = Value::from(cause);
-        }
-        let after = &after;
         if self.flags.bool("local") || self.dry_run == DryRun::Client {
             return tell(self.session, self.flags, after, self.done, self.dry_run).await;
         }

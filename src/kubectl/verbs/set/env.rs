@@ -84,7 +84,7 @@ impl Verb for Env {
             variable["name"] = json!(format!("{}{name}", flags.string("prefix")));
         }
         let failed = "failed to patch env update to pod template: ";
-        let sending = Sending { session, flags, args, dry_run, done: "env updated", failed };
+        let sending = Sending { session, flags, dry_run, done: "env updated", failed };
         let mut errors = vec![];
         for info in &change::objects(session, flags, resources).await? {
             let mut after = info.object.clone();

@@ -57,7 +57,6 @@ impl Verb for Image {
         let sending = Sending {
             session,
             flags,
-            args,
             dry_run,
             done: "image updated",
             failed: "failed to patch image update to pod template: ",

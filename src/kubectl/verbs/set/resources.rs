@@ -64,7 +64,6 @@ impl Verb for Resources {
         let sending = Sending {
             session,
             flags,
-            args,
             dry_run,
             done,
             failed: "failed to patch resources update to pod template ",
@@ -142,7 +141,7 @@ impl Verb for ServiceAccount {
         let infos = change::objects(session, flags, resources).await?;
         let done = "serviceaccount updated";
         let sending =
-            Sending { session, flags, args, dry_run, done, failed: "failed to patch ServiceAccountName " };
+            Sending { session, flags, dry_run, done, failed: "failed to patch ServiceAccountName " };
         let mut errors = vec![];
         for info in &infos {
             let mut after = info.object.clone();

@@ -40,7 +40,7 @@ impl Verb for Selector {
             return Err(KubectlError::message("one selector is required"));
         };
         let selector = label_selector(expression)?;
-        let sending = Sending { session, flags, args, dry_run, done: "selector updated", failed: "" };
+        let sending = Sending { session, flags, dry_run, done: "selector updated", failed: "" };
         let mut errors = vec![];
         for info in &change::objects(session, flags, resources).await? {
             if info.object["kind"] != "Service" {

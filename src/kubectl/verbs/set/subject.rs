@@ -54,7 +54,6 @@ impl Verb for Subject {
         let sending = Sending {
             session,
             flags,
-            args,
             dry_run,
             done: "subjects updated",
             failed: "failed to patch subjects to rolebinding: ",
