@@ -44,6 +44,13 @@ enum Command {
     /// List, show, check and begin lessons
     #[command(subcommand)]
     Lesson(lesson::LessonCommand),
+    /// Play the lessons of a directory, and read them again when they are saved
+    Run {
+        /// A lesson's, a track's or a course's directory
+        directory: PathBuf,
+        #[command(flatten)]
+        tui: TuiArgs,
+    },
     /// Measure how fast the cluster is on this machine
     Bench,
 }
@@ -182,6 +189,7 @@ pub fn main() -> ExitCode {
             kubectl::run(std::iter::once("kubectl".to_owned()).chain(arguments).collect())
         }
         Some(Command::Lesson(command)) => lesson::run(command),
+        Some(Command::Run { directory, tui }) => tui::run_directory(tui, &directory),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

@@ -9,6 +9,7 @@ use include_dir::{Dir, include_dir};
 use super::error::{LessonError, Problem};
 use super::format::{CourseData, Lesson, LessonFiles, TrackData, Translated, yaml_problem};
 use super::language::Language;
+use super::language::Language;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/lessons");
 
@@ -45,6 +46,14 @@ impl Course {
     pub fn from_directory(directory: &Path) -> Result<Self, LessonError> {
         let place = directory.display().to_string();
         Self::read(&place, &files_below(directory)?)
+    }
+
+    /// The lessons of one directory as a course of one track, named by the directory.
+    pub fn of(directory: &Path, lessons: Vec<Arc<Lesson>>) -> Self {
+        let name = directory.display().to_string();
+        let title = Language::ALL.iter().map(|language| (language.tag().to_owned(), name.clone())).collect();
+        let data = TrackData { title, about: BTreeMap::new(), concepts: BTreeMap::new() };
+        Self { tracks: vec![Track { id: name, data, lessons }] }
     }
 
     fn read(place: &str, files: &LessonFiles) -> Result<Self, LessonError> {

@@ -56,8 +56,10 @@ pub enum Message {
     Lesson(Option<LessonText>),
     /// The course as it is.
     Course(Vec<CourseRow>),
-    /// Something to tell in the bar.
+    /// Something to tell in the bar; empty: nothing any more.
     Notice(String),
+    /// Something that went wrong, in several lines maybe.
+    Problem(String),
     /// What a command was typed at cannot take it.
     InputFull,
 }
@@ -94,6 +96,8 @@ pub enum Overlay {
     Course(CourseMap),
     /// Whether to leave.
     Quit,
+    /// Something that went wrong.
+    Problem(String),
 }
 
 /// The state.
@@ -211,6 +215,7 @@ impl App {
                 }
                 self.course = rows;
             }
+            Message::Problem(text) => self.overlay = Some(Overlay::Problem(text)),
             Message::Notice(text) => self.notice = Some(text).filter(|text| !text.is_empty()),
             Message::InputFull => self.notice = Some(Word::InputFull.text(self.lang).to_owned()),
         }
@@ -219,6 +224,10 @@ impl App {
     }
 
     fn set_lesson(&mut self, text: Option<LessonText>) {
+        if matches!(self.overlay, Some(Overlay::Problem(_))) && text.is_some() {
+            // It has been mended.
+            self.overlay = None;
+        }
         match (text, &mut self.lesson) {
             (None, lesson) => {
                 *lesson = None;

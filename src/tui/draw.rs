@@ -194,6 +194,15 @@ fn draw_overlay(app: &App, screen: Rect, buffer: &mut Buffer) {
                 buffer.set_stringn(area.x, area.y + index as u16, line, area.width.into(), app.theme.text());
             }
         }
+        Some(Overlay::Problem(text)) => {
+            let columns = screen.width.saturating_sub(10).min(100);
+            let lines = super::text::wrap(text, columns.into());
+            let rows = (lines.len() as u16).min(screen.height.saturating_sub(4));
+            let area = boxed(app, screen, (columns, rows), Word::Problem.text(app.lang), buffer);
+            for (index, line) in lines.iter().enumerate().take(area.height.into()) {
+                buffer.set_stringn(area.x, area.y + index as u16, line, area.width.into(), app.theme.text());
+            }
+        }
         Some(Overlay::Help(scroll)) => {
             let columns = 72.min(screen.width.saturating_sub(6));
             let keys = app.views[app.view].keys();

@@ -13,9 +13,14 @@ pub struct LessonView {
     pub answer: Option<(String, Answered)>,
 }
 
-/// What the pane shows. `next` is the lesson behind this one.
-pub fn lesson_text(stage: &Stage, view: &LessonView, next: Option<&Lesson>, lang: Lang) -> LessonText {
-    let lesson = stage.lesson();
+/// What the pane shows, with the texts of `lesson`. `next` is the lesson behind this one.
+pub fn lesson_text(
+    stage: &Stage,
+    lesson: &Lesson,
+    view: &LessonView,
+    next: Option<&Lesson>,
+    lang: Lang,
+) -> LessonText {
     let count = lesson.steps.len();
     let title = lesson.text(lang).title.clone();
     let Some(step) = lesson.steps.get(stage.step()) else {

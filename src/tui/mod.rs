@@ -18,6 +18,7 @@ mod layout;
 mod lesson_words;
 mod log_tasks;
 mod play;
+mod reload;
 mod run;
 mod shell_task;
 mod terminal;

@@ -3,18 +3,20 @@
 //! It owns the [`Stage`] or the free cluster and the [`Progress`], carries out what the learner wants of the lesson, and
 //! tells the event loop what to show. It decides nothing itself: goals, steps and answers are the lesson room's.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
 use super::components::{CourseRow, CourseState, LessonText, LessonWish};
 use super::lesson_words::{LessonView, lesson_text};
+use super::reload::Saves;
 use super::words::{Lang, Word};
 use crate::api::auth::UserInfo;
 use crate::api::registry::Registry;
 use crate::client;
 use crate::cluster::{Cluster, ClusterConfig};
-use crate::lessons::{Answered, Course, Grade, Lesson, Progress, Stage, StageConfig};
+use crate::lessons::{Answered, Course, Grade, Lesson, Progress, Stage, StageConfig, lessons_in};
 use crate::scheduler::Decisions;
 use crate::shell::completion::Source;
 use crate::shell::{LiveSource, Session, SessionConfig};
@@ -34,6 +36,8 @@ pub struct PlayConfig {
     pub session: SessionConfig,
     /// A lesson to begin with.
     pub lesson: Option<Arc<Lesson>>,
+    /// The directory that the course is from: what is saved there is played at once.
+    pub directory: Option<PathBuf>,
 }
 
 /// What the learner wants.
@@ -55,6 +59,8 @@ pub enum PlayNews {
     Lesson(Option<LessonText>),
     /// The course as it is.
     Course(Vec<CourseRow>),
+    /// Something that went wrong, in several lines maybe.
+    Problem(String),
     /// Something to tell in the bar; empty: nothing any more.
     Notice(String),
 }
@@ -107,12 +113,16 @@ struct Play {
     grade: Option<watch::Receiver<Grade>>,
     /// What the learner has seen of the step besides its text.
     view: LessonView,
+    /// The lesson with newer texts than the one that is played.
+    newer: Option<Arc<Lesson>>,
 }
 
 /// Plays until `orders` ends. Dropping the future stops everything.
 pub async fn play(config: PlayConfig, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<PlayNews>) {
     let first = config.lesson.clone();
-    let mut play = Play { config, news, played: Played::Nothing, grade: None, view: LessonView::default() };
+    let mut play =
+        Play { config, news, played: Played::Nothing, grade: None, view: LessonView::default(), newer: None };
+    let mut saves = play.saves().await;
     play.tell_course().await;
     play.open(first, true).await;
     loop {
@@ -120,6 +130,10 @@ pub async fn play(config: PlayConfig, mut orders: mpsc::Receiver<Order>, news: m
             order = orders.recv() => order,
             () = changed(&mut play.grade) => {
                 play.graded().await;
+                continue;
+            }
+            () = saved(&mut saves) => {
+                play.reload().await;
                 continue;
             }
         };
@@ -152,7 +166,51 @@ async fn changed(grade: &mut Option<watch::Receiver<Grade>>) {
     }
 }
 
+async fn saved(saves: &mut Option<Saves>) {
+    match saves {
+        Some(saves) => saves.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether two lessons differ in their texts at the most.
+fn plays_the_same(a: &Lesson, b: &Lesson) -> bool {
+    let played =
+        |lesson: &Lesson| format!("{:?}", (&lesson.cluster, &lesson.setup, &lesson.steps, &lesson.files));
+    a.id == b.id && played(a) == played(b)
+}
+
 impl Play {
+    async fn saves(&self) -> Option<Saves> {
+        match Saves::of(self.config.directory.as_deref()?) {
+            Ok(saves) => Some(saves),
+            Err(error) => {
+                self.notice(error.to_string()).await;
+                None
+            }
+        }
+    }
+
+    /// The directory was written to: shows newer texts, or plays the lesson again from the step that it is at.
+    async fn reload(&mut self) {
+        let Some(directory) = &self.config.directory else { return };
+        let lessons = match lessons_in(directory) {
+            Ok(lessons) => lessons,
+            Err(error) => return self.tell(PlayNews::Problem(error.to_string())).await,
+        };
+        self.config.course = Course::of(directory, lessons);
+        self.tell_course().await;
+        let Played::Lesson(stage) = &self.played else { return };
+        let same = self.config.course.lessons().find(|lesson| lesson.id == stage.lesson().id);
+        let Some(lesson) = same.or(self.config.course.lessons().next()).cloned() else { return };
+        if plays_the_same(stage.lesson(), &lesson) {
+            self.newer = Some(lesson);
+            self.tell_lesson().await;
+            return self.notice("").await;
+        }
+        self.open(Some(lesson), true).await;
+    }
+
     async fn tell(&self, news: PlayNews) {
         // An event loop that has ended is told nothing.
         let _ = self.news.send(news).await;
@@ -175,6 +233,7 @@ impl Play {
             return;
         }
         self.grade = None;
+        self.newer = None;
         self.notice(format!("{}…", Word::Starting.text(self.config.lang))).await;
         match std::mem::replace(&mut self.played, Played::Nothing) {
             Played::Lesson(stage) => stage.close().await,
@@ -192,7 +251,10 @@ impl Play {
                 self.tell_lesson().await;
                 self.notice("").await;
             }
-            Err(error) => self.notice(error).await,
+            Err(error) => {
+                self.notice("").await;
+                self.tell(PlayNews::Problem(error)).await;
+            }
         }
     }
 
@@ -310,19 +372,20 @@ impl Play {
             });
             self.kept(kept).await;
         }
-        if let Err(error) = advanced {
-            self.notice(error.to_string()).await;
-        }
         self.begin_step().await;
         self.tell_course().await;
         self.tell_lesson().await;
+        if let Err(error) = advanced {
+            self.tell(PlayNews::Problem(error.to_string())).await;
+        }
     }
 
     async fn tell_lesson(&self) {
         let text = match &self.played {
             Played::Lesson(stage) => {
                 let next = self.config.course.next(&stage.lesson().id);
-                Some(lesson_text(stage, &self.view, next.as_deref(), self.config.lang))
+                let lesson = self.newer.as_ref().unwrap_or(stage.lesson());
+                Some(lesson_text(stage, lesson, &self.view, next.as_deref(), self.config.lang))
             }
             _ => None,
         };

@@ -215,6 +215,7 @@ impl Inputs {
                 PlayNews::Ground(ground) => News::Ground(ground),
                 PlayNews::Lesson(text) => News::Soon(vec![Message::Lesson(text)]),
                 PlayNews::Course(rows) => News::Soon(vec![Message::Course(rows)]),
+                PlayNews::Problem(text) => News::Soon(vec![Message::Problem(text)]),
                 PlayNews::Notice(text) => News::Soon(vec![Message::Notice(text)]),
             },
             Some(found) = of(self.found.as_mut().map(mpsc::UnboundedReceiver::recv)) => News::Soon(vec![found]),

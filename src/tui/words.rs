@@ -92,6 +92,7 @@ words! {
     Paused: "paused", "已暫停", "已暂停";
     PasteTooLong: "The paste is too long for one line of the prompt: put it into a file.", "貼上的內容太長，無法放進一行指令：請放進檔案。", "粘贴的内容太长，放不进一行命令：请放进文件。";
     InputFull: "The command does not read what is typed; it was dropped.", "指令沒有讀取輸入，已捨棄。", "命令没有读取输入，已丢弃。";
+    Problem: "This does not work", "這行不通", "这行不通";
     Trouble: "Something broke inside", "程式內部發生錯誤", "程序内部出错";
     More: "more", "更多", "更多";
     Welcome: "A Kubernetes cluster is running in this process. Try: kubectl get nodes", "這個程式裡正執行著一個 Kubernetes 叢集。試試：kubectl get nodes", "这个程序里正运行着一个 Kubernetes 集群。试试：kubectl get nodes";
