@@ -9,6 +9,7 @@
 //!   [`scheduler`], [`kubelet`]. They meet at the API and never call each other.
 //! * Floor 4: [`cluster`], which builds, starts and stops all of that.
 //! * Floor 5: [`kubectl`] and [`shell`].
+//! * Floor 7: [`tui`], the lessons' text, the shell and live views on one terminal.
 //!
 //! [`cli`] is the command line on top.
 
@@ -23,6 +24,7 @@ pub mod events;
 pub mod informer;
 pub mod kubectl;
 pub mod kubelet;
+pub mod lessons;
 pub mod meta;
 pub mod net;
 pub mod network;
@@ -32,3 +34,4 @@ pub mod seed;
 pub mod shell;
 pub mod store;
 pub mod streams;
+pub mod tui;

@@ -1,10 +1,12 @@
 //! The cluster heals itself: deleted pods come back, a lost node's pods move, crashing containers back off on schedule.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use k8s_learn::cluster::{Cluster, ClusterConfig, Time, scenarios};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use k8s_learn::cluster::{Cluster, ClusterConfig, Component, Time, scenarios};
+use k8s_learn::net::Dial;
+use k8s_openapi::api::core::v1::{ComponentStatus, Node, Pod};
+use kube::api::{Api, DeleteParams, ListParams, LogParams, PostParams};
 use serde_json::json;
 
 async fn cluster(nodes: usize) -> Cluster {
@@ -54,13 +56,14 @@ async fn a_deleted_pod_is_replaced() {
 
 #[tokio::test(start_paused = true)]
 async fn the_pods_of_a_lost_node_move_when_their_tolerations_end() {
-    let mut cluster = cluster(2).await;
+    let cluster = cluster(2).await;
     scenarios::create_deployment(&cluster, "web", 4).await.unwrap();
     let on =
         |pod: &Pod, node: &str| pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()) == Some(node);
     let all = pods(&cluster).list(&ListParams::default()).await.unwrap();
     assert!(all.iter().any(|pod| on(pod, "minikube-m02")), "the pods are spread");
-    assert!(cluster.stop_kubelet("minikube-m02").await);
+    let stopped = cluster.components().stop(Component::Kubelet, Some("minikube-m02")).await.unwrap();
+    assert!(stopped.changed);
     let lost = cluster.clock().now();
     eventually(&cluster, "four ready pods on the node that is left", Duration::from_secs(900), async || {
         let now = pods(&cluster).list(&ListParams::default()).await.unwrap();
@@ -99,4 +102,65 @@ async fn a_crashing_container_backs_off_on_schedule() {
     for (gap, expected) in gaps.iter().zip([10, 20, 40, 80, 160, 300]) {
         assert!((expected - 1..=expected + 25).contains(gap), "restarts came after {gaps:?} s");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_components_is_told_which_do_not_answer() {
+    let cluster = cluster(1).await;
+    let components = cluster.components();
+    let answers = async || {
+        let list = Api::<ComponentStatus>::all(cluster.admin()).list(&ListParams::default()).await.unwrap();
+        let answer = |status: ComponentStatus| {
+            let condition = status.conditions.unwrap().remove(0);
+            format!("{} {} {}", status.metadata.name.unwrap(), condition.status, condition.message.unwrap())
+        };
+        list.items.into_iter().map(answer).collect::<Vec<_>>()
+    };
+    let well = ["scheduler True ok", "controller-manager True ok", "etcd-0 True ok"];
+    assert_eq!(answers().await, well);
+    components.stop(Component::Scheduler, None).await.unwrap();
+    components.stop(Component::ControllerManager, None).await.unwrap();
+    let refused = |port: u16| {
+        format!(
+            "Get \"https://127.0.0.1:{port}/healthz\": dial tcp 127.0.0.1:{port}: connect: connection refused"
+        )
+    };
+    let ill = [
+        format!("scheduler False {}", refused(10259)),
+        format!("controller-manager False {}", refused(10257)),
+        "etcd-0 True ok".to_owned(),
+    ];
+    assert_eq!(answers().await, ill);
+    components.start(Component::Scheduler, None).await.unwrap();
+    components.start(Component::ControllerManager, None).await.unwrap();
+    assert_eq!(answers().await, well);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_kubelet_a_node_is_lost_and_its_containers_go_on() {
+    let cluster = cluster(1).await;
+    scenarios::create_deployment(&cluster, "web", 1).await.unwrap();
+    let pod = pods(&cluster).list(&ListParams::default()).await.unwrap().items.remove(0);
+    let (name, status) = (pod.metadata.name.unwrap(), pod.status.unwrap());
+    let components = cluster.components();
+    components.stop(Component::Kubelet, None).await.unwrap();
+    let served: SocketAddr = format!("{}:80", status.pod_ip.unwrap()).parse().unwrap();
+    assert!(cluster.learner().dial(served).await.is_ok(), "the container still listens");
+    let refused = "dial tcp 192.168.49.2:10250: connect: connection refused";
+    let error = pods(&cluster).logs(&name, &LogParams::default()).await.unwrap_err().to_string();
+    let logs = format!("Get \"https://192.168.49.2:10250/containerLogs/default/{name}/nginx?");
+    assert!(error.contains(&logs) && error.contains(refused), "{error}");
+    let ready = async || {
+        let node = Api::<Node>::all(cluster.admin()).get("minikube").await.unwrap();
+        let conditions = node.status.unwrap().conditions.unwrap();
+        conditions.into_iter().find(|condition| condition.type_ == "Ready").unwrap().status
+    };
+    let stopped = cluster.clock().now();
+    eventually(&cluster, "an unknown node", Duration::from_secs(120), async || ready().await == "Unknown")
+        .await;
+    let took = cluster.clock().now().duration_since(stopped).as_secs();
+    assert!((35..=60).contains(&took), "it took {took} s");
+    components.start(Component::Kubelet, None).await.unwrap();
+    eventually(&cluster, "a ready node", Duration::from_secs(30), async || ready().await == "True").await;
+    assert!(pods(&cluster).logs(&name, &LogParams::default()).await.is_ok());
 }

@@ -4,7 +4,10 @@
 mod api;
 mod bad_input;
 mod control_plane;
+mod copying;
 mod healing;
+mod lessons;
 mod parity;
 mod same_seed;
 mod transcripts;
+mod tui;

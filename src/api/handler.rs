@@ -15,6 +15,7 @@ use super::guarded::guarded;
 use super::metrics::is_long_running;
 use super::negotiate::{self, Input, Output};
 use super::options::{DeleteOptions, ListOptions, WriteOptions};
+use super::probes::Probes;
 use super::registry::KindRef;
 use super::request::{Query, RequestInfo};
 use super::rest::{Call, PatchType, Presenter, Reply, refused};
@@ -171,6 +172,7 @@ pub(super) fn call_of(incoming: &Incoming, kind: KindRef) -> Call {
         user: incoming.user.clone(),
         agent: incoming.agent.clone(),
         author: incoming.author.clone(),
+        probes: Probes::default(),
     }
 }
 
@@ -187,7 +189,10 @@ async fn resource(
         return Ok(endpoints::method_not_allowed());
     }
     let output = Output::negotiate(&incoming.headers, query)?;
-    let call = call_of(incoming, kind.clone());
+    let mut call = call_of(incoming, kind.clone());
+    if kind.computed(&call.probes).is_some() {
+        call.probes = Probes::ask(server).await;
+    }
     let presenter = Presenter::new(rest, kind, output);
     if info.verb == "watch" {
         return rest.watch(&call, &ListOptions::parse(info, query, true)?, presenter);

@@ -25,6 +25,7 @@ pub mod negotiate;
 pub mod openapi;
 pub mod options;
 pub mod patch;
+mod probes;
 pub mod registry;
 pub mod request;
 pub mod rest;
@@ -37,3 +38,7 @@ mod subresources;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+
+pub use probes::Probes;
+pub use serve::server_config;
+pub use server::KUBELET_TOKEN_HEADER;

@@ -49,7 +49,9 @@ impl ApiServer {
         identity: &Identity,
         stop: CancellationToken,
     ) -> Result<(), PkiError> {
-        let acceptor = TlsAcceptor::from(Arc::new(config(pki, identity)?));
+        let mut config = server_config(pki, identity)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         // Host connections take the host's time, whatever the cluster's clock says.
         let clock = Clock::real();
         let mut connections = JoinSet::new();
@@ -71,7 +73,8 @@ impl ApiServer {
     }
 }
 
-fn config(pki: &Pki, identity: &Identity) -> Result<ServerConfig, PkiError> {
+/// TLS for a server that is `identity`, and to which clients may show a certificate that `pki` signed.
+pub fn server_config(pki: &Pki, identity: &Identity) -> Result<ServerConfig, PkiError> {
     let pem = |error: rustls_pki_types::pem::Error| PkiError::Pem(error.to_string());
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(pem)?;
     let authority = CertificateDer::from_pem_slice(pki.authority().certificate.as_bytes()).map_err(pem)?;
@@ -82,11 +85,10 @@ fn config(pki: &Pki, identity: &Identity) -> Result<ServerConfig, PkiError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
     let verifier =
         verifier.allow_unauthenticated().build().map_err(|error| PkiError::Pem(error.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)
         .with_single_cert(vec![certificate], key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
 

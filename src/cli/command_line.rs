@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{bench, kubectl, shell, up};
+use super::{bench, kubectl, lesson, shell, tui, up};
 use crate::cluster::{ClusterConfig, Component};
 use crate::runtime::sim::Pace;
 
@@ -17,9 +17,12 @@ use crate::runtime::sim::Pace;
 #[command(
     name = "k8s-learn",
     version,
-    about = "Learn Kubernetes on a whole cluster that lives in this one program"
+    about = "Learn Kubernetes on a whole cluster that lives in this one program",
+    args_conflicts_with_subcommands = true
 )]
 struct CommandLine {
+    #[command(flatten)]
+    tui: TuiArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -37,8 +40,36 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// List, show, check and begin lessons
+    #[command(subcommand)]
+    Lesson(lesson::LessonCommand),
     /// Measure how fast the cluster is on this machine
     Bench,
+}
+
+/// Without a command: lessons, the shell and live views of the cluster on this terminal.
+#[derive(Args)]
+pub(super) struct TuiArgs {
+    /// Begin with this lesson, like basics/deploy-an-app
+    #[arg(long, value_name = "ID")]
+    pub(super) lesson: Option<String>,
+    /// The language: en, zh-TW or zh-CN; by default the one chosen before, or the locale's
+    #[arg(long)]
+    pub(super) lang: Option<Language>,
+    /// The terminal's ground; by default what COLORFGBG says, or dark. NO_COLOR wins
+    #[arg(long, value_enum)]
+    pub(super) theme: Option<PaletteArg>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub(super) no_mouse: bool,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PaletteArg {
+    Dark,
+    Light,
 }
 
 /// How the cluster is made.
@@ -98,17 +129,10 @@ pub(super) struct UpArgs {
     #[arg(long)]
     pub(super) token: Option<String>,
     /// Leave these out
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "COMPONENTS")]
-    pub(super) without: Vec<ComponentArg>,
+    #[arg(long, value_delimiter = ',', value_name = "COMPONENTS")]
+    pub(super) without: Vec<Component>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ComponentArg {
-    Scheduler,
-    Controllers,
-    Kubelet,
 }
 
 impl Default for ClusterArgs {
@@ -125,16 +149,6 @@ impl ClusterArgs {
             Some(PaceArg::Instant) => Pace::Instant,
         };
         ClusterConfig { nodes: usize::from(self.nodes), seed: self.seed, pace, ..ClusterConfig::default() }
-    }
-}
-
-impl From<ComponentArg> for Component {
-    fn from(component: ComponentArg) -> Self {
-        match component {
-            ComponentArg::Scheduler => Self::Scheduler,
-            ComponentArg::Controllers => Self::Controllers,
-            ComponentArg::Kubelet => Self::Kubelet,
-        }
     }
 }
 
@@ -158,13 +172,15 @@ pub fn main() -> ExitCode {
         let own = std::iter::once("kubectl".to_owned()).chain(arguments.into_iter().skip(2)).collect();
         return ended(kubectl::run(own));
     }
-    let outcome = match CommandLine::parse().command {
-        None => shell::interactive(),
+    let line = CommandLine::parse();
+    let outcome = match line.command {
+        None => tui::run(line.tui),
         Some(Command::Shell(args)) => shell::run(args),
         Some(Command::Up(args)) => up::run(args).map(|()| 0),
         Some(Command::Kubectl { arguments }) => {
             kubectl::run(std::iter::once("kubectl".to_owned()).chain(arguments).collect())
         }
+        Some(Command::Lesson(command)) => lesson::run(command),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

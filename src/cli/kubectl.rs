@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::command_line::live_runtime;
 use crate::bash::{HostFiles, Program, ProgramContext, System, host_stdio};
 use crate::clock::Clock;
-use crate::kubectl::{EditRequest, Editor, HostConnect, HostNetwork, Kubectl};
+use crate::kubectl::{EditRequest, Editor, HostConnect, HostDiffProgram, HostNetwork, Kubectl};
 use crate::seed::Seed;
 
 /// Runs kubectl with these arguments, the first being its name.
@@ -17,6 +17,7 @@ pub(super) fn run(args: Vec<String>) -> anyhow::Result<i32> {
             connect: Arc::new(HostConnect),
             network: Arc::new(HostNetwork),
             editor: Arc::new(HostEditor),
+            diff_program: Arc::new(HostDiffProgram),
             clock: Clock::real(),
             seed: Seed::from_entropy(),
         };
@@ -60,6 +61,10 @@ impl Editor for HostEditor {
         match command.status().await {
             Ok(status) if status.success() => Ok(()),
             Ok(_) => Err(unable(String::new())),
+            // A path that leads nowhere is a program that could not start, and not one that could not be found.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && program.contains('/') => {
+                Err(unable(String::new()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(format!("unable to launch the editor {:?}", request.command))
             }

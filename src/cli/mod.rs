@@ -3,7 +3,9 @@
 mod bench;
 mod command_line;
 mod kubectl;
+mod lesson;
 mod shell;
+mod tui;
 mod up;
 
 pub use command_line::main;

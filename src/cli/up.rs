@@ -22,7 +22,7 @@ async fn serve(args: UpArgs) -> anyhow::Result<()> {
         TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     let mut config = args.cluster.config(Pace::Instant);
-    config.without = args.without.iter().map(|component| (*component).into()).collect();
+    config.without = args.without.clone();
     config.token = args.token;
     config.serve_names = vec![address.ip().to_string(), "localhost".to_owned()];
     let cluster = Cluster::start(config).await.context("the cluster does not start")?;

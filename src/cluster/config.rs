@@ -51,12 +51,65 @@ pub enum Time {
     Virtual,
 }
 
-/// A part of the cluster that can be left out or stopped.
+/// A part of the cluster that can be left out, stopped and started. The order is that of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
     Scheduler,
-    Controllers,
+    ControllerManager,
+    /// One a node.
+    KubeProxy,
+    /// One a node.
     Kubelet,
+}
+
+impl Component {
+    /// Every component.
+    pub const ALL: [Self; 4] = [Self::Scheduler, Self::ControllerManager, Self::KubeProxy, Self::Kubelet];
+
+    /// The name that it goes by: `scheduler`, `controller-manager`, `kube-proxy`, `kubelet`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scheduler => "scheduler",
+            Self::ControllerManager => "controller-manager",
+            Self::KubeProxy => "kube-proxy",
+            Self::Kubelet => "kubelet",
+        }
+    }
+
+    /// Whether every node has its own.
+    pub const fn is_per_node(self) -> bool {
+        matches!(self, Self::KubeProxy | Self::Kubelet)
+    }
+}
+
+impl std::fmt::Display for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// No component has that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "there is no component {0:?}: the components are scheduler, controller-manager, kube-proxy and kubelet"
+)]
+pub struct UnknownComponent(pub String);
+
+impl std::str::FromStr for Component {
+    type Err = UnknownComponent;
+
+    /// Reads a name; those that the programs have (`kube-scheduler`) do as well.
+    fn from_str(text: &str) -> Result<Self, UnknownComponent> {
+        let named = |component: &Self| {
+            component.name() == text
+                || text.strip_prefix("kube-").is_some_and(|short| short == component.name())
+        };
+        match text {
+            // What it was called before.
+            "controllers" => Ok(Self::ControllerManager),
+            _ => Self::ALL.into_iter().find(named).ok_or_else(|| UnknownComponent(text.to_owned())),
+        }
+    }
 }
 
 /// Why a cluster did not start.

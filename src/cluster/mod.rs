@@ -3,11 +3,15 @@
 //!
 //! A [`Cluster`] is a value: nothing is global, several live in one process, and dropping one ends all of it.
 
+mod components;
 mod config;
+mod control_plane;
 mod kubeconfig;
 mod node;
 mod run;
 pub mod scenarios;
 
-pub use config::{ClusterConfig, ClusterError, Component, Time};
+pub use components::{Changed, ComponentError, ComponentStatus, Components};
+pub use config::{ClusterConfig, ClusterError, Component, Time, UnknownComponent};
+pub use node::NodeMachine;
 pub use run::Cluster;

@@ -1,20 +1,22 @@
 //! One node of a cluster: its place in the network, its runtime, its kubelet and its kube-proxy.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use k8s_openapi::api::core::v1::Node;
 use tokio::task::JoinHandle;
 
-use super::config::{ClusterError, NODE_NETWORK};
-use crate::api::auth::UserInfo;
+use super::config::{ClusterError, Component, NODE_NETWORK};
+use crate::api::auth::{Pki, UserInfo};
+use crate::api::server_config;
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::events::Recorder;
 use crate::informer::{Change, Informers};
-use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig};
-use crate::network::{Fabric, KubeProxy, NetHost};
+use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig, ServerSecurity};
+use crate::network::{Fabric, KubeProxy, NetHost, ServerTls};
 use crate::runtime::sim::{Pace, SimConfig, SimRuntime};
+use crate::scheduler::Decisions;
 use crate::seed::Seed;
 
 /// What every node of a cluster shares.
@@ -26,17 +28,47 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) seed: Seed,
     pub(super) pace: Pace,
+    pub(super) pki: Pki,
+    /// By what kubelets know the API server.
+    pub(super) api_server_token: Arc<str>,
+    /// Where the scheduler tells what it decides.
+    pub(super) decisions: Decisions,
 }
 
 /// A node. Dropping it stops what runs on it.
 pub(super) struct ClusterNode {
-    pub(super) name: String,
-    pub(super) host: NetHost,
-    runtime: Arc<SimRuntime>,
+    pub(super) machine: Machine,
+    config: NodeConfig,
     shared: Shared,
     kubelet: Option<Kubelet>,
-    _proxy: KubeProxy,
+    proxy: Option<KubeProxy>,
     _pod_cidr: Follower,
+}
+
+impl std::fmt::Debug for ClusterNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = &self.machine.name;
+        let runs =
+            [Component::KubeProxy, Component::Kubelet].map(|component| (component, self.runs(component)));
+        f.debug_struct("ClusterNode").field("name", name).field("runs", &runs).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine")
+            .field("name", &self.name)
+            .field("ip", &self.host.ip())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The machine under a node: it is there whether or not a kubelet runs.
+#[derive(Clone)]
+pub(super) struct Machine {
+    pub(super) name: String,
+    pub(super) host: NetHost,
+    pub(super) runtime: Arc<SimRuntime>,
 }
 
 /// A task that ends with its owner.
@@ -58,9 +90,51 @@ pub(super) fn address(index: usize) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(NODE_NETWORK) + 2 + index as u32)
 }
 
-impl ClusterNode {
-    /// Puts a machine into the network, with a runtime and without a kubelet.
-    pub(super) fn new(index: usize, shared: Shared) -> Result<Self, ClusterError> {
+/// The machine under a node for who logs in there. It does not keep what runs on it.
+#[derive(Clone)]
+pub struct NodeMachine {
+    name: String,
+    host: NetHost,
+    runtime: Weak<SimRuntime>,
+}
+
+impl std::fmt::Debug for NodeMachine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeMachine")
+            .field("name", &self.name)
+            .field("ip", &self.host.ip())
+            .finish_non_exhaustive()
+    }
+}
+
+impl NodeMachine {
+    /// The node's name, which is the machine's.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its place in the network, with the loopback.
+    pub fn host(&self) -> &NetHost {
+        &self.host
+    }
+
+    /// Its container runtime; `None` when the cluster has ended.
+    pub fn runtime(&self) -> Option<Arc<SimRuntime>> {
+        self.runtime.upgrade()
+    }
+}
+
+impl Machine {
+    pub(super) fn handle(&self) -> NodeMachine {
+        NodeMachine {
+            name: self.name.clone(),
+            host: self.host.clone(),
+            runtime: Arc::downgrade(&self.runtime),
+        }
+    }
+
+    /// Puts a machine into the network, with a runtime.
+    pub(super) fn new(index: usize, shared: &Shared) -> Result<Self, ClusterError> {
         let (name, ip) = (name(index), IpAddr::V4(address(index)));
         let host = shared.fabric.join_node(ip, &name).map_err(|_| ClusterError::Address(ip))?;
         let runtime = Arc::new(SimRuntime::new(SimConfig {
@@ -72,38 +146,83 @@ impl ClusterNode {
         }));
         // Until a controller gives the node a range it has the one that it is likely to get.
         runtime.set_pod_cidr(Ipv4Addr::new(10, 244, index as u8, 0), 24);
-        let pod_cidr =
-            Follower(tokio::spawn(follow_pod_cidr(name.clone(), runtime.clone(), shared.informers.clone())));
-        let proxy = KubeProxy::start(&name, &shared.informers, shared.fabric.clone());
-        Ok(Self { name, host, runtime, shared, kubelet: None, _proxy: proxy, _pod_cidr: pod_cidr })
+        runtime.set_node_host(host.clone());
+        Ok(Self { name, host, runtime })
+    }
+}
+
+impl ClusterNode {
+    /// A node on that machine, without a kubelet and a kube-proxy.
+    pub(super) fn new(machine: Machine, shared: Shared) -> Self {
+        let following =
+            follow_pod_cidr(machine.name.clone(), machine.runtime.clone(), shared.informers.clone());
+        let config = NodeConfig::new(&machine.name, machine.host.ip(), &shared.seed);
+        let pod_cidr = Follower(tokio::spawn(following));
+        Self { machine, config, shared, kubelet: None, proxy: None, _pod_cidr: pod_cidr }
+    }
+
+    /// Whether that component runs here.
+    pub(super) fn runs(&self, component: Component) -> bool {
+        match component {
+            Component::Kubelet => self.kubelet.is_some(),
+            Component::KubeProxy => self.proxy.is_some(),
+            Component::Scheduler | Component::ControllerManager => false,
+        }
     }
 
     /// Starts the kubelet, which registers the node. It adopts the pods that run already.
     pub(super) async fn start_kubelet(&mut self) -> Result<(), ClusterError> {
         let Shared { service, informers, clock, seed, .. } = &self.shared;
-        let user = UserInfo::new(&format!("system:node:{}", self.name), &["system:nodes"]);
+        let Machine { name, host, runtime } = &self.machine;
+        let user = UserInfo::new(&format!("system:node:{name}"), &["system:nodes"]);
         let client = client::component(service, "kubelet", user);
-        let recorder = Recorder::new(client.clone(), "kubelet", &self.name, clock.clone());
-        let config = KubeletConfig::new(NodeConfig::new(&self.name, self.host.ip(), seed));
+        let recorder = Recorder::new(client.clone(), "kubelet", name, clock.clone());
         let dependencies = Dependencies {
             client,
             informers: informers.clone(),
-            runtime: self.runtime.clone(),
-            host: self.host.clone(),
+            runtime: runtime.clone(),
+            host: host.clone(),
             clock: clock.clone(),
             seed: seed.clone(),
             recorder,
+            security: Some(self.security()),
         };
-        self.kubelet = Some(
-            Kubelet::start(config, dependencies).await.map_err(|e| ClusterError::Kubelet(e.to_string()))?,
-        );
+        let config = KubeletConfig::new(self.config.clone());
+        let started = Kubelet::start(config, dependencies).await;
+        self.kubelet = Some(started.map_err(|error| ClusterError::Kubelet(error.to_string()))?);
         Ok(())
+    }
+
+    /// The kubelet's server has a certificate of its own, which no authority of the cluster signed, and knows the clients of
+    /// the cluster's.
+    fn security(&self) -> ServerSecurity {
+        let (name, ip) = (self.machine.name.clone(), self.machine.host.ip());
+        let pki = self.shared.pki.clone();
+        let tls = ServerTls::new(move || {
+            let own = Pki::generate().ok()?;
+            let identity = own.server(std::slice::from_ref(&name), &[ip]).ok()?;
+            server_config(&pki, &identity).ok()
+        });
+        ServerSecurity { tls, api_server_token: self.shared.api_server_token.clone() }
     }
 
     /// Stops the kubelet; the containers go on.
     pub(super) async fn stop_kubelet(&mut self) {
         if let Some(kubelet) = self.kubelet.take() {
             kubelet.stop().await;
+        }
+    }
+
+    /// Starts kube-proxy, which brings the node's rules up to date.
+    pub(super) async fn start_proxy(&mut self) {
+        let Shared { informers, clock, .. } = &self.shared;
+        self.proxy = Some(KubeProxy::start(&self.machine.host, informers, clock).await);
+    }
+
+    /// Stops kube-proxy; the rules stay as they are.
+    pub(super) async fn stop_proxy(&mut self) {
+        if let Some(proxy) = self.proxy.take() {
+            proxy.stop().await;
         }
     }
 }

@@ -8,17 +8,18 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::components::{Components, Plane};
 use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWORK, Time};
 use super::kubeconfig::{Credentials, kubeconfig};
-use super::node::{self, ClusterNode, Shared};
+use super::node::{self, Machine, NodeMachine, Shared};
 use crate::api::auth::{Pki, UserInfo};
+use crate::api::registry::Registry;
 use crate::api::server::{ApiServer, Config};
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
-use crate::controllers;
 use crate::informer::Informers;
 use crate::network::{ClusterDns, Fabric, HostNodePorts, NetHost};
-use crate::scheduler::{self, Scheduler};
+use crate::scheduler::Decisions;
 use crate::seed::Seed;
 use crate::store::Store;
 
@@ -28,17 +29,14 @@ pub struct Cluster {
     clock: Clock,
     seed: Seed,
     store: Store,
-    fabric: Fabric,
     api: ApiServer,
     service: ApiService,
     pki: Pki,
     informers: Informers,
     keeper: JoinHandle<()>,
     learner: NetHost,
-    // Fields are dropped in this order: who reacts goes before what is reacted to.
-    scheduler: Option<Scheduler>,
-    controllers: Vec<controllers::Handle>,
-    nodes: Vec<ClusterNode>,
+    decisions: Decisions,
+    plane: Arc<Plane>,
 }
 
 /// The API on a socket; dropping it closes the socket and its connections.
@@ -75,9 +73,17 @@ impl Cluster {
         let mut api_config = Config::new(store.clone(), clock.clone(), seed.clone());
         api_config.address = control_plane.to_string();
         api_config.tokens = config.token.iter().map(|token| (token.clone(), UserInfo::admin())).collect();
+        // Nobody sees it, so it is not drawn from the cluster's seed.
+        let api_server_token: Arc<str> = Seed::from_entropy().hex(32).into();
+        api_config.kubelet_token = api_server_token.clone();
         let api = ApiServer::new(api_config);
         api.bootstrap(Some(control_plane)).map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
-        let keeper = tokio::spawn(api.clone().run());
+        let keeper = {
+            let api = api.clone();
+            tokio::spawn(async move {
+                tokio::join!(api.clone().run(), api.keep_kubernetes_service(Some(control_plane)));
+            })
+        };
         let service = api.service();
         let system = UserInfo::new("system:masters", &["system:masters"]);
         let informers = Informers::new(client::component(&service, "k8s-learn", system), clock.clone());
@@ -85,102 +91,52 @@ impl Cluster {
         let own = IpAddr::V4(std::net::Ipv4Addr::from(u32::from(NODE_NETWORK) + 1));
         let learner = fabric.join_node(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
         api.set_dialer(Arc::new(learner.clone()));
-        let mut cluster = Self {
+        let decisions = Decisions::default();
+        let shared = Shared {
+            service: service.clone(),
+            informers: informers.clone(),
+            fabric,
+            clock: clock.clone(),
+            seed: seed.clone(),
+            pace: config.pace,
+            pki: pki.clone(),
+            api_server_token,
+            decisions: decisions.clone(),
+        };
+        let root_ca = pki.authority().certificate.as_str().into();
+        let plane = Plane::start(&config, shared, &learner, root_ca).await?;
+        // From here on the API server is on the first node: its loopback is that node's.
+        if let Some(first) = plane.machines.first() {
+            api.set_dialer(Arc::new(first.host.clone()));
+        }
+        Ok(Self {
             config,
             clock,
             seed,
             store,
-            fabric,
             api,
             service,
             pki,
             informers,
             keeper,
             learner,
-            scheduler: None,
-            controllers: vec![],
-            nodes: vec![],
-        };
-        cluster.start_components().await?;
-        Ok(cluster)
-    }
-
-    async fn start_components(&mut self) -> Result<(), ClusterError> {
-        if self.has(Component::Controllers) {
-            self.start_controllers();
-        }
-        if self.has(Component::Scheduler) {
-            self.start_scheduler();
-        }
-        for index in 0..self.config.nodes {
-            let shared = Shared {
-                service: self.service.clone(),
-                informers: self.informers.clone(),
-                fabric: self.fabric.clone(),
-                clock: self.clock.clone(),
-                seed: self.seed.clone(),
-                pace: self.config.pace,
-            };
-            let mut node = ClusterNode::new(index, shared)?;
-            if self.has(Component::Kubelet) {
-                node.start_kubelet().await?;
-            }
-            self.nodes.push(node);
-        }
-        Ok(())
+            decisions,
+            plane,
+        })
     }
 
     fn has(&self, component: Component) -> bool {
         !self.config.without.contains(&component)
     }
 
-    /// Starts every controller.
-    pub fn start_controllers(&mut self) {
-        let service = self.service.clone();
-        let user = UserInfo::new("system:kube-controller-manager", &[]);
-        let context = controllers::Context {
-            clients: Arc::new(move |name| client::component(&service, name, user.clone())),
-            informers: self.informers.clone(),
-            clock: self.clock.clone(),
-            seed: self.seed.clone(),
-            root_ca: self.pki.authority().certificate.as_str().into(),
-        };
-        self.controllers = controllers::all().iter().map(|controller| (controller.start)(&context)).collect();
+    /// Stops and starts the cluster's components, and tells which run.
+    pub fn components(&self) -> Components {
+        Components::of(&self.plane)
     }
 
-    /// Stops every controller.
-    pub fn stop_controllers(&mut self) {
-        self.controllers.clear();
-    }
-
-    /// Starts the scheduler.
-    pub fn start_scheduler(&mut self) {
-        let user = UserInfo::new("system:kube-scheduler", &[]);
-        let client = client::component(&self.service, "kube-scheduler", user);
-        self.scheduler =
-            Some(scheduler::start(client, &self.informers, self.clock.clone(), self.seed.clone()));
-    }
-
-    /// Stops the scheduler.
-    pub fn stop_scheduler(&mut self) {
-        self.scheduler = None;
-    }
-
-    /// Stops a node's kubelet, as if the machine had lost its connection; its containers go on. `false`: no such node.
-    pub async fn stop_kubelet(&mut self, node: &str) -> bool {
-        match self.nodes.iter_mut().find(|candidate| candidate.name == node) {
-            Some(node) => node.stop_kubelet().await,
-            None => return false,
-        }
-        true
-    }
-
-    /// Starts a node's kubelet again.
-    pub async fn start_kubelet(&mut self, node: &str) -> Result<bool, ClusterError> {
-        match self.nodes.iter_mut().find(|candidate| candidate.name == node) {
-            Some(node) => node.start_kubelet().await.map(|()| true),
-            None => Ok(false),
-        }
+    /// The machines under the nodes, the control plane's first.
+    pub fn machines(&self) -> Vec<NodeMachine> {
+        self.plane.machines.iter().map(Machine::handle).collect()
     }
 
     /// Waits until every node is Ready and pods can be made in `default`.
@@ -194,7 +150,7 @@ impl Cluster {
                 }
             }
         }
-        if self.has(Component::Controllers) {
+        if self.has(Component::ControllerManager) {
             let accounts = self.informers.of::<ServiceAccount>();
             let mut changes = accounts.subscribe();
             while accounts.get("default", "default").is_none() {
@@ -278,18 +234,24 @@ impl Cluster {
         &self.store
     }
 
+    /// What the scheduler decided lately, and why. Kept when it is stopped and started.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
+    /// The API's kinds.
+    pub fn registry(&self) -> &Registry {
+        self.api.rest().registry()
+    }
+
     /// The learner's machine, beside the nodes.
     pub fn learner(&self) -> &NetHost {
         &self.learner
     }
 
     /// Stops everything, kubelets first.
-    pub async fn stop(mut self) {
-        for node in &mut self.nodes {
-            node.stop_kubelet().await;
-        }
-        self.stop_scheduler();
-        self.stop_controllers();
+    pub async fn stop(self) {
+        self.plane.stop().await;
     }
 }
 

@@ -52,7 +52,14 @@ impl Context {
 /// A running controller; dropping it stops it.
 #[derive(Debug)]
 pub struct Handle {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+}
+
+impl Handle {
+    /// Stops the controller, and returns when nothing of it runs any more.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
 }
 
 /// Why a reconcile did not come to its end.
@@ -199,6 +206,6 @@ impl Workshop {
 
     /// The controller without a queue of its own.
     pub(crate) fn handle(self) -> Handle {
-        Handle { _tasks: self.tasks }
+        Handle { tasks: self.tasks }
     }
 }

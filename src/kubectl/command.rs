@@ -64,8 +64,23 @@ pub trait Verb: Send + Sync + 'static {
         false
     }
 
+    /// The error of flags that it does not understand; `path` is like `kubectl config view`.
+    fn flag_error(&self, path: &str, text: String) -> KubectlError {
+        flag_error(path, &text)
+    }
+
     /// Does it. `args` are what is left when the flags are taken away; `flags.dash` tells where `--` stood.
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()>;
+}
+
+/// The error of flags that a verb does not understand.
+pub fn flag_error(path: &str, text: &str) -> KubectlError {
+    let help = if path == "kubectl options" {
+        format!("Run '{path}' without flags.")
+    } else {
+        format!("See '{path} --help' for usage.")
+    };
+    KubectlError::Message(format!("{text}\n{help}"))
 }
 
 /// The error of the `run` of a plain group, which is never called.

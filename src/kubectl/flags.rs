@@ -132,6 +132,7 @@ impl Flag {
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     values: BTreeMap<&'static str, Given>,
+    given: Vec<(&'static str, String)>,
     /// Lines about deprecated flags that were used.
     pub warnings: Vec<String>,
     /// Where `--` stood: how many arguments came before it.
@@ -165,6 +166,11 @@ impl Flags {
     /// Whether it was given.
     pub fn changed(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|given| given.changed)
+    }
+
+    /// What was given, in its order: names and values.
+    pub fn given(&self) -> &[(&'static str, String)] {
+        &self.given
     }
 
     /// The text of a flag; empty if the verb does not know it.
@@ -228,6 +234,7 @@ impl Flags {
             _ => given.values = added,
         }
         given.changed = true;
+        self.given.push((flag.name, value.to_owned()));
         if let Some(instead) = flag.deprecated {
             self.warnings.push(format!("Flag --{} has been deprecated, {instead}", flag.name));
         }

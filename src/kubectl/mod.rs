@@ -8,6 +8,7 @@ pub mod client;
 pub mod command;
 pub mod connect;
 pub mod describe;
+pub mod diff_program;
 pub mod editor;
 pub mod error;
 pub mod factory;
@@ -28,7 +29,8 @@ mod writer;
 pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
-pub use editor::{EditRequest, Editor, NoEditor};
+pub use diff_program::{DiffProgram, HostDiffProgram, NoDiffProgram};
+pub use editor::{EditRequest, EditTerminal, Editor, NoEditor};
 pub use host::{HostEditor, HostNetwork};
 pub use network::Network;
 pub use program::Kubectl;

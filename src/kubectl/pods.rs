@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::client::Request;
 use super::error::{KubectlError, Result};
-use super::session::Session;
+use super::session::{Output, Session};
 use crate::meta::selector::Selector;
 
 /// The annotation that names the container to use when none is named.
@@ -228,9 +228,8 @@ pub fn named(pod: &Pod, name: &str) -> Result<Named> {
     })
 }
 
-/// The container that is meant: by name, by the pod's annotation, or the first one, with a word about the others unless
-/// `quiet`.
-pub async fn named_or_default(session: &Session, pod: &Pod, name: &str, quiet: bool) -> Result<Named> {
+/// The container that is meant: by name, by the pod's annotation, or the first one, with a word about the others to `told`.
+pub async fn named_or_default(pod: &Pod, name: &str, told: Option<&Output>) -> Result<Named> {
     let annotated = pod.metadata.annotations.as_ref().and_then(|all| all.get(DEFAULT_CONTAINER_ANNOTATION));
     let name = if name.is_empty() { annotated.map_or("", String::as_str) } else { name };
     if !name.is_empty() {
@@ -243,8 +242,8 @@ pub async fn named_or_default(session: &Session, pod: &Pod, name: &str, quiet: b
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
         return Err(KubectlError::message(format!("pod {namespace}/{name} does not have any containers")));
     };
-    if !quiet && all.len() > 1 {
-        session.err.line(format!("Defaulted container {:?} out of: {}", first.name, all_names(pod))).await?;
+    if let Some(told) = told.filter(|_| all.len() > 1) {
+        told.line(format!("Defaulted container {:?} out of: {}", first.name, all_names(pod))).await?;
     }
     Ok(first.clone())
 }

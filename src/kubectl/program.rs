@@ -8,13 +8,14 @@ use async_trait::async_trait;
 
 use super::command::{self, Found};
 use super::connect::Connect;
+use super::diff_program::DiffProgram;
 use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::{Factory, FactoryParts, global_flags};
 use super::flags::{self, FlagError};
 use super::network::Network;
 use super::session::{Session, SessionParts};
-use super::verbs::GROUPS;
+use super::verbs::{self, GROUPS};
 use crate::bash::{Program, ProgramContext};
 use crate::clock::Clock;
 use crate::seed::Seed;
@@ -28,6 +29,8 @@ pub struct Kubectl {
     pub network: Arc<dyn Network>,
     /// The editor for `edit`.
     pub editor: Arc<dyn Editor>,
+    /// What compares files for `diff`.
+    pub diff_program: Arc<dyn DiffProgram>,
     /// The time for ages, timeouts and waits.
     pub clock: Clock,
     /// The chance for names.
@@ -51,14 +54,16 @@ impl Program for Kubectl {
             Ok(parsed) => parsed,
             Err(FlagError::Help) => return say(&mut stdio.stdout, &help_of(&found)).await,
             Err(FlagError::Message(text)) => {
-                let text = if found.path == "kubectl options" {
-                    format!("{text}\nRun '{}' without flags.", found.path)
-                } else {
-                    format!("{text}\nSee '{} --help' for usage.", found.path)
+                let error = match found.verb {
+                    Some(verb) => verb.flag_error(&found.path, text),
+                    None => command::flag_error(&found.path, &text),
                 };
-                return tell(&mut stdio.stderr, &KubectlError::Message(text)).await;
+                return tell(&mut stdio.stderr, &error).await;
             }
         };
+        // The whole line is read once more, with the words that name the verb.
+        let recorded = if flags.bool("record") { flags::parse(&known, &args).ok() } else { None };
+        let change_cause = recorded.map(|(flags, words)| verbs::change_cause(&flags, &words));
         let parts = FactoryParts {
             connect: self.connect.clone(),
             files: context.files.clone(),
@@ -74,10 +79,12 @@ impl Program for Kubectl {
             files: context.files,
             network: self.network.clone(),
             editor: self.editor.clone(),
+            diff_program: self.diff_program.clone(),
             clock: self.clock.clone(),
             seed: self.seed.clone(),
             command_path: found.path.clone(),
             verb: found.verb,
+            change_cause,
         });
         for warning in &flags.warnings {
             // A reader that is gone is told by the verb's own writing.

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
 use super::command::{self, Verb};
+use super::diff_program::DiffProgram;
 use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
@@ -43,6 +44,8 @@ pub struct Session {
     pub network: Arc<dyn Network>,
     /// The editor of the place that kubectl runs in.
     pub editor: Arc<dyn Editor>,
+    /// What compares files for `diff`.
+    pub diff_program: Arc<dyn DiffProgram>,
     /// The cluster's time.
     pub clock: Clock,
     /// The cluster's chance.
@@ -51,6 +54,8 @@ pub struct Session {
     pub command_path: String,
     /// The verb that runs; `None` is kubectl itself.
     pub verb: Option<&'static dyn Verb>,
+    /// The command line, if `--record` asks to keep it in what it changes.
+    pub change_cause: Option<String>,
     /// The kubeconfig and the flags that override it.
     pub factory: Factory,
     pub(crate) client: OnceCell<Client>,
@@ -65,10 +70,12 @@ pub struct SessionParts {
     pub files: Arc<dyn Files>,
     pub network: Arc<dyn Network>,
     pub editor: Arc<dyn Editor>,
+    pub diff_program: Arc<dyn DiffProgram>,
     pub clock: Clock,
     pub seed: Seed,
     pub command_path: String,
     pub verb: Option<&'static dyn Verb>,
+    pub change_cause: Option<String>,
     pub factory: Factory,
 }
 
@@ -87,10 +94,12 @@ impl Session {
             files: parts.files,
             network: parts.network,
             editor: parts.editor,
+            diff_program: parts.diff_program,
             clock: parts.clock,
             seed: parts.seed,
             command_path: parts.command_path,
             verb: parts.verb,
+            change_cause: parts.change_cause,
             factory: parts.factory,
             client: OnceCell::new(),
             mapper: OnceCell::new(),
@@ -126,6 +135,11 @@ impl Session {
     /// Takes standard input, for verbs that read it as it comes. Empty the second time.
     pub async fn take_stdin(&self) -> Box<dyn AsyncRead + Send + Unpin> {
         self.stdin.lock().await.take().unwrap_or_else(|| Box::new(tokio::io::empty()))
+    }
+
+    /// Standard input for a while, for an editor that may be run several times.
+    pub async fn lend_stdin(&self) -> tokio::sync::MutexGuard<'_, Option<Box<dyn AsyncRead + Send + Unpin>>> {
+        self.stdin.lock().await
     }
 
     /// Reads standard input to its end.

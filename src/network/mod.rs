@@ -8,10 +8,14 @@ mod dns;
 mod fabric;
 mod node_ports;
 mod proxy;
+mod proxy_health;
+mod proxy_server;
 mod rules;
+mod serve;
 
 pub use dns::{CLUSTER_DOMAIN, ClusterDns};
 pub use fabric::{Fabric, JoinError, NetHost, Resolve};
 pub use node_ports::HostNodePorts;
 pub use proxy::KubeProxy;
 pub use rules::{Backend, ServicePort, ServiceRules};
+pub use serve::{Greeting, ServerTls, not_found, plain, serve};

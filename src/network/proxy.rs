@@ -5,15 +5,20 @@
 // Models pkg/proxy (ServicePortMap, CategorizeEndpoints).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Service, ServicePort as ApiPort};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::fabric::Fabric;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::fabric::NetHost;
+use super::proxy_health::{NoLocalEndpoints, ProxyHealth};
+use super::proxy_server::{HEALTH_PORT, METRICS_PORT, Port, serve_health, serve_metrics};
 use super::rules::{Backend, ServicePort, ServiceRules};
+use crate::clock::Clock;
 use crate::informer::Informers;
 
 /// The label by which a slice says whose it is.
@@ -24,51 +29,70 @@ const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
 /// A running kube-proxy; dropping it stops it.
 #[derive(Debug)]
 pub struct KubeProxy {
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for KubeProxy {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    task: AbortOnDropHandle<()>,
 }
 
 impl KubeProxy {
-    /// Keeps the rules of `node` up to date.
-    pub fn start(node: &str, informers: &Informers, fabric: Fabric) -> Self {
-        let node = node.to_owned();
-        let (services, slices) = (informers.of::<Service>(), informers.of::<EndpointSlice>());
+    /// Keeps the rules of a node up to date, and answers on its ports, which are open when this returns.
+    pub async fn start(host: &NetHost, informers: &Informers, clock: &Clock) -> Self {
+        let health = ProxyHealth::default();
+        let health_port = Port::open(host, Ipv4Addr::UNSPECIFIED, HEALTH_PORT).await;
+        let metrics_port = Port::open(host, Ipv4Addr::LOCALHOST, METRICS_PORT).await;
+        let (host, informers, clock) = (host.clone(), informers.clone(), clock.clone());
         let task = tokio::spawn(async move {
-            let (mut service_changes, mut slice_changes) = (services.subscribe(), slices.subscribe());
-            services.synced().await;
-            slices.synced().await;
-            loop {
-                // Whatever else has happened by now is in the caches: one new set of rules covers it.
-                while service_changes.try_recv().is_ok() || slice_changes.try_recv().is_ok() {}
-                fabric.set_rules(&node, plan(&services.list(), &slices.list(), &node));
-                let change = tokio::select! { biased;
-                    change = service_changes.recv() => change.map(drop),
-                    change = slice_changes.recv() => change.map(drop),
-                };
-                if change.is_none() {
-                    return;
-                }
-            }
+            let node = host.node().to_owned();
+            tokio::join!(
+                follow(&host, &informers, &health, &clock),
+                serve_health(health_port, health.clone(), node, informers.of(), clock.clone()),
+                serve_metrics(metrics_port, health.clone(), clock.clone()),
+            );
         });
-        Self { task }
+        Self { task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Ends it, and waits until its ports are free. The last rules stay in force.
+    pub async fn stop(self) {
+        self.task.abort();
+        // Being aborted is how it ends.
+        let _ = self.task.await;
+    }
+}
+
+/// Replaces the node's rules whenever a Service or its endpoints change.
+async fn follow(host: &NetHost, informers: &Informers, health: &ProxyHealth, clock: &Clock) {
+    let (services, slices) = (informers.of::<Service>(), informers.of::<EndpointSlice>());
+    let (mut service_changes, mut slice_changes) = (services.subscribe(), slices.subscribe());
+    services.synced().await;
+    slices.synced().await;
+    let (mut seen_services, mut seen_slices) = (0, 0);
+    loop {
+        // Whatever else has happened by now is in the caches: one new set of rules covers it.
+        while service_changes.try_recv().is_ok() {
+            seen_services += 1;
+        }
+        while slice_changes.try_recv().is_ok() {
+            seen_slices += 1;
+        }
+        let began = clock.now();
+        health.queued(std::mem::take(&mut seen_services), std::mem::take(&mut seen_slices), began);
+        let (services, slices) = (services.list(), slices.list());
+        let rules = plan(&services, &slices, host.node());
+        let lacking = no_local_endpoints(&services, &slices, host.node());
+        host.fabric().set_rules(host.node(), rules);
+        health.updated(began, clock.now(), lacking);
+        let more = tokio::select! { biased;
+            change = service_changes.recv() => change.map(|_| seen_services += 1),
+            change = slice_changes.recv() => change.map(|_| seen_slices += 1),
+        };
+        if more.is_none() {
+            return;
+        }
     }
 }
 
 /// The rules of `node` for these Services.
 pub fn plan(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> ServiceRules {
-    let mut by_service: BTreeMap<(&str, &str), Vec<&EndpointSlice>> = BTreeMap::new();
-    for slice in slices {
-        if let Some(service) =
-            slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL))
-        {
-            by_service.entry((text(&slice.metadata.namespace), service)).or_default().push(slice);
-        }
-    }
+    let by_service = by_service(slices);
     let mut rules = ServiceRules::default();
     for service in services.iter().filter(|service| !is_left_to_others(&service.metadata)) {
         let Some(spec) = &service.spec else { continue };
@@ -104,6 +128,48 @@ pub fn plan(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str
         }
     }
     rules
+}
+
+/// How many Service ports have a `Local` policy and no endpoint on `node`, though there are some elsewhere.
+// Models pkg/proxy/iptables/proxier.go (serviceNoLocalEndpointsTotalInternal and -External).
+fn no_local_endpoints(
+    services: &[Arc<Service>],
+    slices: &[Arc<EndpointSlice>],
+    node: &str,
+) -> NoLocalEndpoints {
+    let by_service = by_service(slices);
+    let mut lacking = NoLocalEndpoints::default();
+    for service in services.iter().filter(|service| !is_left_to_others(&service.metadata)) {
+        let Some(spec) = &service.spec else { continue };
+        let key = (text(&service.metadata.namespace), text(&service.metadata.name));
+        let slices = by_service.get(&key).map_or(&[][..], Vec::as_slice);
+        let local = |policy: &Option<String>| policy.as_deref() == Some("Local");
+        let (internal, external) =
+            (local(&spec.internal_traffic_policy), local(&spec.external_traffic_policy));
+        if !internal && !external {
+            continue;
+        }
+        for port in spec.ports.iter().flatten() {
+            let all = backends(slices, port);
+            let missing = !all.is_empty() && local_if(true, &all, node).is_empty();
+            lacking.internal += u64::from(internal && missing);
+            lacking.external += u64::from(external && missing);
+        }
+    }
+    lacking
+}
+
+/// The slices of each Service.
+fn by_service(slices: &[Arc<EndpointSlice>]) -> BTreeMap<(&str, &str), Vec<&EndpointSlice>> {
+    let mut by_service: BTreeMap<(&str, &str), Vec<&EndpointSlice>> = BTreeMap::new();
+    for slice in slices {
+        if let Some(service) =
+            slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME_LABEL))
+        {
+            by_service.entry((text(&slice.metadata.namespace), service)).or_default().push(slice);
+        }
+    }
+    by_service
 }
 
 fn is_left_to_others(meta: &ObjectMeta) -> bool {

@@ -37,7 +37,7 @@ const MAX_NOTE: usize = 1024;
 #[derive(Debug)]
 pub struct Scheduler {
     decisions: Decisions,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Scheduler {
@@ -45,11 +45,22 @@ impl Scheduler {
     pub fn decisions(&self) -> &Decisions {
         &self.decisions
     }
+
+    /// Stops it, and returns when nothing of it runs any more.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
 }
 
 /// Starts the scheduler. `client` names itself `kube-scheduler`.
-pub fn start(client: kube::Client, informers: &Informers, clock: Clock, seed: Seed) -> Scheduler {
-    let decisions = Decisions::default();
+/// What it decides is told in `decisions`.
+pub fn start(
+    client: kube::Client,
+    informers: &Informers,
+    clock: Clock,
+    seed: Seed,
+    decisions: Decisions,
+) -> Scheduler {
     let state = State {
         recorder: Recorder::new(client.clone(), NAME, "", clock.clone()),
         client,
@@ -65,7 +76,7 @@ pub fn start(client: kube::Client, informers: &Informers, clock: Clock, seed: Se
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(state.run(informers.clone()));
-    Scheduler { decisions, _tasks: tasks }
+    Scheduler { decisions, tasks }
 }
 
 struct State {

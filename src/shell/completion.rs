@@ -3,6 +3,8 @@
 //! [`complete`] is a pure function over the text and a [`Source`]; the REPL's source asks kubectl's own table of verbs and
 //! the live cluster.
 
+use crate::cluster::Component;
+
 /// Where candidates come from.
 pub trait Source {
     /// The commands that the shell knows.
@@ -31,7 +33,7 @@ pub struct Completion {
 }
 
 /// Verbs whose first argument is a pod and not a kind.
-const POD_VERBS: &[&str] = &["logs", "exec", "attach", "port-forward", "cp", "debug"];
+const POD_VERBS: &[&str] = &["logs", "exec", "attach", "port-forward", "debug"];
 /// Verbs whose first argument is a node.
 const NODE_VERBS: &[&str] = &["cordon", "uncordon", "drain"];
 /// Verbs with sub-commands that take kinds and names as `get` does.
@@ -53,6 +55,8 @@ pub fn complete(line: &str, cursor: usize, source: &dyn Source) -> Completion {
     let candidates = match before.first() {
         None => source.commands(),
         Some(&"kubectl" | &"k") => kubectl(&before[1..], word, equals_flag, source),
+        Some(&"cluster") => cluster(&before[1..], source),
+        Some(&"minikube") => minikube(&before[1..], source),
         Some(_) => source.paths(word),
     };
     let mut candidates: Vec<String> =
@@ -60,6 +64,33 @@ pub fn complete(line: &str, cursor: usize, source: &dyn Source) -> Completion {
     candidates.sort();
     candidates.dedup();
     Completion { start, candidates }
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// `cluster stop kubelet NODE`.
+fn cluster(before: &[&str], source: &dyn Source) -> Vec<String> {
+    match before {
+        [] => owned(&["start", "status", "stop"]),
+        ["start" | "stop"] => Component::ALL.map(|component| component.name().to_owned()).into(),
+        ["start" | "stop", component] if component.parse().is_ok_and(Component::is_per_node) => {
+            source.names("nodes", None)
+        }
+        _ => vec![],
+    }
+}
+
+fn minikube(before: &[&str], source: &dyn Source) -> Vec<String> {
+    match before {
+        [] => owned(&["ip", "node", "profile", "service", "ssh", "start", "status", "version"]),
+        ["node"] => owned(&["list"]),
+        ["ssh" | "ip", .., "-n" | "--node"] => source.names("nodes", None),
+        ["ssh" | "ip"] => owned(&["--node"]),
+        ["service"] => source.names("services", None).into_iter().chain(["list".to_owned()]).collect(),
+        _ => vec![],
+    }
 }
 
 fn kubectl(before: &[&str], word: &str, equals_flag: Option<&str>, source: &dyn Source) -> Vec<String> {
@@ -92,6 +123,11 @@ fn arguments_of(
     namespace: Option<&str>,
     source: &dyn Source,
 ) -> Vec<String> {
+    if path == ["cp"] {
+        // Either side may be a path of the learner's machine, or a pod with a colon behind it.
+        let pods = source.names("pods", namespace).into_iter().map(|pod| pod + ":");
+        return pods.chain(source.paths(word)).collect();
+    }
     if let Some((kind, _)) = word.split_once('/') {
         return source.names(kind, namespace).into_iter().map(|name| format!("{kind}/{name}")).collect();
     }
@@ -190,17 +226,13 @@ mod tests {
 
     struct Fixed;
 
-    fn owned(words: &[&str]) -> Vec<String> {
-        words.iter().map(|word| (*word).to_owned()).collect()
-    }
-
     impl Source for Fixed {
         fn commands(&self) -> Vec<String> {
             owned(&["kubectl", "curl", "ls"])
         }
         fn verbs(&self, path: &[&str]) -> Vec<String> {
             match path {
-                [] => owned(&["get", "describe", "delete", "logs", "rollout", "drain"]),
+                [] => owned(&["get", "describe", "delete", "logs", "rollout", "drain", "cp"]),
                 ["rollout"] => owned(&["status", "undo"]),
                 _ => vec![],
             }
@@ -250,11 +282,17 @@ mod tests {
             ("kubectl rollout ", &["status", "undo"]),
             ("kubectl rollout undo deploy", &["deploy", "deployments"]),
             ("kubectl get pods -o j", &["json", "jsonpath="]),
+            ("kubectl cp w", &["web-1:", "web-2:", "web.yaml"]),
             ("kubectl drain ", &["minikube"]),
             ("kubectl get pods --w", &["--watch"]),
             ("echo $(kubectl get pods web", &["web-1", "web-2"]),
             ("kubectl get pods | kubectl l", &["logs"]),
             ("cat w", &["web.yaml"]),
+            ("cluster st", &["start", "status", "stop"]),
+            ("cluster stop k", &["kube-proxy", "kubelet"]),
+            ("cluster stop kubelet m", &["minikube"]),
+            ("cluster stop scheduler ", &[]),
+            ("minikube ssh -n ", &["minikube"]),
             ("kubectl exec web-1 -- l", &[]),
         ];
         for (line, expected) in cases {

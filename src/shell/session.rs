@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
 
+use super::node::NodeShell;
 use super::place::{SandboxConnect, SandboxEditor, SandboxNetwork};
-use super::programs::{EDITORS, EditFile, Etcdctl, Minikube};
+use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube, Why};
+use super::ran::CommandLog;
 use super::slips;
 use crate::api::auth::UserInfo;
 use crate::bash::{
@@ -19,16 +21,18 @@ use crate::bash::{
 };
 use crate::client;
 use crate::cluster::{Cluster, ClusterError};
-use crate::kubectl::Kubectl;
+use crate::kubectl::{Kubectl, NoDiffProgram};
 use crate::runtime::sim::programs::{Curl, Nc, Nslookup, Ping, Wget};
 
 /// The learner's home.
 pub const HOME: &str = "/home/learner";
+/// The process numbers before the shell's own belong to the rest of its machine.
+const FIRST_PID: u32 = 1000;
 /// Where the directory of the host that the shell was started in can be read.
 pub const HOST_DIRECTORY: &str = "/host";
 
 /// How a session is to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SessionConfig {
     /// A directory of the host that can be read at [`HOST_DIRECTORY`]; never in a classroom.
     pub host_directory: Option<PathBuf>,
@@ -36,6 +40,10 @@ pub struct SessionConfig {
     pub advice: bool,
     /// Variables besides the usual ones.
     pub env: BTreeMap<String, String>,
+    /// Where the commands that are run are told.
+    pub log: Option<CommandLog>,
+    /// The files; fresh ones of its own if there are none. Sessions with the same files are windows of one machine.
+    pub files: Option<Arc<dyn Files>>,
 }
 
 /// A learner's shell. Dropping it ends its background jobs.
@@ -47,9 +55,14 @@ pub struct Session {
 impl Session {
     /// A fresh shell beside `cluster`, with a kubeconfig of the administrator in its home.
     pub fn new(cluster: &Cluster, config: SessionConfig) -> Result<Self, ClusterError> {
-        let files = files(cluster, &config)?;
+        let files = match &config.files {
+            Some(files) => files.clone(),
+            None => files(cluster, &config)?,
+        };
         let clock = cluster.clock().clone();
         let mut system = System::new("k8s-learn", clock.clone());
+        // The shell is no container's first process: what runs in it ends by TERM.
+        system.processes.skip_to(FIRST_PID);
         system.user = User { name: "learner".to_owned(), uid: 1000, gid: 1000, groups: vec![] };
         let mut env: BTreeMap<String, String> = [
             ("HOME", HOME),
@@ -69,10 +82,15 @@ impl Session {
             connect: Arc::new(SandboxConnect { url: cluster.url(), service: cluster.service().clone() }),
             network: Arc::new(SandboxNetwork(cluster.learner().clone())),
             editor: Arc::new(SandboxEditor { shell: Arc::new(move || plain.clone()) }),
+            diff_program: Arc::new(NoDiffProgram),
             clock,
             seed: cluster.seed().clone(),
         };
-        let programs = Arc::new(programs(cluster, kubectl));
+        let mut programs = programs(cluster, kubectl);
+        if let Some(log) = &config.log {
+            programs = programs.into_iter().map(|(name, program)| (name, log.watched(program))).collect();
+        }
+        let programs = Arc::new(programs);
         Ok(Self { bash: Bash::new(BashConfig { programs, ..base }), config })
     }
 
@@ -196,9 +214,14 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("ping", Arc::new(Ping::new(host.clone())));
     add("nslookup", Arc::new(Nslookup::new(host.clone())));
     add("nc", Arc::new(Nc::new(host.clone())));
+    add("cluster", Arc::new(ClusterCommand::new(cluster.components())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
+    add("why", Arc::new(Why::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
-    add("minikube", Arc::new(Minikube::new(reader)));
+    let components = cluster.components();
+    let login = |machine| NodeShell::new(machine, components.clone(), cluster.clock());
+    let nodes = cluster.machines().into_iter().map(login).collect();
+    add("minikube", Arc::new(Minikube::new(reader, nodes)));
     for name in EDITORS {
         add(name, Arc::new(EditFile));
     }

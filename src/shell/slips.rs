@@ -37,7 +37,11 @@ fn is_command(line: &str) -> bool {
 
 type Slip = fn(line: &str, words: &[&str], exit_code: i32) -> Option<String>;
 
-const SLIPS: &[Slip] = &[exec_without_dashes, wildcard, noun_as_verb, old_deployment_forms, sudo, docker];
+const SLIPS: &[Slip] =
+    &[exec_without_dashes, wildcard, noun_as_verb, old_deployment_forms, node_port, sudo, docker];
+
+/// Ports of the nodes' own components, most of them on a node's loopback only.
+const NODE_PORTS: &[&str] = &["10248", "10249", "10250", "10256", "10257", "10259"];
 
 fn is_kubectl(words: &[&str]) -> bool {
     matches!(words.first(), Some(&"kubectl" | &"k"))
@@ -128,6 +132,25 @@ fn old_deployment_forms(_: &str, words: &[&str], exit_code: i32) -> Option<Strin
     }
 }
 
+/// `curl http://127.0.0.1:10248/healthz` on the learner's machine: that loopback is not the node's.
+fn node_port(line: &str, words: &[&str], exit_code: i32) -> Option<String> {
+    // curl's code for a connection that was refused.
+    if !matches!(words.first(), Some(&"curl" | &"wget")) || ![4, 7].contains(&exit_code) {
+        return None;
+    }
+    let own = |word: &&&str| {
+        let address = word.trim_start_matches("https://").trim_start_matches("http://");
+        let address = address.split('/').next().unwrap_or_default();
+        let (host, port) = address.split_once(':').unwrap_or((address, ""));
+        ["127.0.0.1", "localhost"].contains(&host) && NODE_PORTS.contains(&port)
+    };
+    words.iter().find(own)?;
+    Some(format!(
+        "127.0.0.1 is this machine here; the component listens on its node:  minikube ssh -- {}",
+        line.trim()
+    ))
+}
+
 fn sudo(line: &str, words: &[&str], exit_code: i32) -> Option<String> {
     if words.first() != Some(&"sudo") || exit_code == 0 {
         return None;
@@ -192,6 +215,13 @@ mod tests {
             assert_eq!(advice(line, 1), None, "{line}");
         }
         assert_eq!(advice("kubectl exec web-1 env", 0), None);
+        assert_eq!(advice("curl http://127.0.0.1:8001/api", 7), None);
+        assert_eq!(
+            advice("curl http://127.0.0.1:10248/healthz", 7).as_deref(),
+            Some(
+                "127.0.0.1 is this machine here; the component listens on its node:  minikube ssh -- curl http://127.0.0.1:10248/healthz"
+            )
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::fixture::{eventually, open_requests};
 use crate::parity::server::{self, Server};
-use crate::parity::{Kubectl, masked, real_kubectl, shown};
+use crate::parity::{Kubectl, masked, real_kubectl_1_36, shown};
 
 /// One command of a file.
 struct Step<'a> {
@@ -83,7 +83,7 @@ pub(super) fn check(text: &str) {
     let ours =
         Kubectl { command: vec![server::binary(), "kubectl".to_owned()], namespace: "ours", server: &server };
     let mut wrong = run(&ours, "ours", &steps);
-    match real_kubectl() {
+    match real_kubectl_1_36() {
         Some(real) => {
             let real = Kubectl { command: vec![real], namespace: "real", server: &server };
             wrong.extend(run(&real, "real", &steps));

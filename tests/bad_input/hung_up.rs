@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use super::fixture::{eventually, kubectl, metric, open_files};
-use crate::parity::real_kubectl;
+use crate::parity::real_kubectl_1_36;
 use crate::parity::server::{self, Server};
 
 /// A server with a pod that runs.
@@ -62,7 +62,7 @@ impl Running {
 /// Ours, and the real one where there is one.
 fn kubectls() -> Vec<Vec<String>> {
     let ours = vec![server::binary(), "kubectl".to_owned()];
-    real_kubectl().into_iter().map(|real| vec![real]).chain([ours]).collect()
+    real_kubectl_1_36().into_iter().map(|real| vec![real]).chain([ours]).collect()
 }
 
 /// What runs in the container.

@@ -1,4 +1,7 @@
 # What goes wrong, in the real kubectl's own words.
+kubectl ge pods
+kubectl gett pods
+kubectl statis
 kubectl get podz
 kubectl get pod nope
 kubectl get pods nope nada
@@ -61,3 +64,16 @@ kubectl wait --for=condition=Ready pod/nope --timeout=1s
 kubectl cordon nope
 kubectl config use-context nope
 kubectl config get-contexts nope
+kubectl create deployment target --image=nginx
+kubectl patch deployment target -p '{'
+kubectl patch deployment target -p '{a: b}'
+kubectl patch deployment target -p 'a: ['
+kubectl patch deployment target --type=json -p x
+kubectl patch deployment target --type=merge -p '{"spec":{"replicas":-1}}'
+kubectl patch deployment nope -p '{'
+kubectl patch deployment target
+kubectl patch deployment target --type=nosuch -p '{}'
+kubectl set image deployment/nope a=b --record
+kubectl top pods
+kubectl top nodes
+kubectl top pod a b

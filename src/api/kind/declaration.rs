@@ -9,6 +9,7 @@ use super::object::ApiObject;
 use super::rules::{Conversion, Rules, Scale, Traits, WriteContext};
 use crate::api::allocations::Allocations;
 use crate::api::field::FieldError;
+use crate::api::probes::Probes;
 use crate::api::status::ApiError;
 use crate::api::table::{Cell, Column};
 
@@ -111,7 +112,7 @@ pub trait Kind: Send + Sync + 'static {
         vec![]
     }
     /// The objects, if they are not stored but reckoned at each read (ComponentStatus), by name. Such kinds can be read only.
-    fn computed() -> Option<Vec<Self::Object>> {
+    fn computed(_probes: &Probes) -> Option<Vec<Self::Object>> {
         None
     }
     /// The table's columns.

@@ -9,6 +9,7 @@ use super::object::Object;
 use super::rules::{Scale, WriteContext};
 use crate::api::allocations::Allocations;
 use crate::api::field::FieldError;
+use crate::api::probes::Probes;
 use crate::api::status::ApiError;
 use crate::api::table::{Cell, Column};
 
@@ -66,7 +67,7 @@ pub trait DynKind: Send + Sync {
     /// See [`super::Kind::selectable_fields`].
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)>;
     /// See [`super::Kind::computed`].
-    fn computed(&self) -> Option<Vec<Box<dyn Object>>>;
+    fn computed(&self, probes: &Probes) -> Option<Vec<Box<dyn Object>>>;
     /// See [`super::Kind::columns`].
     fn columns(&self) -> Vec<Column>;
     /// See [`super::Kind::row`].

@@ -15,6 +15,7 @@ use super::object::Object;
 use super::rules::{Scale, WriteContext};
 use crate::api::allocations::Allocations;
 use crate::api::field::FieldError;
+use crate::api::probes::Probes;
 use crate::api::status::ApiError;
 use crate::api::table::{Cell, Column};
 
@@ -143,8 +144,8 @@ impl<K: Kind> DynKind for Typed<K> {
     fn selectable_fields(&self, object: &dyn Object) -> Vec<(&'static str, String)> {
         K::selectable_fields(own::<K>(object))
     }
-    fn computed(&self) -> Option<Vec<Box<dyn Object>>> {
-        Some(K::computed()?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
+    fn computed(&self, probes: &Probes) -> Option<Vec<Box<dyn Object>>> {
+        Some(K::computed(probes)?.into_iter().map(|object| Box::new(object) as Box<dyn Object>).collect())
     }
     fn columns(&self) -> Vec<Column> {
         K::columns()

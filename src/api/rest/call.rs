@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::facts::FactsCache;
 use super::leases::EventLeases;
+use crate::api::Probes;
 use crate::api::admission::{AdmissionContext, Chain};
 use crate::api::allocations::Allocations;
 use crate::api::auth::UserInfo;
@@ -53,6 +54,8 @@ pub struct Call {
     pub agent: String,
     /// What history says of the write.
     pub author: Author,
+    /// How the other components are, for what is reckoned from that.
+    pub probes: Probes,
 }
 
 impl Call {

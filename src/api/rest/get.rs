@@ -20,7 +20,7 @@ impl Rest {
                 return Err(too_large_revision(asked, current));
             }
         }
-        if let Some(objects) = call.kind.computed() {
+        if let Some(objects) = call.kind.computed(&call.probes) {
             let object = objects.into_iter().find(|object| object.meta().name.as_deref() == Some(&call.name));
             let object = object.ok_or_else(|| call.not_found())?;
             return Ok(Reply::object(codec::encode_value(&Target::of(call.info()), &object.to_value())));

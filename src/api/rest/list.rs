@@ -33,7 +33,7 @@ pub(super) struct Found {
 impl Rest {
     /// Lists the objects that the options select.
     pub fn list(&self, call: &Call, options: &ListOptions) -> Result<Reply, ApiError> {
-        if let Some(objects) = call.kind.computed() {
+        if let Some(objects) = call.kind.computed(&call.probes) {
             let bytes =
                 |object: Box<dyn Object>| codec::encode_value(&Target::of(call.info()), &object.to_value());
             let page = Page { items: objects.into_iter().map(bytes).collect(), ..Page::default() };

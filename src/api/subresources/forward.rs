@@ -31,7 +31,7 @@ const DROPPED: [&str; 9] = [
 
 /// Why a request could not be sent on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ForwardError {
+pub(in crate::api) enum ForwardError {
     /// Nobody is there. Reads as Go's net package says it.
     #[error("dial tcp {address}: {why}")]
     Dial {
@@ -56,7 +56,7 @@ pub(super) fn is_upgrade<B>(request: &Request<B>) -> bool {
 }
 
 /// Connects to an address of the cluster's network.
-pub(super) async fn dial(server: &ApiServer, address: SocketAddr) -> Result<BoxIo, ForwardError> {
+pub(in crate::api) async fn dial(server: &ApiServer, address: SocketAddr) -> Result<BoxIo, ForwardError> {
     let failed = |why: String| ForwardError::Dial { address, why };
     let dialer = server.dialer().ok_or_else(|| failed("connect: network is unreachable".to_owned()))?;
     dialer.dial(address).await.map_err(|error| failed(go_words(&error)))

@@ -16,5 +16,6 @@ mod tests;
 mod token;
 
 pub(super) use dispatch::{answer, bind};
+pub(super) use forward::dial;
 
 use dispatch::success;

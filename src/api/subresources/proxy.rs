@@ -75,6 +75,9 @@ pub(super) async fn answer(
     if let Ok(value) = HeaderValue::from_str(&forwarded) {
         request.headers_mut().insert("x-forwarded-uri", value);
     }
+    if call.info().plural == "nodes" && address.port() == connect::KUBELET_PORT {
+        server.introduce(request.headers_mut());
+    }
     let path = if path.is_empty() { "/".to_owned() } else { path };
     let answer = forward::send(server, address, &format!("{path}{query}"), request).await;
     let mut answer = answer.map_err(|error| match upgrade {

@@ -174,7 +174,7 @@ fn walk<'a>(
 }
 
 /// The paths that a pattern with `*`, `?` and `[...]` in its last part matches.
-async fn glob(session: &Session, pattern: &str) -> Vec<String> {
+pub async fn glob(session: &Session, pattern: &str) -> Vec<String> {
     let (directory, last) =
         pattern.rsplit_once('/').map_or((".", pattern), |(directory, last)| (directory, last));
     if !last.contains(['*', '?', '[']) {

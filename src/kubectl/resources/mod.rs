@@ -14,5 +14,5 @@ mod info;
 
 pub use arguments::{has_names, resources_and_pairs};
 pub use builder::Builder;
-pub use files::{FilenameOptions, decode_documents};
+pub use files::{FilenameOptions, decode_documents, glob};
 pub use info::{Info, Visited, is_list, list_items};

@@ -92,7 +92,8 @@ impl Verb for Attach {
 
 /// Joins the process of a pod's container until it ends.
 pub async fn attach(session: &Session, pod: &Pod, options: &AttachOptions) -> Result<()> {
-    let container = pods::named_or_default(session, pod, &options.container, options.quiet)
+    let told = Some(&session.err).filter(|_| !options.quiet);
+    let container = pods::named_or_default(pod, &options.container, told)
         .await
         .map_err(|error| KubectlError::message(format!("cannot attach to the container: {error}")))?;
     if options.tty && !container.tty && !options.quiet {

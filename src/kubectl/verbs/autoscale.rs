@@ -16,6 +16,7 @@ use crate::kubectl::mapper::Mapping;
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{FilenameOptions, Info};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::meta::quantity::Quantity;
 
 /// `kubectl autoscale`.
@@ -60,6 +61,7 @@ impl Verb for Autoscale {
                 "The memory that pods are to use on average: a share like 60%, or an amount like 200Mi.",
             ),
             Flag::int32("min", -1, "The fewest pods."),
+            record_flag(),
             Flag::string("name", "", "The autoscaler's name; the object's if not given."),
         ]);
         flags
@@ -201,6 +203,7 @@ fn first_version(session: &Session, flags: &Flags, info: &Info, mapping: &Mappin
 }
 
 async fn send(session: &Session, flags: &Flags, mut object: Value, dry_run: DryRun) -> Result<()> {
+    record(session, &mut object);
     if dry_run == DryRun::Client {
         return tell(session, flags, &object, "created", dry_run).await;
     }

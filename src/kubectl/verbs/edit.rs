@@ -10,12 +10,13 @@ use super::writing::{
     save_config_flag, tell, validate_flag, validation,
 };
 use crate::kubectl::command::Verb;
-use crate::kubectl::editor::EditRequest;
+use crate::kubectl::editor::{EditRequest, EditTerminal};
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::{json::pretty, print_flags};
 use crate::kubectl::resources::{Builder, FilenameOptions, Info, decode_documents, is_list, list_items};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::kubectl::yaml;
 
 /// `kubectl edit`.
@@ -74,6 +75,7 @@ pub fn flags(manager: &str) -> Vec<Flag> {
     flags.extend(FilenameOptions::flags("to use to edit the resource"));
     flags.extend([
         field_manager_flag(manager),
+        record_flag(),
         validate_flag(),
         Flag::bool("windows-line-endings", false, "End lines as Windows does."),
     ]);
@@ -146,7 +148,13 @@ impl Editing<'_> {
                 }
                 self.remove(old).await;
             }
-            if last.is_none() && strip(&original) == strip(&edited) {
+            if let Some(text) = self.invalid(&edited)? {
+                reasons = vec![self.invalid_file(&text).await?];
+                content = without_comments(&edited);
+                last = Some((path, edited));
+                continue;
+            }
+            if strip(&original) == strip(&edited) {
                 self.remove(&path).await;
                 return self.session.err.line("Edit cancelled, no changes made.").await;
             }
@@ -155,10 +163,11 @@ impl Editing<'_> {
                 return self.session.err.line("Edit cancelled, saved file was empty.").await;
             }
             match self.parse(&edited) {
-                Err(Broken::Syntax(text)) => {
-                    reasons = vec![format!("# The edited file had a syntax error: {text}\n#\n")]
+                Err(text) => {
+                    let text =
+                        format!("The edited file had a syntax error: error parsing edited-file: {text}");
+                    reasons = vec![format!("# {}\n#\n", hashed(&text))];
                 }
-                Err(Broken::Invalid(text)) => reasons = vec![self.invalid_file(&text).await?],
                 Ok(objects) => {
                     let outcome = match self.send(objects).await {
                         Ok(outcome) => outcome,
@@ -227,8 +236,15 @@ impl Editing<'_> {
         let _ = session.files.make_directory("/tmp").await;
         session.files.write(path, content.as_bytes()).await.map_err(wrong)?;
         let command = session.variable("KUBE_EDITOR").or_else(|| session.variable("EDITOR")).unwrap_or("vi");
-        let request =
-            EditRequest { command, path, files: session.files.clone(), env: &session.env, cwd: &session.cwd };
+        let mut stdin = session.lend_stdin().await;
+        let terminal = session.terminal.clone().filter(|_| session.stdin_is_terminal);
+        let terminal = terminal.zip(stdin.as_deref_mut()).map(|(terminal, stdin)| EditTerminal {
+            stdin,
+            stdout: session.out.writer(),
+            terminal,
+        });
+        let (files, env, cwd) = (session.files.clone(), &session.env, session.cwd.as_str());
+        let request = EditRequest { command, path, files, env, cwd, terminal };
         session.editor.edit(request).await.map_err(KubectlError::message)?;
         let edited = session.files.read(path).await.map_err(wrong)?;
         Ok(String::from_utf8_lossy(&edited).into_owned())
@@ -249,31 +265,37 @@ impl Editing<'_> {
         Err(error)
     }
 
+    /// Why the edited file is no object, if it is none and --validate asks.
+    // Models paramVerifyingSchema.ValidateBytes.
+    fn invalid(&self, edited: &str) -> Result<Option<String>> {
+        if validation(self.flags)? == "Ignore" {
+            return Ok(None);
+        }
+        Ok(match yaml::to_json(&without_comments(edited)) {
+            Err(text) => Some(text),
+            Ok(Value::Null) => Some("invalid object to validate".to_owned()),
+            Ok(object) => ["apiVersion", "kind"]
+                .iter()
+                .find(|field| object[**field].as_str().unwrap_or_default().is_empty())
+                .map(|field| format!("{field} not set")),
+        })
+    }
+
     /// The objects in the edited file.
-    fn parse(&self, edited: &str) -> std::result::Result<Vec<Value>, Broken> {
+    fn parse(&self, edited: &str) -> std::result::Result<Vec<Value>, String> {
         let (documents, error) = decode_documents(edited);
         if let Some(error) = error {
-            return Err(Broken::Syntax(error));
+            return Err(error);
         }
-        let objects: Vec<Value> = documents
-            .into_iter()
-            .flat_map(|document| if is_list(&document) { list_items(document) } else { vec![document] })
-            .collect();
-        for object in &objects {
-            for field in ["apiVersion", "kind"] {
-                if object[field].as_str().unwrap_or_default().is_empty() {
-                    return Err(Broken::Invalid(format!("{field} not set")));
-                }
-            }
-        }
-        Ok(objects)
+        let flatten =
+            |document: Value| if is_list(&document) { list_items(document) } else { vec![document] };
+        Ok(documents.into_iter().flat_map(flatten).collect())
     }
 
     /// Tells of a file that is no object, and gives the reason for the file's head.
     async fn invalid_file(&self, text: &str) -> Result<String> {
         let (resource, name) = self.first();
         self.session.err.line(format!("error: {resource} {name:?} is invalid")).await?;
-        let text = format!("error validating data: {text}");
         let cause = format!("<nil>: Invalid value: \"The edited file failed validation\": {text}");
         Ok(format!("# {resource} {name:?} was not valid:\n# * {}\n#\n", hashed(&cause)))
     }
@@ -309,6 +331,7 @@ impl Editing<'_> {
             if self.flags.knows("save-config") && self.flags.bool("save-config") {
                 annotate_configuration(&mut object);
             }
+            record(self.session, &mut object);
             if before == object {
                 tell(self.session, self.flags, &object, "skipped", DryRun::None).await?;
                 continue;
@@ -369,11 +392,6 @@ impl Editing<'_> {
         };
         self.session.err.line(line).await
     }
-}
-
-enum Broken {
-    Syntax(String),
-    Invalid(String),
 }
 
 fn without_managed_fields(object: &Value) -> Value {

@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Pod;
 
+use crate::kubectl::client::Request;
 use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::pods::{self, Preference};
 use crate::kubectl::remote::{self, Ends, Target};
 use crate::kubectl::resources::{Builder, FilenameOptions, is_list};
-use crate::kubectl::session::Session;
+use crate::kubectl::session::{Output, Session};
 
 /// The verb.
 pub struct Exec;
@@ -102,23 +104,9 @@ impl Verb for Exec {
             return Err(KubectlError::message("cannot exec into multiple objects at a time"));
         }
         let (pod, _) = pods::pod_for(session, &info.object, timeout, Preference::Active).await?;
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
-        if matches!(phase, "Succeeded" | "Failed") {
-            let text = format!("cannot exec into a container in a completed pod; current phase is {phase}");
-            return Err(KubectlError::message(text));
-        }
         let quiet = flags.bool("quiet");
-        let container = match flags.string("container") {
-            "" => pods::named_or_default(session, &pod, "", quiet).await?,
-            name => pods::named(&pod, name)?,
-        };
-        let target = Target {
-            subresource: "exec",
-            namespace: pod.metadata.namespace.clone().unwrap_or_default(),
-            pod: pod.metadata.name.clone().unwrap_or_default(),
-            container: container.name,
-            command,
-        };
+        let told = Some(&session.err).filter(|_| !quiet);
+        let target = target(&pod, flags.string("container"), command, told).await?;
         let stdin = flags.bool("stdin");
         let terminal = remote::take_terminal(session, stdin, flags.bool("tty"), quiet).await?;
         let ends = Ends {
@@ -129,6 +117,55 @@ impl Verb for Exec {
             resize: terminal.as_ref().map(|terminal| terminal.resize.clone()),
             tty: terminal.is_some(),
         };
+        remote::run(session, &target, ends).await
+    }
+}
+
+/// The place in a pod where a command is run. Who is not told a container is told which was taken.
+// Models ExecOptions.Run.
+async fn target(pod: &Pod, container: &str, command: Vec<String>, told: Option<&Output>) -> Result<Target> {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default();
+    if matches!(phase, "Succeeded" | "Failed") {
+        let text = format!("cannot exec into a container in a completed pod; current phase is {phase}");
+        return Err(KubectlError::message(text));
+    }
+    let container = match container {
+        "" => pods::named_or_default(pod, "", told).await?,
+        name => pods::named(pod, name)?,
+    };
+    Ok(Target {
+        subresource: "exec",
+        namespace: pod.metadata.namespace.clone().unwrap_or_default(),
+        pod: pod.metadata.name.clone().unwrap_or_default(),
+        container: container.name,
+        command,
+    })
+}
+
+/// A command in a pod that is known by name, as `cp` runs it.
+pub(super) struct PodCommand<'a> {
+    /// The pod's namespace; empty for the current one.
+    pub namespace: &'a str,
+    /// The pod.
+    pub pod: &'a str,
+    /// The container; empty for the pod's default.
+    pub container: &'a str,
+    /// The command.
+    pub command: Vec<String>,
+    /// Who is told of the container that was taken.
+    pub told: Option<&'a Output>,
+}
+
+impl PodCommand<'_> {
+    /// Runs it to its end.
+    pub(super) async fn run(self, session: &Session, ends: Ends) -> Result<()> {
+        let namespace = match self.namespace {
+            "" => session.namespace()?.0,
+            named => named.to_owned(),
+        };
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{}", self.pod);
+        let pod = session.client().await?.json(Request::get(path)).await?;
+        let target = target(&pods::pod_of(&pod)?, self.container, self.command, self.told).await?;
         remote::run(session, &target, ends).await
     }
 }

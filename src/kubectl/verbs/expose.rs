@@ -21,6 +21,7 @@ use crate::kubectl::mapper::Mapping;
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{FilenameOptions, Info};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record, record_flag};
 
 /// `kubectl expose`.
 pub struct Expose;
@@ -56,6 +57,7 @@ impl Verb for Expose {
             dry_run_flag(),
             field_manager_flag("kubectl-expose"),
             save_config_flag(),
+            record_flag(),
             Flag::string("cluster-ip", "", "The Service's IP, or None for a headless one."),
             Flag::string("external-ip", "", "An IP outside of Kubernetes that leads to the Service, too."),
             Flag::string("labels", "", "The Service's labels.").short('l'),
@@ -94,6 +96,7 @@ async fn expose(session: &Session, flags: &Flags, info: &Info, dry_run: DryRun) 
         .for_kind("", Some("v1"), "Service")
         .ok_or_else(|| KubectlError::message("no matches for kind \"Service\" in version \"v1\""))?;
     let mut service = overrides::apply(flags, &mapping, service)?;
+    record(session, &mut service);
     if dry_run == DryRun::Client {
         if enforce {
             service["metadata"]["namespace"] = json!(namespace);

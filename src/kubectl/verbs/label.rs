@@ -18,6 +18,7 @@ use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{FilenameOptions, Info, resources_and_pairs};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{CHANGE_CAUSE, record, record_flag};
 use crate::meta::names;
 
 /// `kubectl label` or `kubectl annotate`.
@@ -28,7 +29,6 @@ pub enum Label {
 }
 
 /// The annotation that may always be overwritten.
-const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 
 impl Label {
     fn noun(self) -> &'static str {
@@ -112,6 +112,7 @@ impl Verb for Label {
             field_manager_flag(manager),
             field_selector_flag(),
             local_flag(),
+            record_flag(),
             selector_flag(),
             Flag::bool("list", false, "Show what there is after the change."),
             Flag::bool("overwrite", false, "Change values that are there already."),
@@ -226,7 +227,14 @@ impl Work<'_> {
                 session.out.line(format!("label {key:?} not found.")).await?;
             }
         }
+        if self.verb == Label::Annotations && !here {
+            // A cause that is given as an annotation counts more.
+            record(session, &mut info.object);
+        }
         let operation = self.change(&mut info.object, flags.bool("overwrite"))?;
+        if self.verb == Label::Labels && !here {
+            record(session, &mut info.object);
+        }
         if !version.is_empty() {
             info.object["metadata"]["resourceVersion"] = json!(version);
         }

@@ -9,10 +9,12 @@ mod autoscale;
 mod cluster_info;
 mod completion;
 mod config;
+mod cp;
 pub mod create;
 mod delete;
 mod deletion;
 mod describe;
+mod diff;
 mod drain;
 mod drain_filters;
 mod edit;
@@ -29,6 +31,7 @@ mod patch;
 mod patching;
 mod port_forward;
 mod proxy;
+mod recording;
 mod replace;
 mod rollout;
 mod run;
@@ -39,10 +42,13 @@ mod taint;
 mod targets;
 #[cfg(test)]
 mod testing;
+mod top;
 mod version;
 mod wait;
 mod watching;
 pub mod writing;
+
+pub(super) use recording::change_cause;
 
 use super::command::{Group, Verb};
 
@@ -69,6 +75,7 @@ const DEPLOY: &[&dyn Verb] = &[
 #[rustfmt::skip]
 const CLUSTER: &[&dyn Verb] = &[
     &cluster_info::ClusterInfo,
+    &top::Top,
     &drain::NodeVerb::Cordon,
     &drain::NodeVerb::Uncordon,
     &drain::NodeVerb::Drain,
@@ -82,11 +89,13 @@ const TROUBLESHOOTING: &[&dyn Verb] = &[
     &exec::Exec,
     &port_forward::PortForward,
     &proxy::Proxy,
+    &cp::Cp,
     &auth::Auth,
     &events::Events,
 ];
 #[rustfmt::skip]
 const ADVANCED: &[&dyn Verb] = &[
+    &diff::Diff,
     &apply::Apply,
     &patch::PatchVerb,
     &replace::Replace,

@@ -7,13 +7,16 @@ use serde_json::Value;
 use super::overrides::json_patch;
 use super::patching::{JSON_PATCH, MERGE_PATCH, Patch, STRATEGIC_PATCH, send};
 use super::targets::{check_local, local_flag};
-use super::writing::{DryRun, WriteOptions, dry_run, dry_run_flag, field_manager_flag, tell};
+use super::writing::{DryRun, WriteOptions, dry_run, dry_run_flag, field_manager_flag, go_json, tell};
+use crate::api::patch::PatchError;
+use crate::kubectl::client::Request;
 use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{Builder, FilenameOptions, Info};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record_flag, record_patch};
 use crate::kubectl::yaml;
 
 /// `kubectl patch`.
@@ -44,6 +47,7 @@ impl Verb for PatchVerb {
         flags.extend(FilenameOptions::flags("identifying the resource to update"));
         flags.extend([
             dry_run_flag(),
+            record_flag(),
             field_manager_flag("kubectl-patch"),
             local_flag(),
             Flag::string("patch", "", "The patch.").short('p'),
@@ -57,8 +61,9 @@ impl Verb for PatchVerb {
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {
         let dry_run = dry_run(session, flags).await?;
         let media_type = validate(flags, args, dry_run)?;
-        let body = body(session, flags).await?;
-        let patch = Patch { media_type, body };
+        let text = text(session, flags).await?;
+        // What is no JSON is the server's to refuse.
+        let patch = serde_json::from_str(&text).ok().map(|body| Patch { media_type, body });
         let (namespace, enforce) = session.namespace()?;
         let builder =
             Builder::new(session).continue_on_error().local(flags.bool("local")).namespace(&namespace);
@@ -72,15 +77,21 @@ impl Verb for PatchVerb {
         let mut errors = found.errors;
         for info in &found.infos {
             let patched = if flags.bool("local") || dry_run == DryRun::Client {
-                here(info, &patch)
+                here(info, patch.as_ref()).map(|object| (object == info.object, object))
             } else {
                 let options =
                     WriteOptions { dry_run, field_manager: flags.string("field-manager"), validation: "" };
-                send(session, info, &patch, &options).await
+                let request = options.on(Request::patch(info.path()?)).body(media_type, text.clone());
+                match session.client().await?.json(request).await {
+                    Ok(object) => {
+                        Ok((object == info.object, keep_cause(session, info, object, &options).await))
+                    }
+                    Err(error) => Err(error),
+                }
             };
             match patched {
-                Ok(object) => {
-                    let operation = if object == info.object { "patched (no change)" } else { "patched" };
+                Ok((same, object)) => {
+                    let operation = if same { "patched (no change)" } else { "patched" };
                     tell(session, flags, &object, operation, dry_run).await?;
                 }
                 Err(error) => errors.push(error),
@@ -88,6 +99,12 @@ impl Verb for PatchVerb {
         }
         KubectlError::aggregate(errors)
     }
+}
+
+/// Keeps the command line in the object, if that was asked for. kubectl goes on without a word where it cannot.
+async fn keep_cause(session: &Session, info: &Info, patched: Value, options: &WriteOptions<'_>) -> Value {
+    let Some(body) = record_patch(session, &patched) else { return patched };
+    send(session, info, &Patch { media_type: MERGE_PATCH, body }, options).await.unwrap_or(patched)
 }
 
 fn validate(flags: &Flags, args: &[String], dry_run: DryRun) -> Result<&'static str> {
@@ -116,7 +133,9 @@ fn validate(flags: &Flags, args: &[String], dry_run: DryRun) -> Result<&'static 
     }
 }
 
-async fn body(session: &Session, flags: &Flags) -> Result<Value> {
+/// The patch as JSON. What begins like JSON is taken for it.
+// Models apimachinery/pkg/util/yaml (ToJSON).
+async fn text(session: &Session, flags: &Flags) -> Result<String> {
     let (patch, file) = (flags.string("patch"), flags.string("patch-file"));
     let text = if file.is_empty() {
         patch.to_owned()
@@ -125,10 +144,15 @@ async fn body(session: &Session, flags: &Flags) -> Result<Value> {
             |error: KubectlError| KubectlError::message(format!("unable to read patch file: {error}"));
         String::from_utf8_lossy(&session.read_file(file).await.map_err(unable)?).into_owned()
     };
-    yaml::to_json(&text).map_err(|error| KubectlError::message(format!("unable to parse {patch:?}: {error}")))
+    if text.trim_start().starts_with('{') {
+        return Ok(text);
+    }
+    let unparsable = |error| KubectlError::message(format!("unable to parse {patch:?}: {error}"));
+    Ok(go_json(&yaml::to_json(&text).map_err(unparsable)?))
 }
 
-fn here(info: &Info, patch: &Patch) -> Result<Value> {
+fn here(info: &Info, patch: Option<&Patch>) -> Result<Value> {
+    let patch = patch.ok_or(PatchError::BadJsonDoc)?;
     if patch.media_type == JSON_PATCH {
         return json_patch(info.object.clone(), &patch.body);
     }

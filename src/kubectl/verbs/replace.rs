@@ -18,6 +18,7 @@ use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{Builder, FilenameOptions, Info, Visited};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record, record_flag};
 
 /// `kubectl replace`.
 pub struct Replace;
@@ -52,6 +53,7 @@ impl Verb for Replace {
             dry_run_flag(),
             field_manager_flag("kubectl-replace"),
             save_config_flag(),
+            record_flag(),
             validate_flag(),
             Flag::string("raw", "", "A path of the server to PUT the file to as it is."),
             Flag::string("subresource", "", "The sub-resource to replace, like status or scale."),
@@ -76,6 +78,7 @@ impl Verb for Replace {
         let mut errors = found.errors;
         for mut info in found.infos {
             save_configuration(&mut info.object, flags.bool("save-config"));
+            record(session, &mut info.object);
             if dry_run != DryRun::Client {
                 match put(session, &info, &options).await {
                     Ok(object) => info.refresh(object),
@@ -146,6 +149,7 @@ async fn force(session: &Session, flags: &Flags, args: &[String], options: &Writ
     }
     for mut info in infos {
         save_configuration(&mut info.object, flags.bool("save-config"));
+        record(session, &mut info.object);
         let path = info.mapping()?.path(&info.namespace, "", "");
         let request = create_request(path, &info.object, options);
         info.refresh(session.client().await?.json(request).await?);

@@ -18,6 +18,7 @@ use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::FilenameOptions;
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::meta::names;
 
 /// `kubectl run`.
@@ -76,6 +77,7 @@ impl Verb for Run {
             Flag::string("port", "", "The port that the container exposes."),
             Flag::bool("privileged", false, "Run the container privileged."),
             Flag::bool("quiet", false, "Say nothing but what the container says.").short('q'),
+            record_flag(),
             Flag::string("restart", "Always", "The restart policy: Always, OnFailure or Never."),
             Flag::bool("rm", false, "Delete the pod when it ends."),
             Flag::bool("stdin", false, "Keep standard input open.").short('i'),
@@ -275,6 +277,7 @@ async fn make(
     let missing = || KubectlError::message(format!("no matches for kind {kind:?} in version \"v1\""));
     let mapping = mapper.for_kind("", Some("v1"), &kind).ok_or_else(missing)?;
     let mut object = if overridden { overrides::apply(flags, &mapping, object)? } else { object };
+    record(session, &mut object);
     if dry_run == DryRun::Client {
         if enforce {
             object["metadata"]["namespace"] = json!(namespace);

@@ -17,6 +17,7 @@ use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{FilenameOptions, Info};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record_flag, record_patch};
 
 /// `kubectl scale`.
 pub struct Scale;
@@ -51,6 +52,7 @@ impl Verb for Scale {
         flags.extend(FilenameOptions::flags("identifying the resource to set a new size"));
         flags.extend([
             all_flag(),
+            record_flag(),
             dry_run_flag(),
             selector_flag(),
             Flag::int("current-replicas", -1, "Scale only what has this size now; -1 for any."),
@@ -95,10 +97,21 @@ impl Verb for Scale {
             if group == "apps" || group.is_empty() {
                 info.object["spec"]["replicas"] = json!(size);
             }
+            if dry_run != DryRun::Client {
+                keep_cause(session, &info, dry_run).await?;
+            }
             tell(session, flags, &info.object, "scaled", dry_run).await?;
         }
         KubectlError::aggregate(found.errors)
     }
+}
+
+/// Keeps the command line in the object, if that was asked for. kubectl goes on without a word where it cannot.
+async fn keep_cause(session: &Session, info: &Info, dry_run: DryRun) -> Result<()> {
+    let Some(patch) = record_patch(session, &info.object) else { return Ok(()) };
+    let request = Request::patch(info.path()?).query("dryRun", dry_run.parameter());
+    let _ = session.client().await?.json(request.body(MERGE_PATCH, patch.to_string())).await;
+    Ok(())
 }
 
 /// Sets the size through the scale sub-resource and gives the size that the server kept.

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::kubectl::connect::{ClusterConfig, Connect};
 use crate::kubectl::editor::{EditRequest, Editor};
 use crate::kubectl::error::Result;
-use crate::kubectl::{Kubectl, Network};
+use crate::kubectl::{Kubectl, Network, NoDiffProgram};
 use crate::net::{BoxIo, Dial, Listen, Listener};
 use crate::seed::Seed;
 use crate::store::Store;
@@ -88,6 +88,7 @@ impl Harness {
             connect: Arc::new(InProcess(server)),
             network: Arc::new(NoNetwork),
             editor: Arc::new(Substitute),
+            diff_program: Arc::new(NoDiffProgram),
             clock: clock.clone(),
             seed,
         };

@@ -147,7 +147,13 @@ fn told(error: &serde_saphyr::Error, text: &str) -> String {
                 (_, true) => "did not find expected ',' or ']'",
                 (_, false) => "did not find expected ',' or '}'",
             };
-            (message, last, false)
+            // The end of the text is the line behind the last one, whether that ends or not.
+            (message, last + u64::from(!text.ends_with('\n')), false)
+        }
+        m if m.ends_with("did not find expected ',' or '}'")
+            && innermost(text, line, &before) == Some('[') =>
+        {
+            ("did not find expected ',' or ']'", here, false)
         }
         m if m.starts_with("illegal placement of ':'") => ("did not find expected ',' or ']'", here, false),
         m if m.starts_with("misplaced bracket") => {
@@ -186,6 +192,20 @@ fn told(error: &serde_saphyr::Error, text: &str) -> String {
     if mark == 0 { message.to_owned() } else { format!("line {}: {message}", mark + u64::from(scanner)) }
 }
 
+/// The bracket that is open where `before`, on `line`, ends.
+fn innermost(text: &str, line: u64, before: &str) -> Option<char> {
+    let above = text.lines().take(usize::try_from(line).unwrap_or(1).saturating_sub(1));
+    let mut open = vec![];
+    for letter in above.flat_map(str::chars).chain(before.chars()) {
+        match letter {
+            '[' | '{' => open.push(letter),
+            ']' | '}' => drop(open.pop()),
+            _ => {}
+        }
+    }
+    open.pop()
+}
+
 /// The line of what comes after a line.
 fn next_line(text: &str, line: u64) -> u64 {
     let lines: Vec<&str> = text.lines().collect();
@@ -218,6 +238,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_in_gos_words() {
         let cases = [
+            ("x: [", "line 1: did not find expected node content"),
+            (
+                "apiVersion: v1\ndata:\n  a: b\nkind: [\nmetadata:\n  name: x\n",
+                "line 5: did not find expected ',' or ']'",
+            ),
             ("x: [\n", "line 1: did not find expected node content"),
             (
                 "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n   labels: x\n",

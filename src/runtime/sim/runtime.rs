@@ -20,7 +20,7 @@ use super::root_files::Parts;
 use super::sandbox::{Network, Sandbox, forward};
 use super::service::Events;
 use super::volumes::VolumeStore;
-use crate::bash::Processes;
+use crate::bash::{ProcessInfo, Processes};
 use crate::net::Listen;
 use crate::network::NetHost;
 use crate::runtime::api::{ContainerConfig, Result, RuntimeError, SandboxConfig};
@@ -83,6 +83,12 @@ impl SimRuntime {
     /// Puts an image on the node without a pull.
     pub fn preload(&self, image: &str) -> Result<()> {
         self.images.preload(image).map(drop)
+    }
+
+    /// The processes of every container by the container's id, as each container numbers its own.
+    pub fn processes(&self) -> Vec<(String, Vec<ProcessInfo>)> {
+        let containers: Vec<Arc<Container>> = self.lock().containers.values().cloned().collect();
+        containers.iter().map(|container| (container.id.clone(), container.processes.list())).collect()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -6,7 +6,8 @@ use k8s_openapi::api::core::v1::{Node, Service};
 use kube::api::{Api, ListParams};
 use tokio::io::AsyncWriteExt;
 
-use crate::bash::{Program, ProgramContext};
+use crate::bash::{Program, ProgramContext, SharedWriter, Stdio};
+use crate::shell::NodeShell;
 
 /// The release of minikube whose answers these are modelled on.
 const VERSION: &str = "v1.38.0";
@@ -17,12 +18,14 @@ const KUBERNETES: &str = "v1.36.2";
 #[derive(Clone)]
 pub struct Minikube {
     client: kube::Client,
+    /// The control plane's first.
+    nodes: Vec<NodeShell>,
 }
 
 impl Minikube {
-    /// `minikube` for the cluster behind `client`.
-    pub fn new(client: kube::Client) -> Self {
-        Self { client }
+    /// `minikube` for the cluster behind `client`, with those nodes to log in on.
+    pub fn new(client: kube::Client, nodes: Vec<NodeShell>) -> Self {
+        Self { client, nodes }
     }
 }
 
@@ -69,6 +72,15 @@ enum Command {
     /// The nodes
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Log in on a node, or run a command there
+    Ssh {
+        /// The node
+        #[arg(short, long)]
+        node: Option<String>,
+        /// The command, which the node's own shell reads
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
     /// Print the kubeconfig context in use
     Profile,
 }
@@ -83,8 +95,12 @@ enum NodeCommand {
 impl Program for Minikube {
     async fn run(&self, context: ProgramContext) -> i32 {
         let ProgramContext { args, stdio, .. } = context;
+        let parsed = CommandLine::try_parse_from(&args);
+        if let Ok(CommandLine { command: Command::Ssh { node, command } }) = parsed {
+            return self.ssh(node.as_deref(), &command, stdio).await;
+        }
         let (mut stdout, mut stderr) = (stdio.stdout, stdio.stderr);
-        let (text, code) = match CommandLine::try_parse_from(&args) {
+        let (text, code) = match parsed {
             Err(error) if error.use_stderr() => (Err(error.to_string()), error.exit_code()),
             Err(error) => (Ok(error.to_string()), 0),
             Ok(line) => match self.answer(line.command).await {
@@ -129,8 +145,32 @@ impl Minikube {
                 let nodes = self.nodes().await?;
                 nodes.iter().map(|(name, ip)| format!("{name}\t{ip}\n")).collect()
             }
-            Command::Profile => "minikube\n".to_owned(),
+            Command::Profile | Command::Ssh { .. } => "minikube\n".to_owned(),
         })
+    }
+
+    /// Logs in. As the real one's, the code is 1 whatever the command's was, which goes to standard error.
+    async fn ssh(&self, node: Option<&str>, command: &[String], mut stdio: Stdio) -> i32 {
+        let shell = match node {
+            Some(name) => self.nodes.iter().find(|shell| shell.name() == name),
+            None => self.nodes.first(),
+        };
+        let Some(shell) = shell else {
+            stdio.err(format!("{}\n", missing_node(node).message)).await;
+            return missing_node(node).code;
+        };
+        let errors = SharedWriter::new(stdio.stderr);
+        let stdio = Stdio { stderr: Box::new(errors.clone()), ..stdio };
+        let code = match command {
+            [] => shell.open(stdio).await,
+            words => shell.run(&words.join(" "), stdio).await,
+        };
+        if code == 0 {
+            return 0;
+        }
+        // Nobody reads: nothing to tell.
+        let _ = errors.put(format!("ssh: Process exited with status {code}\n").as_bytes()).await;
+        1
     }
 
     async fn nodes(&self) -> Result<Vec<(String, String)>, Refusal> {
@@ -147,14 +187,7 @@ impl Minikube {
             Some(wanted) => nodes.iter().find(|(name, _)| name == wanted),
             None => nodes.first(),
         };
-        let missing = || Refusal {
-            message: format!(
-                "X Exiting due to GUEST_NODE_RETRIEVE: node {} not found",
-                wanted.unwrap_or_default()
-            ),
-            code: 80,
-        };
-        node.map(|(_, ip)| ip.clone()).ok_or_else(missing)
+        node.map(|(_, ip)| ip.clone()).ok_or_else(|| missing_node(wanted))
     }
 
     async fn start(&self) -> Result<String, Refusal> {
@@ -226,6 +259,11 @@ impl Minikube {
         }
         Ok(framed(rows))
     }
+}
+
+fn missing_node(wanted: Option<&str>) -> Refusal {
+    let wanted = wanted.unwrap_or_default();
+    Refusal { message: format!("X Exiting due to GUEST_NODE_RETRIEVE: node {wanted} not found"), code: 80 }
 }
 
 fn internal_ip(node: &Node) -> String {

@@ -5,6 +5,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 
 use crate::api::kind::Kind;
+use crate::api::probes::Probes;
 
 /// `apiextensions.k8s.io/v1` CustomResourceDefinition.
 pub struct CustomResourceDefinitionKind;
@@ -15,7 +16,7 @@ impl Kind for CustomResourceDefinitionKind {
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const VERBS: &'static [&'static str] = &["get", "list"];
 
-    fn computed() -> Option<Vec<CustomResourceDefinition>> {
+    fn computed(_: &Probes) -> Option<Vec<CustomResourceDefinition>> {
         Some(vec![])
     }
 }

@@ -1,16 +1,17 @@
-//! ComponentStatus: how the control plane's parts are. Never stored; an old kind that only says `ok` here.
+//! ComponentStatus: how the control plane's parts are. Never stored: reckoned from what they answer when somebody reads.
 // Models pkg/registry/core/componentstatus.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ComponentCondition, ComponentStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::api::Probes;
 use crate::api::kind::Kind;
 use crate::api::kinds::cells;
 use crate::api::kinds::unset::text;
 use crate::api::table::{Cell, Column};
 
-/// The parts. They live in this process: while it answers, they run.
+/// The parts.
 const COMPONENTS: [&str; 3] = ["scheduler", "controller-manager", "etcd-0"];
 
 /// `v1` ComponentStatus.
@@ -22,16 +23,28 @@ impl Kind for ComponentStatusKind {
     const VERBS: &'static [&'static str] = &["get", "list"];
     const WARNING: Option<&'static str> = Some("v1 ComponentStatus is deprecated in v1.19+");
 
-    fn computed() -> Option<Vec<ComponentStatus>> {
-        let healthy = || ComponentCondition {
-            type_: "Healthy".to_owned(),
-            status: "True".to_owned(),
-            message: Some("ok".to_owned()),
-            error: None,
-        };
-        let component = |name: &&str| ComponentStatus {
-            metadata: ObjectMeta { name: Some((*name).to_owned()), ..ObjectMeta::default() },
-            conditions: Some(vec![healthy()]),
+    fn computed(probes: &Probes) -> Option<Vec<ComponentStatus>> {
+        let component = |name: &&str| {
+            let answer = match *name {
+                // The store is in this process: while it answers, that runs.
+                "etcd-0" => Some(&Ok(())),
+                name => probes.of(name),
+            };
+            let (status, message) = match answer {
+                Some(Ok(())) => ("True", Some("ok".to_owned())),
+                Some(Err(error)) => ("False", Some(error.clone())),
+                None => ("Unknown", None),
+            };
+            let condition = ComponentCondition {
+                type_: "Healthy".to_owned(),
+                status: status.to_owned(),
+                message,
+                error: None,
+            };
+            ComponentStatus {
+                metadata: ObjectMeta { name: Some((*name).to_owned()), ..ObjectMeta::default() },
+                conditions: Some(vec![condition]),
+            }
         };
         Some(COMPONENTS.iter().map(component).collect())
     }

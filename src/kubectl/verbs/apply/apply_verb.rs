@@ -16,6 +16,7 @@ use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{Builder, FilenameOptions, Info};
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::delete::{deletion, deletion_flags};
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::kubectl::verbs::targets::{check_all, selector_flag};
 use crate::kubectl::verbs::writing::{
     DryRun, LAST_APPLIED, WriteOptions, annotate_configuration, create_request, dry_run, dry_run_flag,
@@ -55,6 +56,7 @@ impl Verb for Apply {
         flags.extend(deletion_flags(false));
         flags.extend([
             dry_run_flag(),
+            record_flag(),
             field_manager_flag(CLIENT_SIDE),
             selector_flag(),
             validate_flag(),
@@ -144,6 +146,7 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     async fn one(&self, mut info: Info) -> Result<()> {
+        record(self.session, &mut info.object);
         if info.name.is_empty()
             && let Some(prefix) =
                 info.object["metadata"]["generateName"].as_str().filter(|prefix| !prefix.is_empty())
@@ -235,7 +238,7 @@ fn while_doing(error: KubectlError, what: &str, source: &str) -> KubectlError {
 }
 
 /// Warns of changes to what is going away.
-pub(super) async fn warn_if_deleting(session: &Session, info: &Info) -> Result<()> {
+pub async fn warn_if_deleting(session: &Session, info: &Info) -> Result<()> {
     if !info.object["metadata"]["deletionTimestamp"].is_string() {
         return Ok(());
     }

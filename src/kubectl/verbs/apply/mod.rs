@@ -6,4 +6,6 @@ mod last_applied;
 mod patcher;
 mod server_side;
 
-pub use apply_verb::Apply;
+pub use apply_verb::{Apply, CLIENT_SIDE, warn_if_deleting};
+pub use patcher::three_way;
+pub use server_side::SERVER_SIDE;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::apply_verb::Run;
-use crate::api::patch::{PatchError, create_three_way_json_merge_patch, create_three_way_merge_patch};
+use crate::api::patch::{create_three_way_json_merge_patch, create_three_way_merge_patch};
 use crate::kubectl::client::Request;
 use crate::kubectl::error::{KubectlError, Result};
+use crate::kubectl::mapper::Mapping;
 use crate::kubectl::resources::{Info, Visited};
 use crate::kubectl::verbs::deletion::{Deletion, gone};
 use crate::kubectl::verbs::patching::{MERGE_PATCH, Patch, STRATEGIC_PATCH, send, type_info};
@@ -71,7 +72,12 @@ impl Patcher<'_> {
         &self,
         current: &Value,
     ) -> std::result::Result<(String, Value), (String, KubectlError)> {
-        let patch = self.three_way(current).map_err(|error| (String::new(), error))?;
+        let overwrite = self.run.flags.bool("overwrite");
+        let patch = self
+            .info
+            .mapping()
+            .and_then(|mapping| three_way(mapping, self.modified, current, overwrite))
+            .map_err(|error| (String::new(), error))?;
         let text = go_json(&patch.body);
         if patch.is_empty() {
             return Ok((text, current.clone()));
@@ -84,41 +90,6 @@ impl Patcher<'_> {
             send(self.run.session, self.info, &patch, &self.run.options()).await
         };
         patched.map(|object| (text.clone(), object)).map_err(|error| (text, error))
-    }
-
-    fn three_way(&self, current: &Value) -> Result<Patch> {
-        let original = self.original(current)?;
-        let overwrite = self.run.flags.bool("overwrite");
-        let (media_type, body) = match type_info(self.info.mapping()?) {
-            Some(info) => (
-                STRATEGIC_PATCH,
-                create_three_way_merge_patch(&original, self.modified, current, info, overwrite),
-            ),
-            None => (MERGE_PATCH, create_three_way_json_merge_patch(&original, self.modified, current)),
-        };
-        let body = body.map_err(|error| self.failed(&original, current, &error))?;
-        if ["apiVersion", "kind"].iter().any(|field| body.get(field).is_some())
-            || body["metadata"].get("name").is_some()
-        {
-            return Err(KubectlError::message("At least one of apiVersion, kind and name was changed"));
-        }
-        Ok(Patch { media_type, body })
-    }
-
-    /// What was applied last, by the annotation.
-    fn original(&self, current: &Value) -> Result<Value> {
-        let Some(text) = current["metadata"]["annotations"][LAST_APPLIED].as_str() else {
-            return Ok(json!({}));
-        };
-        serde_json::from_str(text)
-            .map_err(|error| KubectlError::message(format!("retrieving original configuration: {error}")))
-    }
-
-    fn failed(&self, original: &Value, current: &Value, error: &PatchError) -> KubectlError {
-        let [original, modified, current] = [original, self.modified, current].map(go_json);
-        KubectlError::message(format!(
-            "creating patch with:\noriginal:\n{original}\nmodified:\n{modified}\ncurrent:\n{current}\nfor: {error}"
-        ))
     }
 
     /// Deletes the object and makes it anew; if that fails, makes the old one again.
@@ -150,4 +121,36 @@ impl Patcher<'_> {
             ))),
         }
     }
+}
+
+/// The patch that brings an object to what a file says, as far as the file changed it since it was applied last.
+pub fn three_way(mapping: &Mapping, modified: &Value, current: &Value, overwrite: bool) -> Result<Patch> {
+    let original = original(current)?;
+    let (media_type, body) = match type_info(mapping) {
+        Some(info) => {
+            (STRATEGIC_PATCH, create_three_way_merge_patch(&original, modified, current, info, overwrite))
+        }
+        None => (MERGE_PATCH, create_three_way_json_merge_patch(&original, modified, current)),
+    };
+    let body = body.map_err(|error| {
+        let [original, modified, current] = [&original, modified, current].map(go_json);
+        KubectlError::message(format!(
+            "creating patch with:\noriginal:\n{original}\nmodified:\n{modified}\ncurrent:\n{current}\nfor: {error}"
+        ))
+    })?;
+    if ["apiVersion", "kind"].iter().any(|field| body.get(field).is_some())
+        || body["metadata"].get("name").is_some()
+    {
+        return Err(KubectlError::message("At least one of apiVersion, kind and name was changed"));
+    }
+    Ok(Patch { media_type, body })
+}
+
+/// What was applied last, by the annotation.
+fn original(current: &Value) -> Result<Value> {
+    let Some(text) = current["metadata"]["annotations"][LAST_APPLIED].as_str() else {
+        return Ok(json!({}));
+    };
+    serde_json::from_str(text)
+        .map_err(|error| KubectlError::message(format!("retrieving original configuration: {error}")))
 }

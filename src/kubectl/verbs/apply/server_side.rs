@@ -13,7 +13,7 @@ use crate::kubectl::verbs::patching::{APPLY_PATCH, JSON_PATCH, Patch, send};
 use crate::kubectl::verbs::writing::{LAST_APPLIED, WriteOptions, go_json, tell};
 
 /// The manager of server-side apply.
-const SERVER_SIDE: &str = "kubectl";
+pub const SERVER_SIDE: &str = "kubectl";
 /// The manager that keeps the annotation of client-side apply.
 const LAST_APPLIED_MANAGER: &str = "kubectl-last-applied";
 /// How often a migration is tried again.

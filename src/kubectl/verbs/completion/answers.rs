@@ -54,11 +54,13 @@ impl Verb for Complete {
     async fn run(&self, session: &Session, _: &Flags, args: &[String]) -> Result<()> {
         let Some((current, before)) = args.split_last() else { return session.out.line(":4").await };
         let mut answers = answers(session, before, current).await;
+        // Where a path goes on behind the answer, no blank is added.
+        let directive = if before.first().is_some_and(|verb| verb == "cp") { ":2" } else { ":4" };
         answers.retain(|answer| answer.starts_with(current.as_str()));
         answers.sort();
         answers.dedup();
         let text = answers.iter().fold(String::new(), |text, answer| text + answer + "\n");
-        session.out.write(text + ":4\n").await
+        session.out.write(format!("{text}{directive}\n")).await
     }
 }
 
@@ -100,6 +102,8 @@ async fn answers(session: &Session, before: &[String], current: &str) -> Vec<Str
     let words: Vec<&String> = found.args.iter().filter(|word| !word.starts_with('-')).collect();
     match (verb.name(), &words[..]) {
         (name, _) if WITH_PODS.contains(&name) => names(session, "pods").await,
+        ("cp", []) => copy_sources(session, current).await,
+        ("cp", _) => vec![],
         (name, _) if WITH_NODES.contains(&name) => names(session, "nodes").await,
         ("use-context" | "delete-context" | "rename-context", _) => session
             .factory
@@ -117,6 +121,32 @@ async fn answers(session: &Session, before: &[String], current: &str) -> Vec<Str
     }
 }
 
+/// What `cp` can copy: `POD:`, `NAMESPACE/`, `NAMESPACE/POD:`, or a path of this machine.
+// Models the completion of k8s.io/kubectl/pkg/cmd/cp.
+async fn copy_sources(session: &Session, current: &str) -> Vec<String> {
+    if current.starts_with(['/', '.', '~']) || current.contains(':') {
+        return vec![];
+    }
+    if let Some((namespace, _)) = current.split_once('/') {
+        let pods = names_in(session, "pods", namespace).await;
+        return pods.into_iter().map(|pod| format!("{namespace}/{pod}:")).collect();
+    }
+    let mut answers: Vec<String> =
+        names(session, "namespaces").await.into_iter().map(|name| name + "/").collect();
+    answers.extend(names(session, "pods").await.into_iter().map(|name| name + ":"));
+    answers.retain(|answer| answer.starts_with(current));
+    if current.is_empty() {
+        answers.extend(["./".to_owned(), "/".to_owned()]);
+    } else if !answers.is_empty() {
+        for name in session.files.list(&session.cwd).await.unwrap_or_default() {
+            let metadata = session.files.metadata(&session.absolute(&name)).await;
+            let slash = if metadata.is_ok_and(|found| found.directory) { "/" } else { "" };
+            answers.push(name + slash);
+        }
+    }
+    answers
+}
+
 async fn types(session: &Session) -> Vec<String> {
     let Ok(mapper) = session.mapper().await else { return vec![] };
     mapper
@@ -129,10 +159,17 @@ async fn types(session: &Session) -> Vec<String> {
 
 /// The names of a resource's objects in the current namespace; none if the server cannot be asked.
 async fn names(session: &Session, word: &str) -> Vec<String> {
+    match session.namespace() {
+        Ok((namespace, _)) => names_in(session, word, &namespace).await,
+        Err(_) => vec![],
+    }
+}
+
+/// The names of a resource's objects in a namespace; none if the server cannot be asked.
+async fn names_in(session: &Session, word: &str, namespace: &str) -> Vec<String> {
     let asked = async {
         let mapping = session.mapper().await?.find(word)?;
-        let (namespace, _) = session.namespace()?;
-        session.client().await?.json(Request::get(mapping.path(&namespace, "", ""))).await
+        session.client().await?.json(Request::get(mapping.path(namespace, "", ""))).await
     };
     let items = asked.await.map(list_items).unwrap_or_default();
     items.iter().filter_map(|item| item["metadata"]["name"].as_str().map(str::to_owned)).collect()

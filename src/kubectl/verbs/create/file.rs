@@ -17,6 +17,7 @@ use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::resources::{Builder, FilenameOptions, Info};
 use crate::kubectl::session::Session;
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::kubectl::verbs::writing::{
     DryRun, WriteOptions, create_request, creating_flags, dry_run, save_configuration, tell, validation,
 };
@@ -74,6 +75,7 @@ impl Verb for Create {
         let mut flags = creating_flags("kubectl-create");
         flags.extend(FilenameOptions::flags("to use to create the resource"));
         flags.extend([
+            record_flag(),
             Flag::bool("edit", false, "Edit the objects before they are created."),
             Flag::string("raw", "", "A path of the server to POST the file to as it is."),
             Flag::string("selector", "", "Only objects with these labels.").short('l'),
@@ -132,6 +134,7 @@ impl Verb for Create {
 
 async fn create(session: &Session, flags: &Flags, mut info: Info, options: &WriteOptions<'_>) -> Result<()> {
     save_configuration(&mut info.object, flags.bool("save-config"));
+    record(session, &mut info.object);
     if options.dry_run != DryRun::Client {
         let path = info.mapping()?.path(&info.namespace, "", "");
         let request = create_request(path, &info.object, options);

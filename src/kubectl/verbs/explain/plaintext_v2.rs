@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::schema::{Document, indent, reference, wrap};
+use super::schema::{Document, indent, reference};
 
 /// The width of descriptions, their indentation included.
 const WIDTH: usize = 80;
@@ -44,7 +44,7 @@ pub(super) fn output<'p>(
         if number > 0 {
             text.push('\n');
         }
-        text += &format!("{}\n", indent(5, &wrap(WIDTH - 5, description)));
+        text += &wrapped(5, description);
     }
     if fields {
         text += "\nFIELDS:\n";
@@ -77,7 +77,12 @@ fn kind(document: &Document, schema: &Value) -> String {
     let guess = document.type_guess(schema);
     let base = guess.trim_start_matches("[]").trim_start_matches("map[string]");
     let prefix = &guess[..guess.len() - base.len()];
-    if base.starts_with(|c: char| c.is_ascii_uppercase()) { format!("{prefix}Object") } else { guess }
+    if !base.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return guess;
+    }
+    // What may be a number or a text, like a quantity, is a text to this layout.
+    let either = object(document, schema)["oneOf"].is_array();
+    format!("{prefix}{}", if either { "string" } else { "Object" })
 }
 
 fn list(
@@ -94,7 +99,7 @@ fn list(
         text += &format!("{}\t<{}>{mark}\n", indent(amount, name), kind(document, field));
         if !recursive {
             let description = field["description"].as_str().unwrap_or("<no description>");
-            text += &format!("{}\n\n", indent(amount + 2, &wrap(WIDTH - amount - 2, description)));
+            text += &format!("{}\n", wrapped(amount + 2, description));
             continue;
         }
         let below = object(document, field);
@@ -106,4 +111,60 @@ fn list(
         }
     }
     text
+}
+
+/// A description with its lines joined and broken anew, but for lists, blocks that are indented and empty lines.
+// Models wrapString.
+fn wrapped(amount: usize, text: &str) -> String {
+    let mut lines: Vec<String> = vec![];
+    let mut line = String::new();
+    for source in text.split('\n') {
+        let (block, blank) = (source.starts_with("    "), source.trim().is_empty());
+        let list = source.trim().split_once(char::is_whitespace).is_some_and(|(mark, _)| {
+            let digits = mark.strip_suffix('.').unwrap_or(mark);
+            ["-", "*"].contains(&mark)
+                || (!digits.is_empty() && digits.chars().all(|digit| digit.is_ascii_digit()))
+        });
+        if (block || blank || list || line.ends_with(':')) && !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        if block {
+            lines.push(source.to_owned());
+            continue;
+        }
+        if blank && !lines.is_empty() {
+            lines.push(String::new());
+            continue;
+        }
+        for word in source.split_whitespace() {
+            if !line.is_empty() && line.len() + 1 + word.len() > WIDTH - amount {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line += word;
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    let padded = |line: &String| if line.is_empty() { "\n".to_owned() } else { indent(amount, line) + "\n" };
+    lines.iter().map(padded).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_are_broken_anew_but_for_lists_and_blocks() {
+        let text = "One  two\nthree:\nfour\n\n- a\n2. b\n    as it is";
+        assert_eq!(wrapped(2, text), "  One two three:\n  four\n\n  - a\n  2. b\n      as it is\n");
+        assert_eq!(
+            wrapped(70, "word another third"),
+            "          word\n".replace("          ", &" ".repeat(70))
+                + &format!("{}another\n{}third\n", " ".repeat(70), " ".repeat(70))
+        );
+    }
 }

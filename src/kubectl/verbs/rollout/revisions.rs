@@ -14,7 +14,7 @@ use crate::kubectl::session::Session;
 use crate::kubectl::verbs::patching::{Patch, STRATEGIC_PATCH};
 
 /// The annotation that says why a revision came about.
-pub const CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
+pub use crate::kubectl::verbs::recording::CHANGE_CAUSE;
 const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// A revision of an object.

@@ -9,6 +9,7 @@ use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{FilenameOptions, Info};
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::patching::{Patch, send};
+use crate::kubectl::verbs::recording::{record, record_flag};
 use crate::kubectl::verbs::targets::{Finding, all_flag, find, local_flag, selector_flag};
 use crate::kubectl::verbs::writing::{DryRun, WriteOptions, dry_run_flag, field_manager_flag, tell};
 
@@ -23,6 +24,13 @@ pub fn flags() -> Vec<Flag> {
         local_flag(),
         selector_flag(),
     ]);
+    flags
+}
+
+/// The flags of a `set` verb that can keep its command line.
+pub fn recorded_flags() -> Vec<Flag> {
+    let mut flags = flags();
+    flags.push(record_flag());
     flags
 }
 
@@ -95,6 +103,9 @@ pub struct Sending<'a> {
 impl Sending<'_> {
     /// Sends what is different, if anything is, and tells of it.
     pub async fn send(&self, info: &Info, after: &Value) -> Result<()> {
+        let mut after = after.clone();
+        record(self.session, &mut after);
+        let after = &after;
         if *after == info.object {
             return Ok(());
         }

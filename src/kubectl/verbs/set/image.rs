@@ -38,7 +38,7 @@ impl Verb for Image {
         "(-f FILENAME | TYPE NAME) CONTAINER_NAME_1=CONTAINER_IMAGE_1 ... CONTAINER_NAME_N=CONTAINER_IMAGE_N"
     }
     fn flags(&self) -> Vec<Flag> {
-        change::flags()
+        change::recorded_flags()
     }
 
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {

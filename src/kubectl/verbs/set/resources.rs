@@ -34,7 +34,7 @@ impl Verb for Resources {
         "(-f FILENAME | TYPE NAME) ([--limits=LIMITS & --requests=REQUESTS]"
     }
     fn flags(&self) -> Vec<Flag> {
-        let mut flags = change::flags();
+        let mut flags = change::recorded_flags();
         flags.extend([
             Flag::string("containers", "*", "The containers, * for any part of their names.").short('c'),
             Flag::string("limits", "", "The limits, as RESOURCE=QUANTITY with commas between them."),
@@ -129,7 +129,7 @@ impl Verb for ServiceAccount {
         "(-f FILENAME | TYPE NAME) SERVICE_ACCOUNT"
     }
     fn flags(&self) -> Vec<Flag> {
-        change::flags()
+        change::recorded_flags()
     }
 
     async fn run(&self, session: &Session, flags: &Flags, args: &[String]) -> Result<()> {

@@ -29,7 +29,7 @@ impl Verb for Selector {
         "(-f FILENAME | TYPE NAME) EXPRESSIONS [--resource-version=version]"
     }
     fn flags(&self) -> Vec<Flag> {
-        let mut flags = change::flags();
+        let mut flags = change::recorded_flags();
         flags.push(Flag::string("resource-version", "", "Change the object only if it is of this version."));
         flags
     }

@@ -6,12 +6,13 @@ use crate::bash::{Program, ProgramContext};
 use crate::network::NetHost;
 
 /// `hostname [-i|-I|-f|-s|-d]`.
-pub(super) struct Hostname {
+pub struct Hostname {
     host: NetHost,
 }
 
 impl Hostname {
-    pub(super) fn new(host: NetHost) -> Self {
+    /// `hostname` of that place.
+    pub fn new(host: NetHost) -> Self {
         Self { host }
     }
 }

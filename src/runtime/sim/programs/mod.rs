@@ -1,7 +1,7 @@
 //! The programs of containers: servers, clients and small tools, each a [`crate::bash::Program`].
 //!
 //! Servers listen on the container's place in the network with real bytes. The clients [`Curl`], [`Wget`], [`Nslookup`],
-//! [`Ping`] and [`Nc`] serve the learner's own shell too.
+//! [`Ping`] and [`Nc`] serve the learner's own shell and the nodes' too.
 
 mod agnhost;
 mod bootcamp;
@@ -34,7 +34,9 @@ mod tests;
 
 pub use curl::Curl;
 pub use dns_tools::Nslookup;
+pub use hostname::Hostname;
 pub use machine::Machine;
 pub(super) use machine::install;
-pub use net_tools::{Nc, Ping};
+pub use net_tools::{Interfaces, Nc, Ping};
+pub use ps::process_table;
 pub use wget::Wget;

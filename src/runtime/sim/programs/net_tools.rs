@@ -233,12 +233,13 @@ impl Program for Nc {
 }
 
 /// `ip [addr|route|link]`, `ifconfig`, `route`: what they show, never what they change.
-pub(super) struct Interfaces {
+pub struct Interfaces {
     host: NetHost,
 }
 
 impl Interfaces {
-    pub(super) fn new(host: NetHost) -> Self {
+    /// The interfaces of that place.
+    pub fn new(host: NetHost) -> Self {
         Self { host }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Machine;
-use crate::bash::{Dialect, Program, ProgramContext, signal};
+use crate::bash::{Dialect, ProcessInfo, Program, ProgramContext, signal};
 
 /// `ps [aux|-ef]` and `top [-b] [-n N] [-d S]`.
 pub(super) struct Ps {
@@ -15,56 +15,6 @@ pub(super) struct Ps {
 impl Ps {
     pub(super) fn new(machine: Machine) -> Self {
         Self { machine }
-    }
-
-    fn table(&self, context: &ProgramContext) -> String {
-        let processes = context.system.processes.list();
-        let full = context.args.iter().skip(1).any(|word| word.contains('f') || word.contains("aux"));
-        let user =
-            |name: &str| if name.is_empty() { context.system.user.uid.to_string() } else { name.to_owned() };
-        let short = |command: &[String]| {
-            let first = command.first().map_or("", String::as_str);
-            first.rsplit('/').next().unwrap_or(first).chars().take(15).collect::<String>()
-        };
-        match context.system.dialect {
-            Dialect::Busybox => {
-                let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
-                for process in processes {
-                    text.push_str(&format!(
-                        "{:>5} {:<8}  0:00 {}\n",
-                        process.pid,
-                        user(&process.user),
-                        process.command.join(" ")
-                    ));
-                }
-                text
-            }
-            _ if full => {
-                let mut text = "UID          PID    PPID  C STIME TTY          TIME CMD\n".to_owned();
-                for process in processes {
-                    let started = process.started.strftime("%H:%M");
-                    text.push_str(&format!(
-                        "{:<10} {:>5} {:>7}  0 {started} ?        00:00:00 {}\n",
-                        user(&process.user),
-                        process.pid,
-                        process.parent,
-                        process.command.join(" ")
-                    ));
-                }
-                text
-            }
-            _ => {
-                let mut text = "    PID TTY          TIME CMD\n".to_owned();
-                for process in processes {
-                    text.push_str(&format!(
-                        "{:>7} ?        00:00:00 {}\n",
-                        process.pid,
-                        short(&process.command)
-                    ));
-                }
-                text
-            }
-        }
     }
 
     fn top(&self, context: &ProgramContext) -> String {
@@ -88,11 +38,57 @@ impl Ps {
     }
 }
 
+/// These processes as `ps` shows them to who called it like that.
+pub fn process_table(context: &ProgramContext, processes: &[ProcessInfo]) -> String {
+    let full = context.args.iter().skip(1).any(|word| word.contains('f') || word.contains("aux"));
+    let user =
+        |name: &str| if name.is_empty() { context.system.user.uid.to_string() } else { name.to_owned() };
+    let short = |command: &[String]| {
+        let first = command.first().map_or("", String::as_str);
+        first.rsplit('/').next().unwrap_or(first).chars().take(15).collect::<String>()
+    };
+    match context.system.dialect {
+        Dialect::Busybox => {
+            let mut text = "PID   USER     TIME  COMMAND\n".to_owned();
+            for process in processes {
+                text.push_str(&format!(
+                    "{:>5} {:<8}  0:00 {}\n",
+                    process.pid,
+                    user(&process.user),
+                    process.command.join(" ")
+                ));
+            }
+            text
+        }
+        _ if full => {
+            let mut text = "UID          PID    PPID  C STIME TTY          TIME CMD\n".to_owned();
+            for process in processes {
+                let started = process.started.strftime("%H:%M");
+                text.push_str(&format!(
+                    "{:<10} {:>5} {:>7}  0 {started} ?        00:00:00 {}\n",
+                    user(&process.user),
+                    process.pid,
+                    process.parent,
+                    process.command.join(" ")
+                ));
+            }
+            text
+        }
+        _ => {
+            let mut text = "    PID TTY          TIME CMD\n".to_owned();
+            for process in processes {
+                text.push_str(&format!("{:>7} ?        00:00:00 {}\n", process.pid, short(&process.command)));
+            }
+            text
+        }
+    }
+}
+
 #[async_trait]
 impl Program for Ps {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         if context.name() == "ps" {
-            let text = self.table(&context);
+            let text = process_table(&context, &context.system.processes.list());
             context.stdio.out(text).await;
             return 0;
         }

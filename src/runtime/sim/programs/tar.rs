@@ -3,10 +3,12 @@
 use async_trait::async_trait;
 
 use super::super::launcher::read_all;
-use crate::bash::{Dialect, Files, Program, ProgramContext, resolve, split};
+use crate::bash::{Dialect, Files, FilesError, Program, ProgramContext, resolve, split};
 
 /// The largest archive.
 const MAX_ARCHIVE_BYTES: u64 = 256 << 20;
+/// What GNU's tar writes at once.
+const RECORD_BYTES: usize = 10_240;
 
 /// `tar c|x|t [f FILE] [C DIRECTORY] [v] [m] [PATH ...]`; with `z` through gzip.
 pub(super) struct Tar;
@@ -67,6 +69,21 @@ struct Entry {
     name: String,
 }
 
+/// What is taken off a member's name so that it cannot lead out of where it is unpacked, and what is left.
+fn safe_name(path: &str) -> (&str, &str) {
+    let mut start = 0;
+    for (index, _) in path.match_indices("..") {
+        let (before, after) = (&path[..index], &path[index + 2..]);
+        if (before.is_empty() || before.ends_with('/')) && (after.is_empty() || after.starts_with('/')) {
+            start = index + 2;
+        }
+    }
+    while path[start..].starts_with('/') {
+        start += 1;
+    }
+    path.split_at(start)
+}
+
 /// Everything at and below a path, directories before what is in them.
 async fn walk(files: &dyn Files, path: &str, name: &str) -> Result<Vec<Entry>, String> {
     let mut found = vec![];
@@ -88,22 +105,48 @@ async fn walk(files: &dyn Files, path: &str, name: &str) -> Result<Vec<Entry>, S
     Ok(found)
 }
 
+/// The directory that `-C` names; what tar says and its code if there is none.
+async fn enter(context: &mut ProgramContext, call: &Call) -> Result<String, i32> {
+    let Some(directory) = &call.directory else { return Ok(context.cwd.clone()) };
+    let path = context.path(directory);
+    let why = match context.files.metadata(&path).await {
+        Ok(metadata) if metadata.directory => return Ok(path),
+        Ok(_) => FilesError::NotDirectory,
+        Err(error) => error,
+    };
+    let why = why.strerror();
+    if context.system.dialect == Dialect::Busybox {
+        context.stdio.err(format!("tar: can't change directory to '{directory}': {why}\n")).await;
+        return Err(1);
+    }
+    let text = format!("tar: {directory}: Cannot open: {why}\ntar: Error is not recoverable: exiting now\n");
+    context.stdio.err(text).await;
+    Err(2)
+}
+
 async fn create(context: &mut ProgramContext, call: &Call) -> i32 {
-    let from = call.directory.as_ref().map_or(context.cwd.clone(), |directory| context.path(directory));
+    let from = match enter(context, call).await {
+        Ok(from) => from,
+        Err(code) => return code,
+    };
+    let busybox = context.system.dialect == Dialect::Busybox;
     let mut archive = tar::Builder::new(vec![]);
     let mut code = 0;
-    let mut warned = false;
+    let mut warned: Vec<&str> = vec![];
     for path in &call.paths {
-        if path.starts_with('/') && !warned {
-            warned = true;
-            let text = if context.system.dialect == Dialect::Busybox {
-                "tar: removing leading '/' from member names\n"
-            } else {
-                "tar: Removing leading `/' from member names\n"
-            };
-            context.stdio.err(text).await;
+        let (prefix, name) = safe_name(path);
+        if !prefix.is_empty() && !warned.contains(&prefix) {
+            warned.push(prefix);
+            context
+                .stdio
+                .err(if busybox {
+                    format!("tar: removing leading '{prefix}' from member names\n")
+                } else {
+                    format!("tar: Removing leading `{prefix}' from member names\n")
+                })
+                .await;
         }
-        let entries = match walk(&*context.files, &resolve(&from, path), path.trim_start_matches('/')).await {
+        let entries = match walk(&*context.files, &resolve(&from, path), name).await {
             Ok(entries) => entries,
             Err(why) => {
                 let text = match context.system.dialect {
@@ -127,7 +170,11 @@ async fn create(context: &mut ProgramContext, call: &Call) -> i32 {
             }
         }
     }
-    let Ok(bytes) = archive.into_inner() else { return 2 };
+    let Ok(mut bytes) = archive.into_inner() else { return 2 };
+    if !busybox {
+        // GNU's tar writes whole records.
+        bytes.resize(bytes.len().next_multiple_of(RECORD_BYTES), 0);
+    }
     let bytes = if call.gzip { compress(&bytes) } else { bytes };
     match call.file.as_deref().filter(|file| *file != "-") {
         None => drop(context.stdio.out(&bytes).await),
@@ -210,6 +257,10 @@ fn members(bytes: Vec<u8>) -> std::io::Result<Vec<Member>> {
 }
 
 async fn extract(context: &mut ProgramContext, call: &Call) -> i32 {
+    let into = match enter(context, call).await {
+        Ok(into) => into,
+        Err(code) => return code,
+    };
     let bytes = match call.file.as_deref().filter(|file| *file != "-") {
         None => read_all(&mut *context.stdio.stdin, MAX_ARCHIVE_BYTES).await,
         Some(file) => match context.files.read(&context.path(file)).await {
@@ -224,7 +275,6 @@ async fn extract(context: &mut ProgramContext, call: &Call) -> i32 {
         context.stdio.err("tar: invalid tar magic\n").await;
         return 1;
     };
-    let into = call.directory.as_ref().map_or(context.cwd.clone(), |directory| context.path(directory));
     for member in members {
         let name: Vec<&str> =
             member.name.split('/').filter(|part| !part.is_empty() && *part != ".").skip(call.strip).collect();
@@ -297,6 +347,20 @@ mod tests {
             (call.mode, call.file.as_deref(), &call.paths[..]),
             ('c', Some("-"), &["/tmp/note.txt".to_owned()][..])
         );
+    }
+
+    #[test]
+    fn names_do_not_lead_out() {
+        for (path, prefix, name) in [
+            ("/tmp/a", "/", "tmp/a"),
+            ("tmp/a", "", "tmp/a"),
+            ("../../etc/hosts", "../../", "etc/hosts"),
+            ("tmp/d/../../etc/x", "tmp/d/../../", "etc/x"),
+            ("a..b/..c", "", "a..b/..c"),
+            ("..", "..", ""),
+        ] {
+            assert_eq!(safe_name(path), (prefix, name));
+        }
     }
 
     proptest::proptest! {
