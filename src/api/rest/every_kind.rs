@@ -135,7 +135,12 @@ async fn what_is_computed_can_be_read() {
     {
         let list = door.get(&base(kind.info(), "")).await.json();
         let items = list["items"].as_array().expect("a list, even if it is empty");
-        assert_eq!(items.len(), kind.computed().unwrap_or_default().len(), "{}", kind.info().plural);
+        assert_eq!(
+            items.len(),
+            kind.computed(&Probes::default()).unwrap_or_default().len(),
+            "{}",
+            kind.info().plural
+        );
         for item in items {
             let name = item["metadata"]["name"].as_str().expect("what is computed has a name");
             assert_eq!(door.get(&format!("{}/{name}", base(kind.info(), ""))).await.code, 200);
