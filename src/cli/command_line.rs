@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{bench, kubectl, lesson, shell, tui, up};
 use crate::cluster::{ClusterConfig, Component};
+use crate::lessons::Language;
 use crate::runtime::sim::Pace;
 
 #[derive(Parser)]
