@@ -103,7 +103,7 @@ error: open .: is a directory
 $ kubectl cp --retries=2 box:www/index.html again.html && cat again.html
 hello
 $ kubectl cp site/index.html empty:/x
-error: Internal error occurred: error executing command in container: failed to exec in container: failed to start exec";
+error: Internal error occurred: Internal error occurred: error executing command in container: failed to exec in container: failed to start exec";
     let said = transcript(script).await;
     assert!(said.starts_with(expected), "{said}");
     assert!(said.contains("exec: \"tar\": executable file not found in $PATH"), "{said}");

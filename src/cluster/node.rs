@@ -133,6 +133,14 @@ impl Machine {
         }
     }
 
+    /// Puts images on the node's disk, as a machine may be delivered with some.
+    pub(super) fn deliver(&self, images: &[String]) -> Result<(), ClusterError> {
+        images
+            .iter()
+            .try_for_each(|image| self.runtime.preload(image))
+            .map_err(|error| ClusterError::Image(error.to_string()))
+    }
+
     /// Puts a machine into the network, with a runtime.
     pub(super) fn new(index: usize, shared: &Shared) -> Result<Self, ClusterError> {
         let (name, ip) = (name(index), IpAddr::V4(address(index)));

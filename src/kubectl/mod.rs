@@ -14,6 +14,7 @@ pub mod error;
 pub mod factory;
 pub mod flags;
 pub mod host;
+pub mod klog;
 pub mod kubeconfig;
 pub mod mapper;
 pub mod network;

@@ -162,7 +162,7 @@ fn a_huge_paste_is_told_of_and_the_next_key_brings_the_bar_back() {
 #[test]
 fn the_mouse_chooses_panes_and_drags_borders() {
     let mut app = app(100, 41);
-    let mut mouse = |app: &mut App, kind, column, row| {
+    let mouse = |app: &mut App, kind, column, row| {
         app.update(Message::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }))
     };
     let down = MouseEventKind::Down(MouseButton::Left);

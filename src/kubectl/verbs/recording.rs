@@ -55,7 +55,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_command_line_is_kept() {
         let cluster = Harness::new().await;
-        let cm = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {a: b}\n";
+        let cm = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {a: milk}\n";
         cluster.file("cm.yaml", cm);
         cluster.file("new.yaml", &cm.replace("name: cm", "name: new"));
         cluster.run("create deployment web --image=nginx:1.25").await;
@@ -104,7 +104,7 @@ mod tests {
             assert!(said.contains(WARNING) && !said.contains("[exit"), "{line}: {said}");
             assert_eq!(cluster.run(&format!("get {object} {CAUSE}")).await, expected, "{line}");
         }
-        let said = cluster.run_with("edit cm cm --record", &[("KUBE_EDITOR", "sed -i s/b/c/")]).await;
+        let said = cluster.run_with("edit cm cm --record", &[("KUBE_EDITOR", "sed -i s/milk/tea/")]).await;
         assert!(said.contains("configmap/cm edited"), "{said}");
         assert_eq!(cluster.run(&format!("get cm cm {CAUSE}")).await, "kubectl edit cm cm --record=true");
     }
