@@ -112,10 +112,14 @@ async fn answer(
     let user = impersonated(request.headers())?.unwrap_or(user);
     let agent =
         request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // The controllers are one program, `kube-controller-manager/NAME`; the store's records tell which of them it was.
+    let part = agent.strip_prefix("kube-controller-manager/").filter(|_| trusted);
+    let component: String =
+        part.unwrap_or(agent).split('/').next().unwrap_or_default().chars().take(128).collect();
     let agent: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
     let cause = request.headers().get(CAUSE_HEADER).filter(|_| trusted);
     let author = Author {
-        component: agent.as_str().into(),
+        component: component.into(),
         request: format!("{} {}", request.method(), info.path).into(),
         cause: cause.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok()),
     };

@@ -422,6 +422,11 @@ impl App {
 
     fn show_view(&mut self, index: usize) {
         self.view = index;
+        if index == views::YAML && self.world.subject.is_none() {
+            // What the learner wrote last is most likely what they want to see.
+            self.world.subject = self.world.newest_of("kubectl");
+            self.views[views::YAML].reset(&self.world);
+        }
         // Asking for a view shows it.
         self.layout.views = Some(true);
         if self.layout.zoom && self.focus != Pane::View {

@@ -56,14 +56,14 @@ words! {
     KeyMove: "Move", "移動", "移动";
     KeyPage: "Page", "翻頁", "翻页";
     KeyEnds: "First/last", "最前/最後", "最前/最后";
-    KeyOpen: "Open as YAML", "以 YAML 檢視", "以 YAML 查看";
+    KeyOpen: "YAML", "YAML", "YAML";
     KeyPause: "Pause", "暫停", "暂停";
-    KeySystem: "System objects", "系統物件", "系统对象";
-    KeyHeartbeats: "Heartbeats and events", "心跳與事件", "心跳与事件";
-    KeyOlder: "Older revision", "較舊版本", "较旧版本";
-    KeyNewer: "Newer revision", "較新版本", "较新版本";
+    KeySystem: "System", "系統", "系统";
+    KeyHeartbeats: "All writes", "全部", "全部";
+    KeyOlder: "Older", "較舊", "较旧";
+    KeyNewer: "Newer", "較新", "较新";
     KeyManaged: "managedFields", "managedFields", "managedFields";
-    KeyBack: "Back to the shell", "回到終端機", "回到终端";
+    KeyBack: "Shell", "終端機", "终端";
     KeyReset: "Start over", "重新開始", "重新开始";
     KeySkip: "Skip", "略過", "跳过";
     KeyAnswer: "Answer", "作答", "作答";
@@ -163,6 +163,7 @@ words! {
     PredictionWrong: "It came otherwise.", "結果並非如此。", "结果并非如此。";
     StuckReset: "Press r in the lesson's pane to start the lesson over.", "在課程窗格按 r 重新開始這一課。", "在课程窗格按 r 重新开始这一课。";
     CourseKeys: "↑↓ choose   Enter play   l language   Esc back", "↑↓ 選擇   Enter 開始   l 語言   Esc 返回", "↑↓ 选择   Enter 开始   l 语言   Esc 返回";
+    ChooseNumber: "Press the number of your choice.", "請按選項的數字。", "请按选项的数字。";
     TypeAnswer: "Type the answer, then Enter", "輸入答案後按 Enter", "输入答案后按 Enter";
 }
 

@@ -114,8 +114,8 @@ fn status(value: &Value, registry: &Registry, now: Timestamp) -> Option<String> 
             other => other.to_string(),
         };
         let empty = text.is_empty() || text == "<none>" || text == "<unset>";
-        let plain =
-            matches!(column.name, "Ready" | "Status" | "Type" | "Cluster-IP" | "Port(s)" | "Endpoints");
+        let plain = column.name == "Ready" && text.contains('/')
+            || matches!(column.name, "Status" | "Type" | "Cluster-IP" | "Port(s)" | "Endpoints");
         let zero_restarts = column.name == "Restarts" && text == "0";
         (!empty && !zero_restarts)
             .then(|| if plain { text } else { format!("{} {text}", column.name.to_lowercase()) })
@@ -194,6 +194,15 @@ impl World {
     pub fn record(&self, revision: Revision) -> Option<&Arc<Record>> {
         let index = self.records.partition_point(|record| record.revision < revision);
         self.records.get(index).filter(|record| record.revision == revision)
+    }
+
+    /// The object that a component wrote last, if it still exists.
+    pub fn newest_of(&self, component: &str) -> Option<Arc<str>> {
+        let mut written = self.records.iter().rev().filter(|record| *record.author.component == *component);
+        written.find_map(|record| {
+            let event = record.events.first()?;
+            self.objects.contains_key(&event.kv.key).then(|| event.kv.key.clone())
+        })
     }
 
     /// The objects whose keys begin so, by key.

@@ -60,7 +60,7 @@ pub fn draw_bar(
     let mut shown = vec![];
     for item in items {
         if columns(&item) > left {
-            break;
+            continue;
         }
         left -= columns(&item);
         shown.push(item);

@@ -127,11 +127,17 @@ impl LessonPane {
     /// Shows something else. A new step starts at its top; news of the same step are scrolled into sight.
     pub fn set(&mut self, text: LessonText, theme: Theme, lang: Lang) {
         let other = (&self.text.title, self.text.step) != (&text.title, text.step);
-        let news = text.notes.len() > self.text.notes.len() || text.step_done && !self.text.step_done;
+        let done = text.step_done && !self.text.step_done;
+        let news = text.notes.len() > self.text.notes.len();
         self.text = text;
         if other {
             (self.scroll, self.choice) = (0, 0);
             self.answer.clear();
+        } else if done {
+            // What is said about it begins at the top.
+            let (lines, done_at) = self.lines_and_done(theme, lang);
+            let last = lines.len().saturating_sub(usize::from(self.size.1));
+            self.scroll = done_at.unwrap_or(last).min(last);
         } else if news {
             self.scroll = self.last_scroll(theme, lang);
         }
@@ -191,7 +197,13 @@ impl LessonPane {
     }
 
     fn lines(&self, theme: Theme, lang: Lang) -> Vec<Line<'static>> {
+        self.lines_and_done(theme, lang).0
+    }
+
+    /// The lines, and which of them says that the step is done.
+    fn lines_and_done(&self, theme: Theme, lang: Lang) -> (Vec<Line<'static>>, Option<usize>) {
         let columns = usize::from(self.size.0).max(8);
+        let mut done_at = None;
         let mut lines = markdown(&self.text.body, columns, theme);
         if !self.text.goals.is_empty() {
             lines.push(Line::default());
@@ -210,6 +222,16 @@ impl LessonPane {
         if let Some(quiz) = &self.text.quiz {
             self.quiz(quiz, columns, theme, lang, &mut lines);
         }
+        let end = match (self.text.lesson_done, self.text.step_done) {
+            (true, _) => Some(Word::LessonDone),
+            (false, true) => Some(Word::StepDone),
+            (false, false) => None,
+        };
+        if let Some(word) = end {
+            lines.push(Line::default());
+            done_at = Some(lines.len());
+            bullet(&mut lines, "✓", word.text(lang), columns, theme.good().add_modifier(Modifier::BOLD));
+        }
         for note in &self.text.notes {
             lines.push(Line::default());
             let (word, style) = match note.kind {
@@ -225,16 +247,7 @@ impl LessonPane {
             lines.push(Line::styled(word.text(lang), style.add_modifier(Modifier::BOLD)));
             lines.extend(markdown(&note.text, columns, theme));
         }
-        let end = match (self.text.lesson_done, self.text.step_done) {
-            (true, _) => Some(Word::LessonDone),
-            (false, true) => Some(Word::StepDone),
-            (false, false) => None,
-        };
-        if let Some(word) = end {
-            lines.push(Line::default());
-            bullet(&mut lines, "✓", word.text(lang), columns, theme.good().add_modifier(Modifier::BOLD));
-        }
-        lines
+        (lines, done_at)
     }
 
     fn quiz(&self, quiz: &Quiz, columns: usize, theme: Theme, lang: Lang, lines: &mut Vec<Line<'static>>) {
@@ -249,10 +262,14 @@ impl LessonPane {
             bullet(
                 lines,
                 &format!("{}{}.", if chosen { '›' } else { ' ' }, index + 1),
-                choice,
+                // A choice is one line of words: code marks would only be in the way.
+                &choice.replace(['`', '*'], ""),
                 columns,
                 style,
             );
+        }
+        if !quiz.choices.is_empty() && !answered(quiz) {
+            lines.push(Line::styled(Word::ChooseNumber.text(lang), theme.dim()));
         }
         if quiz.choices.is_empty() && !answered(quiz) {
             lines.push(Line::styled(Word::TypeAnswer.text(lang), theme.dim()));
@@ -262,6 +279,7 @@ impl LessonPane {
             ]));
         }
         if let Some((right, text)) = &quiz.verdict {
+            lines.push(Line::default());
             let (word, style) =
                 if *right { (Word::Right, theme.good()) } else { (Word::Wrong, theme.warn()) };
             lines.push(Line::styled(word.text(lang), style.add_modifier(Modifier::BOLD)));

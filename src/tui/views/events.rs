@@ -85,8 +85,7 @@ fn line(scene: Scene<'_>, object: &Object, facts: &Facts, columns: usize) -> Lin
     let count = facts.value.pointer("/count").or(facts.value.pointer("/series/count"));
     let count = count.and_then(serde_json::Value::as_i64).filter(|count| *count > 1);
     let count = count.map_or_else(String::new, |count| format!(" (x{count})"));
-    let about = format!("{kind}/{name}");
-    let about = if columns >= 100 { pad(&about, 36) } else { pad(&about, 22) };
+    let about = if columns >= 100 { pad(&format!("{kind}/{name}"), 36) } else { pad(name, 20) };
     Line::from(vec![
         Span::styled(format!("{} ", clock_time(object.time)), theme.dim()),
         Span::styled(if warning { "! " } else { "  " }, theme.bad()),

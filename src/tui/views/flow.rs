@@ -137,7 +137,7 @@ impl Flow {
 
     fn line(&self, scene: Scene<'_>, row: &Row, columns: usize) -> Line<'static> {
         let theme = scene.theme;
-        let who_columns = if columns >= 90 { 22 } else { 15 };
+        let who_columns = if columns >= 100 { 22 } else { 21 };
         let style = match row.verb() {
             Verb::Created => theme.good(),
             Verb::Changed => theme.text(),
@@ -146,14 +146,16 @@ impl Flow {
         let who = if matches!(row.who(), "kubectl" | "curl") { theme.title() } else { theme.text() };
         let cause = row.record.author.cause.map_or_else(String::new, |cause| format!("←#{cause} "));
         let mut spans = vec![];
-        if columns >= 70 {
+        // The namespace that everybody begins in goes without saying.
+        let about = row.about().replace("/default/", "/");
+        if columns >= 100 {
             spans.push(Span::styled(format!("{} ", exact_time(row.time())), theme.dim()));
         }
         spans.extend([
             Span::styled(pad(&format!("#{}", row.record.revision), 6), theme.accent()),
             Span::styled(format!("{} ", pad(row.who(), who_columns)), who),
             Span::styled(format!("{} ", verb_word(row.verb(), scene.lang)), style),
-            Span::raw(format!("{} ", row.about())),
+            Span::raw(format!("{about} ")),
             Span::styled(cause, theme.accent()),
             Span::styled(row.fields().to_owned(), theme.dim()),
         ]);

@@ -68,10 +68,11 @@ impl View for StoreKeys {
             return draw_note(area, buffer, Word::NothingYet.text(scene.lang), scene.theme.dim());
         }
         let columns = usize::from(area.width);
-        let numbers = 24;
+        let numbers = 29;
         let key_columns = columns.saturating_sub(numbers).max(10);
         let (lang, theme) = (scene.lang, scene.theme);
-        let heads = [Word::Revision, Word::Version, Word::Bytes].map(|word| pad(word.text(lang), 8)).concat();
+        let heads =
+            [Word::Revision, Word::Version, Word::Bytes].map(|word| pad(word.text(lang), 10)).concat();
         let head = format!("{}{heads}", pad(Word::Key.text(lang), key_columns));
         buffer.set_stringn(area.x, area.y, head, columns, theme.title());
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
@@ -83,7 +84,7 @@ impl View for StoreKeys {
             let kv = &object.kv;
             let fresh = kv.mod_revision > newest;
             let numbers =
-                format!("{:<8}{:<8}{:<8}", format!("#{}", kv.mod_revision), kv.version, kv.value.len());
+                format!("{:<10}{:<10}{:<9}", format!("#{}", kv.mod_revision), kv.version, kv.value.len());
             Line::from(vec![
                 Span::styled(pad(key, key_columns), if fresh { theme.title() } else { theme.text() }),
                 Span::styled(numbers, if fresh { theme.accent() } else { theme.dim() }),
