@@ -28,8 +28,6 @@ pub enum Label {
     Annotations,
 }
 
-/// The annotation that may always be overwritten.
-
 impl Label {
     fn noun(self) -> &'static str {
         match self {
