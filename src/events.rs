@@ -29,6 +29,9 @@ const MAX_SIMILAR: usize = 10;
 /// How long similar events are remembered.
 const SIMILAR_WINDOW: Duration = Duration::from_secs(600);
 
+/// How long an event of the newer API can become a series.
+const SERIES_WINDOW: jiff::SignedDuration = jiff::SignedDuration::from_mins(6);
+
 /// Whether an event is good news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventType {
@@ -89,6 +92,7 @@ impl Recorder {
             component: component.to_owned(),
             host: host.to_owned(),
             written: BTreeMap::new(),
+            series: BTreeMap::new(),
             similar: BTreeMap::new(),
             allowance: BTreeMap::new(),
         };
@@ -152,6 +156,16 @@ struct EventKey {
 /// What an event is about: kind, namespace, name, UID, field path.
 type ObjectKey = [String; 5];
 
+/// What makes two events of the newer API the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SeriesKey {
+    object: ObjectKey,
+    version: Option<String>,
+    kind: EventType,
+    reason: String,
+    action: Option<String>,
+}
+
 #[derive(Clone, Debug)]
 struct Written {
     name: String,
@@ -170,6 +184,8 @@ struct Writer {
     component: String,
     host: String,
     written: BTreeMap<EventKey, Written>,
+    /// Events of the newer API, with when they were last seen.
+    series: BTreeMap<SeriesKey, (Written, Timestamp)>,
     similar: BTreeMap<(ObjectKey, EventType, String), Similar>,
     allowance: BTreeMap<ObjectKey, (f64, Timestamp)>,
 }
@@ -186,9 +202,12 @@ impl Writer {
 
     async fn write(&mut self, mut message: Message) -> Result<(), kube::Error> {
         let now = self.clock.now();
+        if message.action.is_some() {
+            return self.write_series(&message, now).await;
+        }
         let object = object_key(&message.regarding);
         let combined = self.combine(&object, &mut message, now);
-        if message.action.is_none() && !self.allow(&object, now) {
+        if !self.allow(&object, now) {
             return Ok(());
         }
         let text = if combined { String::new() } else { message.text.clone() };
@@ -202,6 +221,32 @@ impl Writer {
         }
         let name = self.create(&message, now).await?;
         self.written.insert(key, Written { name, count: 1 });
+        Ok(())
+    }
+
+    /// Writes an event of the newer API. Only the one that makes a series of it is told; Kubernetes writes how often it
+    /// happened since every half hour, which is left out. The object's version counts: once it has changed, it is another
+    /// event.
+    // Models client-go/tools/events (recordToSink, finishSeries).
+    async fn write_series(&mut self, message: &Message, now: Timestamp) -> Result<(), kube::Error> {
+        let key = SeriesKey {
+            object: object_key(&message.regarding),
+            version: message.regarding.resource_version.clone(),
+            kind: message.kind,
+            reason: message.reason.clone(),
+            action: message.action.clone(),
+        };
+        self.series.retain(|_, (_, seen)| now.duration_since(*seen) < SERIES_WINDOW);
+        if let Some((written, seen)) = self.series.get_mut(&key) {
+            *seen = now;
+            written.count += 1;
+            let written = written.clone();
+            if written.count > 2 || self.count_up(message, &written, now).await? {
+                return Ok(());
+            }
+        }
+        let name = self.create(message, now).await?;
+        self.series.insert(key, (Written { name, count: 1 }, now));
         Ok(())
     }
 
@@ -270,7 +315,7 @@ impl Writer {
             // The API server refuses two events of one name; nanoseconds keep them apart.
             name: Some(format!(
                 "{regarding}.{:x}",
-                now.as_nanosecond() + i128::from(self.written.len() as u32)
+                now.as_nanosecond() + i128::from((self.written.len() + self.series.len()) as u32)
             )),
             namespace: Some(namespace.to_owned()),
             ..ObjectMeta::default()

@@ -9,6 +9,7 @@
 //!   [`scheduler`], [`kubelet`]. They meet at the API and never call each other.
 //! * Floor 4: [`cluster`], which builds, starts and stops all of that.
 //! * Floor 5: [`kubectl`] and [`shell`].
+//! * Floor 7: [`tui`], the lessons' text, the shell and live views on one terminal.
 //!
 //! [`cli`] is the command line on top.
 
@@ -33,3 +34,4 @@ pub mod seed;
 pub mod shell;
 pub mod store;
 pub mod streams;
+pub mod tui;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use k8s_learn::cluster::{Cluster, ClusterConfig, Component, Time};
 use k8s_learn::lessons::check::{lint, lint_course, prove};
-use k8s_learn::lessons::{Course, World};
+use k8s_learn::lessons::{Course, Language, World};
 use k8s_learn::shell::CommandLog;
 
 fn virtual_runtime() -> tokio::runtime::Runtime {
@@ -19,7 +19,7 @@ fn virtual_runtime() -> tokio::runtime::Runtime {
 fn nothing_is_missing_in_the_course() {
     let course = Course::built_in().unwrap_or_else(|error| panic!("{error}"));
     let without = vec![Component::Scheduler, Component::ControllerManager, Component::Kubelet];
-    let config = ClusterConfig { nodes: 1, time: Time::Virtual, without, ..ClusterConfig::default() };
+    let config = ClusterConfig { nodes: 5, time: Time::Virtual, without, ..ClusterConfig::default() };
     let problems = virtual_runtime().block_on(async {
         let cluster = Cluster::start(config).await.unwrap();
         let world = World::new(&cluster, CommandLog::default());
@@ -54,4 +54,23 @@ fn every_lesson_goes_as_it_is_written() {
     for (id, proof) in proofs {
         insta::assert_snapshot!(id.replace('/', "--"), proof.transcript);
     }
+}
+
+/// `book/src/course.md` is made of the lessons. `K8S_LEARN_WRITE=1 cargo test --test all course` writes it anew.
+#[test]
+fn the_book_has_the_contents_of_the_course() {
+    let course = Course::built_in().unwrap_or_else(|error| panic!("{error}"));
+    let mut page = "# The course\n\nMade from the lessons themselves; every lesson is there in each of these languages.\n".to_owned();
+    for language in Language::ALL {
+        page += &format!("\n# {}\n\n{}", language.name(), course.contents(language));
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/book/src/course.md");
+    if std::env::var_os("K8S_LEARN_WRITE").is_some() {
+        std::fs::write(file, &page).unwrap();
+    }
+    let kept = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        kept == page,
+        "book/src/course.md is not what the lessons say: write it anew with K8S_LEARN_WRITE=1"
+    );
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // A test that cannot go on says so by panicking.
 
 mod api;
+mod bad_input;
 mod control_plane;
 mod copying;
 mod healing;
@@ -9,3 +10,4 @@ mod lessons;
 mod parity;
 mod same_seed;
 mod transcripts;
+mod tui;

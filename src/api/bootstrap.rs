@@ -3,7 +3,10 @@
 // Models pkg/controlplane/controller/{systemnamespaces,kubernetesservice} and pkg/registry/scheduling/rest.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::select_all;
 use serde_json::{Value, json};
 
 use super::auth::UserInfo;
@@ -12,10 +15,13 @@ use super::probes::Probes;
 use super::rest::Call;
 use super::server::ApiServer;
 use super::status::ApiError;
-use crate::store::Author;
+use crate::store::{Author, EventKind, KeyRange, WatchRequest};
 
 /// The IP that the Service `kubernetes` has: the first of the Services' network.
 pub const KUBERNETES_SERVICE_IP: &str = "10.96.0.1";
+/// How long a deleted Service `kubernetes` stays away.
+// Models the EndpointInterval of pkg/controlplane, at which a real server looks whether it is there.
+const REPAIR_INTERVAL: Duration = Duration::from_secs(10);
 /// The name under which the API server writes.
 const AGENT: &str = "kube-apiserver";
 
@@ -51,6 +57,32 @@ impl ApiServer {
             self.make("discovery.k8s.io", "v1", "endpointslices", "default", endpoint_slice(address))?;
         }
         Ok(())
+    }
+
+    /// Makes the Service `kubernetes` and what belongs to it again when somebody deletes it. Runs until it is dropped.
+    pub async fn keep_kubernetes_service(self, endpoint: Option<SocketAddr>) {
+        let store = self.rest().store().clone();
+        let key = |group: &str, version: &str, plural: &str| {
+            let kind = self.rest().registry().resource(group, version, plural);
+            kind.map(|kind| kind.info().storage_key("default", "kubernetes"))
+        };
+        let keys =
+            [("", "v1", "services"), ("", "v1", "endpoints"), ("discovery.k8s.io", "v1", "endpointslices")];
+        let keys: Vec<String> =
+            keys.into_iter().filter_map(|(group, version, plural)| key(group, version, plural)).collect();
+        loop {
+            let watch = |key: &String| store.watch(WatchRequest::new(KeyRange::key(key.as_str()), 0));
+            let Ok(watches) = keys.iter().map(watch).collect::<Result<Vec<_>, _>>() else { return };
+            let mut writes = select_all(watches);
+            while let Some(write) = writes.next().await {
+                if write.events().any(|event| event.kind == EventKind::Delete) {
+                    self.rest().clock().sleep(REPAIR_INTERVAL).await;
+                    if let Err(error) = self.bootstrap(endpoint) {
+                        tracing::warn!(%error, "the Service kubernetes cannot be made again");
+                    }
+                }
+            }
+        }
     }
 
     /// Creates an object unless it is there. Kinds that are not served are passed over.
@@ -114,4 +146,38 @@ fn endpoint_slice(address: SocketAddr) -> Value {
         "endpoints": [{"addresses": [address.ip().to_string()], "conditions": {"ready": true}}],
         "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::server::Config;
+    use crate::clock::Clock;
+    use crate::seed::Seed;
+    use crate::store::{Op, Store, Txn};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deleted_service_kubernetes_comes_again() {
+        let clock = Clock::virtual_time();
+        let store = Store::new(clock.clone());
+        let server = ApiServer::new(Config::new(store.clone(), clock.clone(), Seed::new(1)));
+        let endpoint = Some(SocketAddr::from(([192, 168, 49, 2], 8443)));
+        server.bootstrap(endpoint).unwrap();
+        let keeping = tokio::spawn(server.clone().keep_kubernetes_service(endpoint));
+        clock.sleep(Duration::from_secs(1)).await;
+        let keys = [
+            "/registry/services/specs/default/kubernetes",
+            "/registry/services/endpoints/default/kubernetes",
+        ];
+        for key in keys {
+            let delete = Txn { success: vec![Op::Delete(KeyRange::key(key))], ..Txn::default() };
+            store.txn(delete, Author::default()).unwrap();
+            assert!(store.get(key).is_none());
+        }
+        clock.sleep(REPAIR_INTERVAL + Duration::from_secs(1)).await;
+        for key in keys {
+            assert!(store.get(key).is_some(), "{key} is there again");
+        }
+        keeping.abort();
+    }
 }

@@ -162,12 +162,19 @@ pub fn handle(registry: &Registry, asked: &Asked<'_>) -> Option<Response<Body>> 
         _ => return None,
     };
     let body = encode_plain(&format!("{META}.{type}"), &value);
-    Some(response(if pretty { super::codec::pretty(&body) } else { body }, "application/json"))
+    // Only an encoder that streams ends with a newline.
+    let body = if pretty { super::codec::pretty(&body) } else { ended(&body) };
+    Some(response(body, "application/json"))
+}
+
+/// A body with a newline behind it.
+fn ended(body: &[u8]) -> Bytes {
+    [body, b"\n"].concat().into()
 }
 
 fn response(body: Bytes, media: &'static str) -> Response<Body> {
     let etag = format!("\"{}\"", hex(&Sha256::digest(&body)));
-    let mut response = Response::new(Body::from([&body[..], b"\n"].concat()));
+    let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
@@ -351,7 +358,7 @@ fn aggregated(groups: &Groups, legacy: bool, version: &str) -> Response<Body> {
     } else {
         "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
     };
-    response(encode_plain("", &list), media)
+    response(ended(&encode_plain("", &list)), media)
 }
 
 fn discovered(info: &KindInfo) -> Value {

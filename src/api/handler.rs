@@ -1,6 +1,9 @@
 //! One request from the door to the answer: read the request line, authenticate, authorize, find the resource, do the verb.
 // Models k8s.io/apiserver/pkg/server (DefaultBuildHandlerChain) and .../endpoints (APIInstaller).
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
@@ -8,6 +11,8 @@ use http_body_util::{BodyExt, Limited};
 
 use super::auth::{UserInfo, impersonated};
 use super::codec::{self, MediaType};
+use super::guarded::guarded;
+use super::metrics::is_long_running;
 use super::negotiate::{self, Input, Output};
 use super::options::{DeleteOptions, ListOptions, WriteOptions};
 use super::probes::Probes;
@@ -17,10 +22,20 @@ use super::rest::{Call, PatchType, Presenter, Reply, refused};
 use super::server::{ApiServer, CAUSE_HEADER};
 use super::status::ApiError;
 use super::{endpoints, reviews, subresources};
+use crate::clock::Clock;
+use crate::meta::age;
 use crate::store::Author;
 
 /// How large a body may be.
 pub(super) const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+
+/// How long a client outside may take to send its request and be answered.
+// Models k8s.io/apiserver/pkg/server/filters (WithTimeoutForNonLongRunningRequests).
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Goes with a request that came over a socket: the time that its client lives in, whatever the cluster's clock says.
+#[derive(Clone, Debug)]
+pub(super) struct HostTime(pub(super) Clock);
 
 /// A request that was taken apart.
 pub(super) struct Incoming {
@@ -35,21 +50,51 @@ pub(super) struct Incoming {
 }
 
 /// Answers a request.
-pub(super) async fn handle(server: &ApiServer, request: Request<Body>) -> Response<Body> {
+pub(super) async fn handle(server: &ApiServer, mut request: Request<Body>) -> Response<Body> {
     let clock = server.rest().clock();
     let started = clock.now();
     let query = Query::parse(request.uri().query().unwrap_or_default());
     let info = RequestInfo::parse(request.method(), request.uri().path(), &query);
     let labels = server.shared.metrics.labels(&info, request.method());
     let output = Output { pretty: negotiate::is_pretty(request.headers(), &query), ..Output::JSON };
-    let mut response = match answer(server, request, info, query).await {
+    let (running, lasts) = (Arc::new(server.shared.metrics.begun(&labels, &info)), is_long_running(&info));
+    if lasts {
+        request.extensions_mut().insert(running.clone());
+    }
+    let host = request.extensions_mut().remove::<HostTime>().filter(|_| !lasts);
+    let answered = match host {
+        None => answer(server, request, info, query).await,
+        Some(HostTime(clock)) => answer_in_time(server, request, info, query, &clock).await,
+    };
+    let mut response = match answered {
         Ok(response) => response,
         Err(error) => refused(&error, &output),
     };
     let caching = HeaderValue::from_static("no-cache, private");
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(caching);
     server.shared.metrics.answered(&labels, response.status().as_u16(), clock.now().duration_since(started));
-    response
+    if lasts { guarded(response, running) } else { response }
+}
+
+/// Answers within the time that the server or the client allows.
+async fn answer_in_time(
+    server: &ApiServer,
+    request: Request<Body>,
+    info: RequestInfo,
+    query: Query,
+    clock: &Clock,
+) -> Result<Response<Body>, ApiError> {
+    let asked = match query.get("timeout").unwrap_or_default() {
+        "" => Duration::ZERO,
+        text => age::parse_go(text).map_err(|error| {
+            ApiError::bad_request(format!("invalid timeout specified in the request URL - {error}"))
+        })?,
+    };
+    let timeout = if asked.is_zero() { REQUEST_TIMEOUT } else { asked.min(REQUEST_TIMEOUT) };
+    clock
+        .timeout(timeout, answer(server, request, info, query))
+        .await
+        .unwrap_or_else(|_| Err(ApiError::timeout("request did not complete within the allotted timeout")))
 }
 
 async fn answer(

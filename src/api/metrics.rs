@@ -1,7 +1,9 @@
 //! What `/metrics` shows, under the names that the real API server uses.
 // Models k8s.io/apiserver/pkg/endpoints/metrics and .../storage/etcd3/metrics.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Method;
 use jiff::SignedDuration;
@@ -42,6 +44,11 @@ struct WithCode {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfKind {
+    request_kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfResource {
     group: String,
     resource: String,
@@ -54,6 +61,39 @@ pub(super) struct Metrics {
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     objects: Family<OfResource, Gauge>,
     revision: Gauge,
+    in_flight: Family<OfKind, Gauge>,
+    long_running: Family<Labels, Gauge>,
+    open: Open,
+    watchers: Gauge,
+    terminated_watchers: Gauge,
+    tasks: Gauge,
+}
+
+/// The long-running requests that are open. Their labels are their clients' words, so none outlives its requests.
+type Open = Arc<Mutex<HashMap<Labels, i64>>>;
+
+/// Counts a request as running for as long as somebody holds it: the handler, the answer's body, the upgraded connection.
+#[derive(Debug)]
+pub(super) enum Running {
+    Short(Gauge),
+    Long(Open, Labels),
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        match self {
+            Self::Short(gauge) => {
+                gauge.dec();
+            }
+            Self::Long(open, labels) => {
+                let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                let left = open.remove(labels).unwrap_or_default() - 1;
+                if left > 0 {
+                    open.insert(labels.clone(), left);
+                }
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Metrics {
@@ -88,7 +128,38 @@ impl Default for Metrics {
             "The store's newest revision",
             revision.clone(),
         );
-        Self { registry, requests, durations, objects, revision }
+        let (in_flight, long_running) = (Family::default(), Family::default());
+        registry.register(
+            "apiserver_current_inflight_requests",
+            "Requests that are being answered, by kind; long-running ones are counted by themselves",
+            in_flight.clone(),
+        );
+        registry.register(
+            "apiserver_longrunning_requests",
+            "Watches, logs, proxies and streams that are open, by verb and resource",
+            long_running.clone(),
+        );
+        let (watchers, terminated_watchers, tasks) = (Gauge::default(), Gauge::default(), Gauge::default());
+        registry.register("etcd_debugging_mvcc_watcher_total", "The store's open watches", watchers.clone());
+        registry.register(
+            "apiserver_terminated_watchers_total",
+            "Watches that were closed since their reader fell behind",
+            terminated_watchers.clone(),
+        );
+        registry.register("k8s_learn_tasks", "Tasks of this process that are alive", tasks.clone());
+        Self {
+            registry,
+            requests,
+            durations,
+            objects,
+            revision,
+            in_flight,
+            long_running,
+            open: Open::default(),
+            watchers,
+            terminated_watchers,
+            tasks,
+        }
     }
 }
 
@@ -101,6 +172,7 @@ impl Metrics {
             _ if !info.is_resource => method.as_str().to_owned(),
             verb => verb.to_uppercase(),
         };
+        let verb = if is_connect(info) { "CONNECT".to_owned() } else { verb };
         let scope = match (info.is_resource, info.name.is_empty(), info.namespace.is_empty()) {
             (false, ..) => "",
             (true, false, _) => "resource",
@@ -116,6 +188,19 @@ impl Metrics {
             verb,
             version: info.version.clone(),
         }
+    }
+
+    /// Counts a request that begins.
+    pub(super) fn begun(&self, labels: &Labels, info: &RequestInfo) -> Running {
+        if is_long_running(info) {
+            *self.open.lock().unwrap_or_else(PoisonError::into_inner).entry(labels.clone()).or_default() += 1;
+            return Running::Long(self.open.clone(), labels.clone());
+        }
+        let read_only = ["get", "list", "watch"].contains(&info.verb.as_str());
+        let request_kind = if read_only { "readOnly" } else { "mutating" };
+        let gauge = self.in_flight.get_or_create_owned(&OfKind { request_kind });
+        gauge.inc();
+        Running::Short(gauge)
     }
 
     /// Counts an answer.
@@ -140,10 +225,32 @@ impl Metrics {
             let labels = OfResource { group: info.group.clone(), resource: info.plural.clone() };
             self.objects.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        self.long_running.clear();
+        for (labels, count) in self.open.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            self.long_running.get_or_create(labels).set(*count);
+        }
+        let (watchers, terminated) = rest.store().watchers();
+        self.watchers.set(i64::try_from(watchers).unwrap_or(i64::MAX));
+        self.terminated_watchers.set(i64::try_from(terminated).unwrap_or(i64::MAX));
+        let tasks =
+            tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+        self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
         self.revision.set(i64::try_from(rest.store().revision()).unwrap_or(i64::MAX));
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }
+}
+
+/// Whether a request makes a stream of its connection.
+fn is_connect(info: &RequestInfo) -> bool {
+    info.is_resource && ["attach", "exec", "portforward", "proxy"].contains(&info.subresource.as_str())
+}
+
+/// Whether a request may last as long as its client wants.
+// Models k8s.io/apiserver/pkg/server/filters (BasicLongRunningRequestCheck).
+pub(super) fn is_long_running(info: &RequestInfo) -> bool {
+    let streamed = info.is_resource && info.subresource == "log";
+    info.verb == "watch" || streamed || is_connect(info)
 }

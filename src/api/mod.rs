@@ -14,6 +14,7 @@ pub mod codec;
 pub mod discovery;
 mod endpoints;
 pub mod field;
+mod guarded;
 mod handler;
 mod health;
 pub mod kind;
@@ -40,3 +41,4 @@ pub mod testing;
 
 pub use probes::Probes;
 pub use serve::server_config;
+pub use server::KUBELET_TOKEN_HEADER;

@@ -201,4 +201,16 @@ mod tests {
         assert!(!is_pretty(&headers, &Query::parse("pretty=false")));
         assert!(is_pretty(&HeaderMap::new(), &Query::parse("pretty=true")));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_it_panic(accept in "[a-z/*;=,q0-9. ]{0,60}|\\PC{0,60}", query in "\\PC{0,40}") {
+            if let Ok(value) = accept.parse::<http::HeaderValue>() {
+                let both = [(header::ACCEPT, value.clone()), (header::CONTENT_TYPE, value)];
+                let headers = HeaderMap::from_iter(both);
+                let _ = Output::negotiate(&headers, &Query::parse(&query));
+                let _ = input(&headers);
+            }
+        }
+    }
 }

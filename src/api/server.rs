@@ -30,6 +30,9 @@ pub type ApiService = BoxCloneSyncService<Request<Body>, Response<Body>, std::co
 /// The header in which a component says which revision made it act. The server believes it of in-process callers only.
 pub const CAUSE_HEADER: &str = "x-k8s-learn-cause";
 
+/// The header in which the API server shows kubelets its token: its connections to them stay in this process, without TLS.
+pub const KUBELET_TOKEN_HEADER: &str = "x-k8s-learn-api-server";
+
 /// What an API server is made of.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -47,6 +50,8 @@ pub struct Config {
     pub tokens: BTreeMap<String, UserInfo>,
     /// The address that discovery tells clients, like `192.168.49.2:8443`.
     pub address: String,
+    /// By what kubelets know this server; empty: they do not ask.
+    pub kubelet_token: Arc<str>,
 }
 
 impl Config {
@@ -60,6 +65,7 @@ impl Config {
             allocations: Arc::default(),
             tokens: BTreeMap::new(),
             address: "127.0.0.1:6443".to_owned(),
+            kubelet_token: "".into(),
         }
     }
 }
@@ -76,6 +82,7 @@ pub(super) struct Shared {
     authorizers: Authorizers,
     pub(super) metrics: Metrics,
     pub(super) address: String,
+    kubelet_token: Arc<str>,
     pub(super) open_api: OpenApi,
     dialer: RwLock<Option<Arc<dyn Dial>>>,
     /// Ends the streams that run beside their requests when the last handle goes.
@@ -91,7 +98,7 @@ impl std::fmt::Debug for ApiServer {
 impl ApiServer {
     /// A server over a store, which may be empty; `bootstrap` fills in what every cluster has.
     pub fn new(config: Config) -> Self {
-        let Config { store, registry, clock, seed, allocations, tokens, address } = config;
+        let Config { store, registry, clock, seed, allocations, tokens, address, kubelet_token } = config;
         let authenticator = Authenticator::new(&store, &clock, &seed, tokens);
         let open_api = OpenApi::new(registry.clone());
         let rest = Rest::new(store, registry, clock, seed, allocations, Chain::built_in());
@@ -101,6 +108,7 @@ impl ApiServer {
             authorizers: Authorizers::built_in(),
             metrics: Metrics::default(),
             address,
+            kubelet_token,
             open_api,
             dialer: RwLock::default(),
             streams: CancellationToken::new().drop_guard(),
@@ -131,6 +139,14 @@ impl ApiServer {
     /// How kubelets, pods and Services are reached.
     pub(super) fn dialer(&self) -> Option<Arc<dyn Dial>> {
         self.shared.dialer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says in a request's headers that it comes from this server.
+    pub(super) fn introduce(&self, headers: &mut http::HeaderMap) {
+        headers.remove(KUBELET_TOKEN_HEADER);
+        if let Ok(token) = http::HeaderValue::from_str(&self.shared.kubelet_token) {
+            headers.insert(KUBELET_TOKEN_HEADER, token);
+        }
     }
 
     /// Is cancelled when the server goes.

@@ -207,6 +207,11 @@ impl ApiError {
         Self::new(500, "InternalError", format!("Internal error occurred: {text}")).cause("", &text, None)
     }
 
+    /// 504: the request took too long.
+    pub fn timeout(message: &str) -> Self {
+        Self::new(504, "Timeout", format!("Timeout: {message}"))
+    }
+
     /// 503: what the request needs cannot be reached.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(503, "ServiceUnavailable", message)

@@ -2,7 +2,6 @@
 //!
 //! An image's files are built once and cloned for each container, so a thousand containers cost what they wrote.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -10,26 +9,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::files::{Files, FilesError, Metadata, resolve, split};
+use super::memory_tree::{Content, Node, directory, follow, follow_last, metadata, walk, weight};
 use crate::clock::Clock;
-
-/// How many links a path may lead through, as on Linux.
-const MAX_LINKS: usize = 40;
-
-#[derive(Clone, Debug)]
-struct Node {
-    content: Content,
-    mode: u32,
-    modified_seconds: i64,
-    uid: u32,
-    gid: u32,
-}
-
-#[derive(Clone, Debug)]
-enum Content {
-    File(Arc<Vec<u8>>),
-    Directory(BTreeMap<String, Arc<Node>>),
-    Link(String),
-}
 
 struct Owned(Arc<Vec<u8>>);
 impl AsRef<[u8]> for Owned {
@@ -237,68 +218,6 @@ fn size_u64(used: u64, delta: i64) -> u64 {
     used.saturating_add_signed(delta)
 }
 
-fn directory(now: i64, mode: u32) -> Node {
-    Node { content: Content::Directory(BTreeMap::new()), mode, modified_seconds: now, uid: 0, gid: 0 }
-}
-
-/// The node at a path without links in it.
-fn walk(root: &Arc<Node>, path: &str) -> Result<Arc<Node>, FilesError> {
-    let mut node = root;
-    for part in path.split('/').filter(|part| !part.is_empty()) {
-        let Content::Directory(entries) = &node.content else { return Err(FilesError::NotDirectory) };
-        node = entries.get(part).ok_or(FilesError::NotFound)?;
-    }
-    Ok(node.clone())
-}
-
-/// The path without links but in its last part. Parts that do not exist stay as they are.
-fn follow(root: &Arc<Node>, path: &str, keep_last: bool) -> Result<String, FilesError> {
-    let mut links = 0;
-    let mut todo: Vec<String> =
-        path.split('/').filter(|part| !part.is_empty()).rev().map(str::to_owned).collect();
-    let mut done = String::new();
-    while let Some(part) = todo.pop() {
-        if part == ".." {
-            done.truncate(done.rfind('/').unwrap_or(0));
-            continue;
-        }
-        let next = format!("{done}/{part}");
-        let target = walk(root, &next).ok().and_then(|node| match &node.content {
-            Content::Link(target) => Some(target.clone()),
-            _ => None,
-        });
-        match target {
-            Some(target) if !(keep_last && todo.is_empty()) => {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(FilesError::TooManyLinks);
-                }
-                if target.starts_with('/') {
-                    done.clear();
-                }
-                let parts = target.split('/').filter(|part| !part.is_empty() && *part != ".");
-                todo.extend(parts.rev().map(str::to_owned));
-            }
-            _ => done = next,
-        }
-    }
-    Ok(if done.is_empty() { "/".to_owned() } else { done })
-}
-
-fn follow_last(root: &Arc<Node>, path: &str) -> Result<String, FilesError> {
-    follow(root, path, true)
-}
-
-fn metadata(node: &Node) -> Metadata {
-    let (directory, size, link) = match &node.content {
-        Content::File(bytes) => (false, bytes.len() as u64, None),
-        Content::Directory(_) => (true, 4096, None),
-        Content::Link(target) => (false, target.len() as u64, Some(target.clone())),
-    };
-    let Node { mode, modified_seconds, uid, gid, .. } = *node;
-    Metadata { directory, size, mode, modified_seconds, link, uid, gid }
-}
-
 #[async_trait]
 impl Files for MemoryFiles {
     async fn read(&self, path: &str) -> Result<Bytes, FilesError> {
@@ -443,15 +362,6 @@ impl MemoryFiles {
             }
             Ok(())
         })
-    }
-}
-
-/// The bytes of the files in a tree.
-fn weight(node: &Node) -> u64 {
-    match &node.content {
-        Content::File(bytes) => bytes.len() as u64,
-        Content::Directory(entries) => entries.values().map(|node| weight(node)).sum(),
-        Content::Link(_) => 0,
     }
 }
 

@@ -10,6 +10,7 @@ mod host_stdio;
 mod interactive;
 mod kit;
 mod memory_files;
+mod memory_tree;
 mod mount_files;
 mod process;
 mod program;

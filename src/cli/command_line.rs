@@ -9,17 +9,21 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{bench, kubectl, lesson, shell, up};
+use super::{bench, kubectl, lesson, shell, tui, up};
 use crate::cluster::{ClusterConfig, Component};
+use crate::lessons::Language;
 use crate::runtime::sim::Pace;
 
 #[derive(Parser)]
 #[command(
     name = "k8s-learn",
     version,
-    about = "Learn Kubernetes on a whole cluster that lives in this one program"
+    about = "Learn Kubernetes on a whole cluster that lives in this one program",
+    args_conflicts_with_subcommands = true
 )]
 struct CommandLine {
+    #[command(flatten)]
+    tui: TuiArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -40,8 +44,40 @@ enum Command {
     /// List, show, check and begin lessons
     #[command(subcommand)]
     Lesson(lesson::LessonCommand),
+    /// Play the lessons of a directory, and read them again when they are saved
+    Run {
+        /// A lesson's, a track's or a course's directory
+        directory: PathBuf,
+        #[command(flatten)]
+        tui: TuiArgs,
+    },
     /// Measure how fast the cluster is on this machine
     Bench,
+}
+
+/// Without a command: lessons, the shell and live views of the cluster on this terminal.
+#[derive(Args)]
+pub(super) struct TuiArgs {
+    /// Begin with this lesson, like basics/deploy-an-app
+    #[arg(long, value_name = "ID")]
+    pub(super) lesson: Option<String>,
+    /// The language: en, zh-TW or zh-CN; by default the one chosen before, or the locale's
+    #[arg(long)]
+    pub(super) lang: Option<Language>,
+    /// The terminal's ground; by default what COLORFGBG says, or dark. NO_COLOR wins
+    #[arg(long, value_enum)]
+    pub(super) theme: Option<PaletteArg>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub(super) no_mouse: bool,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PaletteArg {
+    Dark,
+    Light,
 }
 
 /// How the cluster is made.
@@ -144,14 +180,16 @@ pub fn main() -> ExitCode {
         let own = std::iter::once("kubectl".to_owned()).chain(arguments.into_iter().skip(2)).collect();
         return ended(kubectl::run(own));
     }
-    let outcome = match CommandLine::parse().command {
-        None => shell::interactive(),
+    let line = CommandLine::parse();
+    let outcome = match line.command {
+        None => tui::run(line.tui),
         Some(Command::Shell(args)) => shell::run(args),
         Some(Command::Up(args)) => up::run(args).map(|()| 0),
         Some(Command::Kubectl { arguments }) => {
             kubectl::run(std::iter::once("kubectl".to_owned()).chain(arguments).collect())
         }
         Some(Command::Lesson(command)) => lesson::run(command),
+        Some(Command::Run { directory, tui }) => tui::run_directory(tui, &directory),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

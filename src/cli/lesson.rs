@@ -140,7 +140,7 @@ fn show(lesson: &str, language: Language) -> anyhow::Result<i32> {
 fn lint_all(path: Option<&Path>, lessons: &[Arc<Lesson>]) -> anyhow::Result<Vec<Problem>> {
     // Goals name kinds, and a cluster knows which there are. Nothing has to run in it.
     let without = vec![Component::Scheduler, Component::ControllerManager, Component::Kubelet];
-    let config = ClusterConfig { nodes: 1, time: Time::Virtual, without, ..ClusterConfig::default() };
+    let config = ClusterConfig { nodes: 5, time: Time::Virtual, without, ..ClusterConfig::default() };
     let mut problems = virtual_runtime()?.block_on(async {
         let cluster = Cluster::start(config).await?;
         let world = World::new(&cluster, CommandLog::default());

@@ -5,6 +5,7 @@ mod command_line;
 mod kubectl;
 mod lesson;
 mod shell;
+mod tui;
 mod up;
 
 pub use command_line::main;

@@ -1,4 +1,4 @@
-//! `k8s-learn shell`, and `k8s-learn` alone on a terminal: the sandbox shell on a fresh cluster.
+//! `k8s-learn shell`: the sandbox shell on a fresh cluster, without panes.
 
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
@@ -67,21 +67,14 @@ fn undisturbed_stdio() -> Stdio {
     }
 }
 
-/// `k8s-learn` alone.
-pub(super) fn interactive() -> anyhow::Result<i32> {
-    anyhow::ensure!(
-        std::io::stdin().is_terminal(),
-        "standard input is not a terminal: give commands to `k8s-learn shell -`, or see `k8s-learn --help`"
-    );
-    prompt(&ClusterArgs::default())
-}
-
 fn prompt(args: &ClusterArgs) -> anyhow::Result<i32> {
     let runtime = live_runtime()?;
     let code = runtime.block_on(async {
         let (cluster, mut session) = start(args, Time::Real, Pace::Real).await?;
         println!("A Kubernetes cluster is running in this process. Try: kubectl get nodes    (exit or Ctrl-D ends it)");
-        let source = LiveSource::new(client::component(cluster.service(), "completion", UserInfo::admin())).await;
+        let mut source =
+            LiveSource::new(client::component(cluster.service(), "completion", UserInfo::admin())).await;
+        source.look_in(session.files());
         let code = repl::run(&mut session, Box::new(source), history_file()).await?;
         drop(session);
         cluster.stop().await;
@@ -112,7 +105,7 @@ fn read(file: &PathBuf) -> anyhow::Result<String> {
 }
 
 /// Where lines are remembered, made if it is not there.
-fn history_file() -> Option<PathBuf> {
+pub(super) fn history_file() -> Option<PathBuf> {
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     let data = data.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")))?;
     let directory = data.join("k8s-learn");

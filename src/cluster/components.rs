@@ -142,6 +142,7 @@ impl Plane {
     ) -> Result<Arc<Self>, ClusterError> {
         let machines =
             (0..config.nodes).map(|index| Machine::new(index, &shared)).collect::<Result<Vec<_>, _>>()?;
+        machines.iter().try_for_each(|machine| machine.deliver(&config.images))?;
         let host = machines.first().map_or(otherwise, |machine| &machine.host).clone();
         let control_plane = ControlPlane { shared: shared.clone(), host, root_ca };
         let running = Running {

@@ -20,6 +20,8 @@ pub struct ClusterConfig {
     pub time: Time,
     /// Whether pulls and starts take believable time.
     pub pace: Pace,
+    /// The images that every node is delivered with.
+    pub images: Vec<String>,
     /// What is left out.
     pub without: Vec<Component>,
     /// A bearer token of the cluster's administrator, besides the client certificate.
@@ -35,6 +37,7 @@ impl Default for ClusterConfig {
             seed: None,
             time: Time::Real,
             pace: Pace::Instant,
+            images: vec![],
             without: vec![],
             token: None,
             serve_names: vec![],
@@ -124,6 +127,9 @@ pub enum ClusterError {
     /// An address is taken.
     #[error("the address {0} is taken")]
     Address(std::net::IpAddr),
+    /// A node cannot be delivered with an image.
+    #[error("a node cannot have an image from the start: {0}")]
+    Image(String),
     /// A kubelet did not start.
     #[error("a kubelet does not start: {0}")]
     Kubelet(String),

@@ -59,11 +59,11 @@ impl std::fmt::Debug for ControlPlane {
 impl ControlPlane {
     /// Starts the scheduler.
     pub(super) async fn scheduler(&self) -> Result<KubeScheduler, ClusterError> {
-        let Shared { service, informers, clock, seed, .. } = &self.shared;
+        let Shared { service, informers, clock, seed, decisions, .. } = &self.shared;
         let port = Port::open("kube-scheduler", SCHEDULER_PORT, self).await;
         let client =
             client::component(service, "kube-scheduler", UserInfo::new("system:kube-scheduler", &[]));
-        let scheduler = scheduler::start(client, informers, clock.clone(), seed.clone());
+        let scheduler = scheduler::start(client, informers, clock.clone(), seed.clone(), decisions.clone());
         Ok(KubeScheduler { scheduler, port })
     }
 

@@ -7,14 +7,16 @@ use k8s_openapi::api::core::v1::Node;
 use tokio::task::JoinHandle;
 
 use super::config::{ClusterError, Component, NODE_NETWORK};
-use crate::api::auth::UserInfo;
+use crate::api::auth::{Pki, UserInfo};
+use crate::api::server_config;
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::events::Recorder;
 use crate::informer::{Change, Informers};
-use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig};
-use crate::network::{Fabric, KubeProxy, NetHost};
+use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig, ServerSecurity};
+use crate::network::{Fabric, KubeProxy, NetHost, ServerTls};
 use crate::runtime::sim::{Pace, SimConfig, SimRuntime};
+use crate::scheduler::Decisions;
 use crate::seed::Seed;
 
 /// What every node of a cluster shares.
@@ -26,6 +28,11 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) seed: Seed,
     pub(super) pace: Pace,
+    pub(super) pki: Pki,
+    /// By what kubelets know the API server.
+    pub(super) api_server_token: Arc<str>,
+    /// Where the scheduler tells what it decides.
+    pub(super) decisions: Decisions,
 }
 
 /// A node. Dropping it stops what runs on it.
@@ -126,6 +133,14 @@ impl Machine {
         }
     }
 
+    /// Puts images on the node's disk, as a machine may be delivered with some.
+    pub(super) fn deliver(&self, images: &[String]) -> Result<(), ClusterError> {
+        images
+            .iter()
+            .try_for_each(|image| self.runtime.preload(image))
+            .map_err(|error| ClusterError::Image(error.to_string()))
+    }
+
     /// Puts a machine into the network, with a runtime.
     pub(super) fn new(index: usize, shared: &Shared) -> Result<Self, ClusterError> {
         let (name, ip) = (name(index), IpAddr::V4(address(index)));
@@ -178,11 +193,25 @@ impl ClusterNode {
             clock: clock.clone(),
             seed: seed.clone(),
             recorder,
+            security: Some(self.security()),
         };
         let config = KubeletConfig::new(self.config.clone());
         let started = Kubelet::start(config, dependencies).await;
         self.kubelet = Some(started.map_err(|error| ClusterError::Kubelet(error.to_string()))?);
         Ok(())
+    }
+
+    /// The kubelet's server has a certificate of its own, which no authority of the cluster signed, and knows the clients of
+    /// the cluster's.
+    fn security(&self) -> ServerSecurity {
+        let (name, ip) = (self.machine.name.clone(), self.machine.host.ip());
+        let pki = self.shared.pki.clone();
+        let tls = ServerTls::new(move || {
+            let own = Pki::generate().ok()?;
+            let identity = own.server(std::slice::from_ref(&name), &[ip]).ok()?;
+            server_config(&pki, &identity).ok()
+        });
+        ServerSecurity { tls, api_server_token: self.shared.api_server_token.clone() }
     }
 
     /// Stops the kubelet; the containers go on.

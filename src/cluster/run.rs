@@ -19,6 +19,7 @@ use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::informer::Informers;
 use crate::network::{ClusterDns, Fabric, HostNodePorts, NetHost};
+use crate::scheduler::Decisions;
 use crate::seed::Seed;
 use crate::store::Store;
 
@@ -34,6 +35,7 @@ pub struct Cluster {
     informers: Informers,
     keeper: JoinHandle<()>,
     learner: NetHost,
+    decisions: Decisions,
     plane: Arc<Plane>,
 }
 
@@ -71,9 +73,17 @@ impl Cluster {
         let mut api_config = Config::new(store.clone(), clock.clone(), seed.clone());
         api_config.address = control_plane.to_string();
         api_config.tokens = config.token.iter().map(|token| (token.clone(), UserInfo::admin())).collect();
+        // Nobody sees it, so it is not drawn from the cluster's seed.
+        let api_server_token: Arc<str> = Seed::from_entropy().hex(32).into();
+        api_config.kubelet_token = api_server_token.clone();
         let api = ApiServer::new(api_config);
         api.bootstrap(Some(control_plane)).map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
-        let keeper = tokio::spawn(api.clone().run());
+        let keeper = {
+            let api = api.clone();
+            tokio::spawn(async move {
+                tokio::join!(api.clone().run(), api.keep_kubernetes_service(Some(control_plane)));
+            })
+        };
         let service = api.service();
         let system = UserInfo::new("system:masters", &["system:masters"]);
         let informers = Informers::new(client::component(&service, "k8s-learn", system), clock.clone());
@@ -81,6 +91,7 @@ impl Cluster {
         let own = IpAddr::V4(std::net::Ipv4Addr::from(u32::from(NODE_NETWORK) + 1));
         let learner = fabric.join_node(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
         api.set_dialer(Arc::new(learner.clone()));
+        let decisions = Decisions::default();
         let shared = Shared {
             service: service.clone(),
             informers: informers.clone(),
@@ -88,6 +99,9 @@ impl Cluster {
             clock: clock.clone(),
             seed: seed.clone(),
             pace: config.pace,
+            pki: pki.clone(),
+            api_server_token,
+            decisions: decisions.clone(),
         };
         let root_ca = pki.authority().certificate.as_str().into();
         let plane = Plane::start(&config, shared, &learner, root_ca).await?;
@@ -95,7 +109,20 @@ impl Cluster {
         if let Some(first) = plane.machines.first() {
             api.set_dialer(Arc::new(first.host.clone()));
         }
-        Ok(Self { config, clock, seed, store, api, service, pki, informers, keeper, learner, plane })
+        Ok(Self {
+            config,
+            clock,
+            seed,
+            store,
+            api,
+            service,
+            pki,
+            informers,
+            keeper,
+            learner,
+            decisions,
+            plane,
+        })
     }
 
     fn has(&self, component: Component) -> bool {
@@ -205,6 +232,11 @@ impl Cluster {
     /// The store behind the API server.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What the scheduler decided lately, and why. Kept when it is stopped and started.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// The API's kinds.

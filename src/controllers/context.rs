@@ -15,7 +15,7 @@ use super::queue::Queue;
 use crate::client;
 use crate::clock::Clock;
 use crate::events::Recorder;
-use crate::informer::{Cached, Change, Informer, Informers};
+use crate::informer::{Cached, Change, Informer, Informers, revision_of};
 use crate::seed::Seed;
 
 /// Makes the client of the component of that name, like `deployment-controller`.
@@ -146,6 +146,21 @@ impl Workshop {
             let _ = seen.send(());
             while let Some(change) = changes.recv().await {
                 react(&change);
+            }
+        });
+    }
+
+    /// Puts the key that `key` finds in a change on the queue, with the change as the cause.
+    pub(crate) fn wake<K: Cached, Q: Ord + Clone + Send + Sync + 'static>(
+        &mut self,
+        informer: &Informer<K>,
+        queue: &Queue<Q>,
+        key: impl Fn(&Change<K>) -> Option<Q> + Send + 'static,
+    ) {
+        let queue = queue.clone();
+        self.on(informer, move |change| {
+            if let Some(key) = key(change) {
+                queue.add(key, revision_of(change.object().meta()));
             }
         });
     }

@@ -12,7 +12,7 @@ use kube::api::{Api, PostParams};
 
 use super::context::{Context, Error, Handle, Workshop, is_already_exists, is_namespace_terminating};
 use super::queue::Queue;
-use crate::informer::{Informer, revision_of};
+use crate::informer::Informer;
 
 const NAME: &str = "root-ca-certificate-publisher-controller";
 const CONFIG_MAP: &str = "kube-root-ca.crt";
@@ -38,17 +38,10 @@ pub(crate) fn start(context: &Context) -> Handle {
         maps: context.informers.of(),
     });
     let mut workshop = Workshop::new();
-    let wake = queue.clone();
-    workshop.on(&controller.namespaces, move |change| {
+    workshop.wake(&controller.namespaces, &queue, |change| change.object().metadata.name.clone());
+    workshop.wake(&controller.maps, &queue, |change| {
         let meta = &change.object().metadata;
-        wake.add(meta.name.clone().unwrap_or_default(), revision_of(meta));
-    });
-    let wake = queue.clone();
-    workshop.on(&controller.maps, move |change| {
-        let meta = &change.object().metadata;
-        if meta.name.as_deref() == Some(CONFIG_MAP) {
-            wake.add(meta.namespace.clone().unwrap_or_default(), revision_of(meta));
-        }
+        meta.namespace.clone().filter(|_| meta.name.as_deref() == Some(CONFIG_MAP))
     });
     workshop.work(NAME, queue, move |name| {
         let this = controller.clone();

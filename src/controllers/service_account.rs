@@ -10,7 +10,7 @@ use kube::api::{Api, PostParams};
 
 use super::context::{Context, Error, Handle, Workshop, is_already_exists, is_namespace_terminating};
 use super::queue::Queue;
-use crate::informer::{Change, Informer, revision_of};
+use crate::informer::{Change, Informer};
 
 const NAME: &str = "service-account-controller";
 const DEFAULT: &str = "default";
@@ -30,17 +30,10 @@ pub(crate) fn start(context: &Context) -> Handle {
         accounts: context.informers.of(),
     });
     let mut workshop = Workshop::new();
-    let wake = queue.clone();
-    workshop.on(&controller.namespaces, move |change| {
-        let meta = &change.object().metadata;
-        wake.add(meta.name.clone().unwrap_or_default(), revision_of(meta));
-    });
-    let wake = queue.clone();
-    workshop.on(&controller.accounts, move |change| {
-        let meta = &change.object().metadata;
-        if matches!(change, Change::Deleted(_)) {
-            wake.add(meta.namespace.clone().unwrap_or_default(), revision_of(meta));
-        }
+    workshop.wake(&controller.namespaces, &queue, |change| change.object().metadata.name.clone());
+    workshop.wake(&controller.accounts, &queue, |change| {
+        let namespace = change.object().metadata.namespace.clone();
+        namespace.filter(|_| matches!(change, Change::Deleted(_)))
     });
     workshop.work(NAME, queue, move |name| {
         let this = controller.clone();

@@ -7,7 +7,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::bash::Files;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::bash::{Files, Terminal};
+
+/// The terminal that an editor may use.
+pub struct EditTerminal<'a> {
+    /// The keys.
+    pub stdin: &'a mut (dyn AsyncRead + Send + Unpin),
+    /// The screen.
+    pub stdout: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Its size and mode.
+    pub terminal: Terminal,
+}
 
 /// A file to edit.
 pub struct EditRequest<'a> {
@@ -21,6 +33,8 @@ pub struct EditRequest<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// The working directory.
     pub cwd: &'a str,
+    /// The terminal, if there is one to edit on.
+    pub terminal: Option<EditTerminal<'a>>,
 }
 
 /// Runs editors.

@@ -387,4 +387,11 @@ mod tests {
             ("one", 2, "x")
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(content in "((clusters|users|contexts): ?(\\[|\\{|-|\n|[a-z])?[\\[\\]{}a-z:, -]{0,12}\n){0,4}|\\PC{0,60}") {
+            let _ = Kubeconfig::parse(&content);
+        }
+    }
 }

@@ -244,10 +244,13 @@ impl Mapper {
             .or_else(|| self.best(|m| (named(m) || short(m)) && of_version(m) && roughly(m)))
     }
 
-    /// The resource of a kind; without a version, the preferred one.
+    /// The resource of a kind, which may be in lower case; without a version, the preferred one.
+    // Models client-go/restmapper (NewDiscoveryRESTMapper), which adds each kind in lower case, too.
     pub fn for_kind(&self, group: &str, version: Option<&str>, kind: &str) -> Option<Arc<Mapping>> {
         self.best(|m| {
-            m.kind == kind && m.group == group && version.is_none_or(|version| m.version == version)
+            (m.kind == kind || m.kind.to_lowercase() == kind)
+                && m.group == group
+                && version.is_none_or(|version| m.version == version)
         })
     }
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod factory;
 pub mod flags;
 pub mod host;
+pub mod klog;
 pub mod kubeconfig;
 pub mod mapper;
 pub mod network;
@@ -30,7 +31,7 @@ pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
 pub use diff_program::{DiffProgram, HostDiffProgram, NoDiffProgram};
-pub use editor::{EditRequest, Editor, NoEditor};
+pub use editor::{EditRequest, EditTerminal, Editor, NoEditor};
 pub use host::{HostEditor, HostNetwork};
 pub use network::Network;
 pub use program::Kubectl;

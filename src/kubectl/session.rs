@@ -16,12 +16,16 @@ use super::diff_program::DiffProgram;
 use super::editor::Editor;
 use super::error::{KubectlError, Result};
 use super::factory::Factory;
+use super::klog;
 use super::mapper::Mapper;
 use super::network::Network;
 use super::writer::SharedWriter;
 use crate::bash::{Files, FilesError, Terminal};
 use crate::clock::Clock;
 use crate::seed::Seed;
+
+/// How often kubectl asks a server for its API that nobody serves.
+const DISCOVERY_TRIES: usize = 5;
 
 /// One call of kubectl.
 pub struct Session {
@@ -114,12 +118,32 @@ impl Session {
 
     /// What the cluster's API has.
     pub async fn mapper(&self) -> Result<Arc<Mapper>> {
-        let client = self.client().await?;
-        let mapper = self
-            .mapper
-            .get_or_try_init(|| async move { Mapper::discover(&client).await.map(Arc::new) })
-            .await?;
-        Ok(mapper.clone())
+        let discovered = async {
+            let client = self.client().await?;
+            Mapper::discover(&client).await.map(Arc::new)
+        };
+        let mapper = self.mapper.get_or_try_init(|| discovered).await;
+        if let Err(KubectlError::Refused(_)) = &mapper {
+            self.complain_of_refusal().await?;
+        }
+        mapper.cloned()
+    }
+
+    /// Writes down that discovery was refused, once for each time that kubectl tries.
+    // Models client-go/discovery/cached/memory (refreshLocked).
+    async fn complain_of_refusal(&self) -> Result<()> {
+        let server = self.factory.cluster_config().await?.server;
+        let server = server.trim_end_matches('/');
+        let host = server.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default();
+        let address = host.replace("localhost", "127.0.0.1");
+        let text = format!(
+            "couldn't get current server API group list: Get \"{server}/api?timeout=32s\": dial tcp {address}: connect: \
+             connection refused"
+        );
+        for _ in 0..DISCOVERY_TRIES {
+            self.err.line(klog::unhandled(self, "memcache.go:265", &text)).await?;
+        }
+        Ok(())
     }
 
     /// Forgets what the API has, so that kinds defined in this call are found.
@@ -135,6 +159,11 @@ impl Session {
     /// Takes standard input, for verbs that read it as it comes. Empty the second time.
     pub async fn take_stdin(&self) -> Box<dyn AsyncRead + Send + Unpin> {
         self.stdin.lock().await.take().unwrap_or_else(|| Box::new(tokio::io::empty()))
+    }
+
+    /// Standard input for a while, for an editor that may be run several times.
+    pub async fn lend_stdin(&self) -> tokio::sync::MutexGuard<'_, Option<Box<dyn AsyncRead + Send + Unpin>>> {
+        self.stdin.lock().await
     }
 
     /// Reads standard input to its end.

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Taint;
 use crate::clock::Clock;
 use crate::events::Recorder;
 use crate::informer::Informers;
-use crate::network::NetHost;
+use crate::network::{NetHost, ServerTls};
 use crate::runtime::ContainerRuntime;
 use crate::seed::Seed;
 
@@ -113,4 +113,15 @@ pub struct Dependencies {
     pub seed: Seed,
     /// The kubelet's voice: component `kubelet` on the node's name.
     pub recorder: Recorder,
+    /// Who may ask its server; without it, everybody, and without TLS.
+    pub security: Option<ServerSecurity>,
+}
+
+/// How the kubelet's server tells who asks.
+#[derive(Clone, Debug)]
+pub struct ServerSecurity {
+    /// The server's side of TLS; client certificates are checked against the cluster's authority.
+    pub tls: Arc<ServerTls>,
+    /// What the API server shows in place of TLS: its wire is in this process.
+    pub api_server_token: Arc<str>,
 }

@@ -97,7 +97,7 @@ impl Kubelet {
         let listen = async |address: SocketAddr| {
             deps.host.listen(address).await.map_err(|error| KubeletError::Listen { address, error })
         };
-        let main = listen(SocketAddr::new(config.node.ip, SERVER_PORT)).await?;
+        let main = listen(SocketAddr::from(([0, 0, 0, 0], SERVER_PORT))).await?;
         let health = listen(SocketAddr::from(([127, 0, 0, 1], HEALTH_PORT))).await?;
         let shared = Arc::new(Shared {
             caches: Caches::new(&deps),

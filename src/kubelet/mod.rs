@@ -36,5 +36,5 @@ mod tests;
 mod volumes;
 mod worker;
 
-pub use config::{Dependencies, HEALTH_PORT, KubeletConfig, NodeConfig, SERVER_PORT};
+pub use config::{Dependencies, HEALTH_PORT, KubeletConfig, NodeConfig, SERVER_PORT, ServerSecurity};
 pub use kubelet::{Kubelet, KubeletError};

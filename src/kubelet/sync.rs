@@ -19,7 +19,7 @@ use super::spec::{self, Class};
 use super::status::Reason;
 use crate::events::EventType;
 use crate::meta::age;
-use crate::runtime::api::{ContainerState, ContainerStatus, RuntimeError};
+use crate::runtime::api::{ContainerState, ContainerStatus};
 
 /// Why a container was not started: the reason and message of its waiting state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +221,6 @@ impl Sync<'_> {
             }
         };
         deps.recorder.event(&reference, EventType::Normal, "Created", "Container created");
-        self.prune(container).await;
         if let Err(error) = deps.runtime.start_container(&id).await {
             failed(&error.to_string());
             return Err(StartError::new("RunContainerError", error.to_string()));
@@ -278,17 +277,6 @@ impl Sync<'_> {
             tracing::debug!(%error, "a container whose hook failed could not be killed");
         }
         Err(StartError::new("PostStartHookError", message))
-    }
-
-    /// Keeps only the last of a container's earlier lives, for `logs --previous` and its last state.
-    async fn prune(&self, container: &Container) {
-        let dead = self.runtime.containers.iter().filter(|status| status.name == container.name);
-        for status in dead.filter(|status| status.state != ContainerState::Running).skip(1) {
-            match self.shared.deps.runtime.remove_container(&status.id).await {
-                Ok(()) | Err(RuntimeError::NotFound(_)) => {}
-                Err(error) => tracing::debug!(%error, "an old container could not be removed"),
-            }
-        }
     }
 }
 

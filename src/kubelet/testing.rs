@@ -388,6 +388,7 @@ impl TestNode {
             clock: clock.clone(),
             seed: seed.clone(),
             recorder: Recorder::new(client.clone(), "kubelet", "m", clock.clone()),
+            security: None,
         };
         let mut config = KubeletConfig::new(NodeConfig::new("m", host.ip(), &seed));
         config.node.labels.insert("disk".to_owned(), "ssd".to_owned());

@@ -3,7 +3,7 @@
 //! It sleeps until the kubelet's loop, a probe or a back-off wakes it.
 // Models pkg/kubelet/pod_workers.go and pkg/kubelet/kubelet.go (SyncPod, SyncTerminatingPod, SyncTerminatedPod).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +27,7 @@ use super::volumes::{Setup, Volumes};
 use crate::client;
 use crate::events::EventType;
 use crate::informer::revision_of;
+use crate::runtime::api::{ContainerState, RuntimeError};
 
 /// How long until the next try when it is not known better.
 const RETRY: Duration = Duration::from_secs(10);
@@ -159,22 +160,13 @@ impl Worker {
         false
     }
 
-    /// A sync that is broken off when the pod has to be gone by now.
+    /// A sync that is broken off once the pod is to go: what is not started by then is not started any more.
+    // Models pkg/kubelet/pod_workers.go (cancelFn of UpdatePod).
     async fn interruptible_sync(&mut self) -> Next {
         let entry = self.entry.clone();
-        let clock = self.shared.deps.clock.clone();
         let missed = AtomicBool::new(false);
         let too_late = async {
-            loop {
-                let pod = entry.pod();
-                if entry.is_removed() {
-                    return;
-                }
-                if spec::is_deleted(&pod) {
-                    let grace =
-                        pod.metadata.deletion_grace_period_seconds.unwrap_or(30).max(0).unsigned_abs();
-                    return clock.sleep(Duration::from_secs(grace)).await;
-                }
+            while !entry.is_removed() && !spec::is_deleted(&entry.pod()) {
                 entry.woken().await;
                 missed.store(true, Ordering::Relaxed);
             }
@@ -213,6 +205,7 @@ impl Worker {
         let over = status::is_terminal(&made);
         self.look_at_readiness(&pod, &made);
         let written = self.publish(&pod, made, true).await;
+        self.prune(&runtime).await;
         if over {
             return Next::Terminate;
         }
@@ -229,6 +222,22 @@ impl Worker {
         let sync = Sync { shared: &shared, pod: &pod, runtime: &runtime, secrets };
         let outcome = sync.run(plan, async || self.sandbox_is_ready(&pod).await).await;
         self.settle(&outcome, written)
+    }
+
+    /// Keeps only the last life of each container that has ended. While it waits to be started again its log is the present
+    /// one, and what `logs --previous` asks for is gone.
+    // Models pkg/kubelet (cleanUpContainersInPod, getContainersToDeleteInPod).
+    async fn prune(&self, runtime: &RuntimePod) {
+        let mut seen = BTreeSet::new();
+        for dead in runtime.containers.iter().filter(|status| status.state == ContainerState::Exited) {
+            if seen.insert(&dead.name) {
+                continue;
+            }
+            match self.shared.deps.runtime.remove_container(&dead.id).await {
+                Ok(()) | Err(RuntimeError::NotFound(_)) => {}
+                Err(error) => tracing::debug!(%error, "an old container could not be removed"),
+            }
+        }
     }
 
     /// Takes the reasons of a sync and says when the next one is due.

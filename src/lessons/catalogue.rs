@@ -7,7 +7,9 @@ use std::sync::Arc;
 use include_dir::{Dir, include_dir};
 
 use super::error::{LessonError, Problem};
-use super::format::{CourseData, Lesson, LessonFiles, TrackData, yaml_problem};
+use super::format::{CourseData, Lesson, LessonFiles, TrackData, Translated, yaml_problem};
+use super::language::Language;
+use super::language::Language;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/lessons");
 
@@ -46,6 +48,14 @@ impl Course {
         Self::read(&place, &files_below(directory)?)
     }
 
+    /// The lessons of one directory as a course of one track, named by the directory.
+    pub fn of(directory: &Path, lessons: Vec<Arc<Lesson>>) -> Self {
+        let name = directory.display().to_string();
+        let title = Language::ALL.iter().map(|language| (language.tag().to_owned(), name.clone())).collect();
+        let data = TrackData { title, about: BTreeMap::new(), concepts: BTreeMap::new() };
+        Self { tracks: vec![Track { id: name, data, lessons }] }
+    }
+
     fn read(place: &str, files: &LessonFiles) -> Result<Self, LessonError> {
         let course: CourseData = yaml(place, files, "course.yaml")?;
         let (mut tracks, mut problems) = (vec![], vec![]);
@@ -80,6 +90,25 @@ impl Course {
             found.next().filter(|_| found.next().is_none())
         };
         exact.or_else(short).cloned().ok_or_else(|| LessonError::Unknown(id.to_owned()))
+    }
+
+    /// What the course holds, as a Markdown page.
+    pub fn contents(&self, language: Language) -> String {
+        let mut page = String::new();
+        for track in &self.tracks {
+            let say = |words: &Translated| words.get(language.tag()).cloned().unwrap_or_default();
+            page += &format!("## {}\n\n{}\n\n", say(&track.data.title), say(&track.data.about));
+            page += "| | lesson | minutes | introduces |\n| --- | --- | --- | --- |\n";
+            for (number, lesson) in track.lessons.iter().enumerate() {
+                let concept = |name: &String| track.data.concepts.get(name).map(say).unwrap_or_default();
+                let concepts: Vec<String> = lesson.introduces.iter().map(concept).collect();
+                let title = &lesson.text(language).title;
+                page +=
+                    &format!("| {} | {title} | {} | {} |\n", number + 1, lesson.minutes, concepts.join(", "));
+            }
+            page.push('\n');
+        }
+        page
     }
 
     /// The lesson behind `lesson`.

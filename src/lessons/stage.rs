@@ -4,6 +4,7 @@
 //! for the learner: what it runs is the lesson's own setup, in a shell beside.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -15,7 +16,10 @@ use super::world::World;
 use crate::bash::{SharedWriter, Stdio};
 use crate::cluster::{Cluster, ClusterConfig, Time};
 use crate::runtime::sim::Pace;
-use crate::shell::{CommandLog, HOME, Session, SessionConfig};
+use crate::shell::{CommandLog, HOME, Session, SessionConfig, commands};
+
+/// How long an earlier step's solution is given to take effect.
+const EFFECT: Duration = Duration::from_secs(60);
 
 /// How a lesson is played.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +98,7 @@ impl Stage {
         .await?;
         cluster.ready().await;
         let commands = CommandLog::default();
-        let session = Session::new(
+        let mut session = Session::new(
             &cluster,
             SessionConfig { advice: true, log: Some(commands.clone()), ..SessionConfig::default() },
         )?;
@@ -118,7 +122,8 @@ impl Stage {
         };
         stage.set_up(&session).await?;
         for step in 0..config.step.min(stage.lesson.steps.len()) {
-            stage.bring_about(step).await?;
+            stage.begin(step).await?;
+            stage.bring_about(step, &mut session).await;
         }
         stage.begin(config.step).await?;
         Ok((stage, session))
@@ -147,16 +152,27 @@ impl Stage {
         Ok(())
     }
 
-    /// Does a step as its first solution does, for those who go on later in a lesson.
-    async fn bring_about(&mut self, step: usize) -> Result<(), LessonError> {
-        self.begin(step).await?;
-        let Some(data) = self.lesson.steps[step].goal().cloned() else { return Ok(()) };
-        let Some(solution) = data.solutions.first() else { return Ok(()) };
-        for command in crate::shell::commands(solution) {
+    /// Does a step as its first solution does, in the learner's own shell, for those who go on later in a lesson: variables
+    /// and jobs of earlier steps are there.
+    async fn bring_about(&self, step: usize, session: &mut Session) {
+        let Some(solution) = self.lesson.steps[step].goal().and_then(|goal| goal.solutions.first()) else {
+            return;
+        };
+        for command in commands(solution) {
             // A solution may hold commands that fail, to show that they do.
-            let _ = self.backstage.run(&command).await;
+            session.run(&command, Stdio::null()).await;
         }
-        Ok(())
+        let mut grade = self.grade();
+        // What is not true by then is told when the step itself is tried.
+        let _ = self.cluster.clock().timeout(EFFECT, grade.wait_for(|grade| grade.solved)).await;
+    }
+
+    /// Skips the step: it is done as its first solution does it, in the learner's shell, and the next one begins.
+    pub async fn skip(&mut self, session: &mut Session) -> Result<(), LessonError> {
+        if !self.over() {
+            self.bring_about(self.step, session).await;
+        }
+        self.advance().await
     }
 
     /// Begins with a step: its own commands run, and its goals are looked at from now on.
@@ -173,7 +189,7 @@ impl Stage {
         if !later.is_empty() {
             let (backstage, clock) = (self.backstage.clone(), self.cluster.clock().clone());
             self.later = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                let mut passed = std::time::Duration::ZERO;
+                let mut passed = Duration::ZERO;
                 for command in later {
                     clock.sleep(command.after.saturating_sub(passed)).await;
                     passed = passed.max(command.after);
@@ -249,7 +265,7 @@ impl Stage {
         self.prediction.as_ref()
     }
 
-    /// Goes on to the next step, whether this one is solved or skipped.
+    /// Goes on to the next step.
     pub async fn advance(&mut self) -> Result<(), LessonError> {
         if self.prediction.as_ref().is_some_and(|prediction| prediction.step < self.step) {
             self.prediction = None;

@@ -169,4 +169,17 @@ mod tests {
         assert_eq!(parse_go("5d").unwrap_err(), "time: unknown unit \"d\" in duration \"5d\"");
         assert!(parse_go("").is_err() && parse_go("x").is_err() && parse_go("1..2s").is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_duration_is_read_or_refused(text in "[+-]?([0-9.]{0,25}(h|m|s|ms|us|µs|ns)?){0,4}|\\PC{0,20}") {
+            let _ = parse_go(&text);
+        }
+
+        #[test]
+        fn what_is_written_reads_back(milliseconds in 0..4_000_000_000_u64) {
+            let duration = Duration::from_millis(milliseconds);
+            proptest::prop_assert_eq!(parse_go(&go_string(duration)), Ok(duration));
+        }
+    }
 }

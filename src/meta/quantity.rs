@@ -164,6 +164,12 @@ fn parse_suffix(suffix: &str) -> Result<(Format, u32, i32), QuantityError> {
     if let Some((_, exponent)) = DECIMAL.iter().find(|(name, _)| *name == suffix) {
         return Ok((Format::DecimalSi, 10, *exponent));
     }
+    // Letters that no suffix has, or anything behind an exponent's digits, are no quantity at all.
+    let letters = suffix.trim_start_matches(['e', 'E', 'i', 'n', 'u', 'm', 'k', 'K', 'M', 'G', 'T', 'P']);
+    let digits = letters.strip_prefix(['-', '+']).unwrap_or(letters);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(QuantityError::Format);
+    }
     let exponent = suffix.strip_prefix(['e', 'E']).ok_or(QuantityError::Suffix)?;
     let exponent: i32 = exponent.parse().map_err(|_| QuantityError::Suffix)?;
     Ok((Format::DecimalExponent, 10, exponent))

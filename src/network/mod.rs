@@ -18,4 +18,4 @@ pub use fabric::{Fabric, JoinError, NetHost, Resolve};
 pub use node_ports::HostNodePorts;
 pub use proxy::KubeProxy;
 pub use rules::{Backend, ServicePort, ServiceRules};
-pub use serve::{ServerTls, not_found, plain, serve};
+pub use serve::{Greeting, ServerTls, not_found, plain, serve};

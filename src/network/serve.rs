@@ -40,25 +40,29 @@ impl ServerTls {
         Arc::new(Self { make: Box::new(make), acceptor: OnceLock::new() })
     }
 
-    /// Greets a client: the secure connection, and the certificate that the client showed. `None`: there is none to be had.
-    pub async fn accept(&self, mut io: BoxIo) -> Option<(BoxIo, Option<Vec<u8>>)> {
-        let acceptor =
-            self.acceptor.get_or_init(|| (self.make)().map(|config| TlsAcceptor::from(Arc::new(config))));
+    /// Greets a client. `None`: the connection is over.
+    pub async fn greet(&self, mut io: BoxIo) -> Option<Greeting> {
+        let make = || (self.make)().map(|config| TlsAcceptor::from(Arc::new(config)));
         let mut first = [0];
         io.read_exact(&mut first).await.ok()?;
-        if first[0] != TLS_HANDSHAKE {
-            // The client may be gone already.
-            let _ = io.write_all(NOT_TLS).await;
-            let _ = io.shutdown().await;
-            return None;
-        }
         let (reader, writer) = tokio::io::split(io);
         let whole = tokio::io::join(std::io::Cursor::new(first).chain(reader), writer);
-        let stream = acceptor.as_ref()?.accept(whole).await.ok()?;
+        if first[0] != TLS_HANDSHAKE {
+            return Some(Greeting::Plain(Box::new(whole)));
+        }
+        let stream = self.acceptor.get_or_init(make).as_ref()?.accept(whole).await.ok()?;
         let certificates = stream.get_ref().1.peer_certificates();
         let certificate = certificates.and_then(|all| Some(all.first()?.to_vec()));
-        Some((Box::new(stream), certificate))
+        Some(Greeting::Secure(Box::new(stream), certificate))
     }
+}
+
+/// How a client came.
+pub enum Greeting {
+    /// Over TLS, with the certificate that it showed.
+    Secure(BoxIo, Option<Vec<u8>>),
+    /// Without TLS.
+    Plain(BoxIo),
 }
 
 /// An answer in plain text, with the header that Go's `http.Error` sets.
@@ -102,8 +106,14 @@ where
 {
     let io = match tls {
         None => io,
-        Some(tls) => match tls.accept(io).await {
-            Some((io, _)) => io,
+        Some(tls) => match tls.greet(io).await {
+            Some(Greeting::Secure(io, _)) => io,
+            Some(Greeting::Plain(mut io)) => {
+                // The client may be gone already.
+                let _ = io.write_all(NOT_TLS).await;
+                let _ = io.shutdown().await;
+                return;
+            }
             None => return,
         },
     };

@@ -53,8 +53,14 @@ impl Scheduler {
 }
 
 /// Starts the scheduler. `client` names itself `kube-scheduler`.
-pub fn start(client: kube::Client, informers: &Informers, clock: Clock, seed: Seed) -> Scheduler {
-    let decisions = Decisions::default();
+/// What it decides is told in `decisions`.
+pub fn start(
+    client: kube::Client,
+    informers: &Informers,
+    clock: Clock,
+    seed: Seed,
+    decisions: Decisions,
+) -> Scheduler {
     let state = State {
         recorder: Recorder::new(client.clone(), NAME, "", clock.clone()),
         client,

@@ -1,6 +1,7 @@
 //! Completion's source in a running session: kubectl's own verbs and flags, the cluster's kinds and names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::Request;
 use kube::client::Body;
@@ -9,14 +10,16 @@ use tokio::runtime::Handle;
 
 use super::completion::Source;
 use super::programs::EDITORS;
+use super::session::HOME;
+use crate::bash::{Files, resolve};
 use crate::kubectl::command::Verb;
 use crate::kubectl::verbs::GROUPS;
 
 /// Commands that are offered besides kubectl.
 const COMMANDS: &[&str] = &[
-    "kubectl", "k", "curl", "wget", "cluster", "minikube", "etcdctl", "ls", "cat", "cd", "echo", "export",
-    "grep", "head", "tail", "less", "jobs", "kill", "sleep", "date", "exit", "for", "while", "if", "sed",
-    "awk", "sort", "wc", "mkdir", "rm", "cp", "mv",
+    "kubectl", "k", "curl", "wget", "cluster", "minikube", "etcdctl", "why", "ls", "cat", "cd", "echo",
+    "export", "grep", "head", "tail", "less", "jobs", "kill", "sleep", "date", "exit", "for", "while", "if",
+    "sed", "awk", "sort", "wc", "mkdir", "rm", "cp", "mv",
 ];
 
 /// Asks the cluster as the learner does. Used from the prompt's own thread, which may wait.
@@ -25,6 +28,7 @@ pub struct LiveSource {
     runtime: Handle,
     /// Resource names, with the path of their list: `pods`, `po`, `pod` to `/api/v1/pods`.
     resources: BTreeMap<String, Resource>,
+    files: Option<Arc<dyn Files>>,
 }
 
 #[derive(Clone)]
@@ -38,7 +42,12 @@ impl LiveSource {
     /// A source that has looked up the cluster's kinds.
     pub async fn new(client: kube::Client) -> Self {
         let resources = resources(&client).await;
-        Self { client, runtime: Handle::current(), resources }
+        Self { client, runtime: Handle::current(), resources, files: None }
+    }
+
+    /// Completes paths of these files, from the learner's home on.
+    pub fn look_in(&mut self, files: Arc<dyn Files>) {
+        self.files = Some(files);
     }
 
     fn verb(path: &[&str]) -> Option<&'static dyn Verb> {
@@ -144,7 +153,21 @@ impl Source for LiveSource {
         containers.filter_map(|container| container["name"].as_str().map(str::to_owned)).collect()
     }
 
-    fn paths(&self, _: &str) -> Vec<String> {
-        vec![]
+    fn paths(&self, prefix: &str) -> Vec<String> {
+        let Some(files) = &self.files else { return vec![] };
+        let (shown, _) = prefix.rsplit_once('/').map_or(("", prefix), |(directory, name)| (directory, name));
+        let begin = if prefix.contains('/') { format!("{shown}/") } else { String::new() };
+        let place =
+            begin.strip_prefix("~/").map_or_else(|| resolve(HOME, &begin), |rest| resolve(HOME, rest));
+        let list = async {
+            let mut found = vec![];
+            for name in files.list(&place).await.unwrap_or_default() {
+                let inside = format!("{}/{name}", place.trim_end_matches('/'));
+                let directory = files.metadata(&inside).await.is_ok_and(|metadata| metadata.directory);
+                found.push(format!("{begin}{name}{}", if directory { "/" } else { "" }));
+            }
+            found
+        };
+        self.runtime.block_on(list)
     }
 }

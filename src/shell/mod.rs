@@ -2,6 +2,7 @@
 //!
 //! [`Session`] is the shell itself; [`repl`] is its front on a terminal.
 
+pub mod causes;
 pub mod completion;
 mod live;
 mod node;

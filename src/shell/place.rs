@@ -85,7 +85,7 @@ impl Editor for SandboxEditor {
     async fn edit(&self, request: EditRequest<'_>) -> std::result::Result<(), String> {
         let name = request.command.split_whitespace().next().unwrap_or_default();
         if super::programs::is_editor(name) {
-            return super::programs::edit_on_host(name, request.files, request.path).await;
+            return super::programs::edit_on_host(name, request.files, request.path, request.terminal).await;
         }
         let mut bash =
             Bash::new(BashConfig { cwd: request.cwd.to_owned(), env: request.env.clone(), ..(self.shell)() });

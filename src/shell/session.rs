@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::node::NodeShell;
 use super::place::{SandboxConnect, SandboxEditor, SandboxNetwork};
-use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube};
+use super::programs::{ClusterCommand, EDITORS, EditFile, Etcdctl, Minikube, Why};
 use super::ran::CommandLog;
 use super::slips;
 use crate::api::auth::UserInfo;
@@ -26,6 +26,8 @@ use crate::runtime::sim::programs::{Curl, Nc, Nslookup, Ping, Wget};
 
 /// The learner's home.
 pub const HOME: &str = "/home/learner";
+/// The process numbers before the shell's own belong to the rest of its machine.
+const FIRST_PID: u32 = 1000;
 /// Where the directory of the host that the shell was started in can be read.
 pub const HOST_DIRECTORY: &str = "/host";
 
@@ -59,6 +61,8 @@ impl Session {
         };
         let clock = cluster.clock().clone();
         let mut system = System::new("k8s-learn", clock.clone());
+        // The shell is no container's first process: what runs in it ends by TERM.
+        system.processes.skip_to(FIRST_PID);
         system.user = User { name: "learner".to_owned(), uid: 1000, gid: 1000, groups: vec![] };
         let mut env: BTreeMap<String, String> = [
             ("HOME", HOME),
@@ -212,6 +216,7 @@ fn programs(cluster: &Cluster, kubectl: Kubectl) -> BTreeMap<String, Arc<dyn Pro
     add("nc", Arc::new(Nc::new(host.clone())));
     add("cluster", Arc::new(ClusterCommand::new(cluster.components())));
     add("etcdctl", Arc::new(Etcdctl::new(cluster.store().clone())));
+    add("why", Arc::new(Why::new(cluster.store().clone())));
     let reader = client::component(cluster.service(), "minikube", UserInfo::admin());
     let components = cluster.components();
     let login = |machine| NodeShell::new(machine, components.clone(), cluster.clock());

@@ -231,4 +231,14 @@ mod tests {
         assert!(mended("# a comment").is_none());
         assert!(mended("kubectl get pods").is_none());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_makes_it_panic(
+            line in "(sudo )?(\\$ )?(kubectl|k) (get|exec|logs|run)? ?[a-z*“”' -]{0,30}|\\PC{0,40}",
+            exit_code in -1..130,
+        ) {
+            let _ = (advice(&line, exit_code), mended(&line));
+        }
+    }
 }

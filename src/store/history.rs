@@ -237,6 +237,11 @@ impl Store {
         Ok(watchers.add(request, revision, backlog))
     }
 
+    /// How many watches are open, and how many fell behind and were dropped, ever.
+    pub fn watchers(&self) -> (usize, u64) {
+        self.lock().watchers.count()
+    }
+
     /// The records of `from..=to`, oldest first; what was compacted is missing.
     pub fn history(&self, from: Revision, to: Revision) -> Vec<Arc<Record>> {
         let state = self.lock();

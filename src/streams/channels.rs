@@ -183,3 +183,29 @@ async fn send<S: futures::Sink<Message> + Unpin>(
     message.extend_from_slice(bytes);
     sink.send(Message::Binary(message.into())).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+        #[test]
+        fn no_bytes_make_it_panic_and_a_client_that_goes_is_noticed(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            start in 0x80_u8..0x90,
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (mut near, far) = tokio::io::duplex(1000);
+                let query = "stdin=1&stdout=1&tty=1";
+                let options = StreamOptions::from_query(query).unwrap();
+                let session = serve(far, V5, options, Clock::real()).await;
+                // Half of the time the first byte looks like a frame's.
+                let _ = near.write_all(&[&[start][..], &bytes].concat()).await;
+                drop(near);
+                session.gone().await;
+            });
+        }
+    }
+}

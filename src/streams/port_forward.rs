@@ -169,4 +169,32 @@ mod tests {
         drop(forwarder);
         server.await.unwrap().unwrap();
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+        #[test]
+        fn no_bytes_make_it_panic_and_a_client_that_goes_ends_it(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            kind in 0_u8..10,
+            length in 0_u8..30,
+        ) {
+            struct Nobody;
+            impl Connect for Nobody {
+                fn connect(&self, _: u16) -> BoxFuture<'_, Result<BoxIo, String>> {
+                    Box::pin(async { Err("nobody".to_owned()) })
+                }
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                use tokio::io::AsyncWriteExt;
+                let (mut near, far) = tokio::io::duplex(1000);
+                let serving = tokio::spawn(serve(far, Arc::new(Nobody), Clock::real()));
+                // A control frame's head, then anything.
+                let head = [0x80, 3, 0, kind, 0, 0, 0, length];
+                let _ = near.write_all(&[&head[..], &bytes].concat()).await;
+                drop(near);
+                let _ = serving.await.expect("it does not panic");
+            });
+        }
+    }
 }

@@ -94,4 +94,19 @@ mod tests {
         assert_eq!(response.headers()[PROTOCOL], "v5.channel.k8s.io");
         assert!(accept(&HeaderMap::new(), None).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_makes_it_panic(value in "\\PC{0,40}") {
+            if let Ok(value) = value.parse::<HeaderValue>() {
+                let names = ["sec-websocket-key", "upgrade", "connection", PROTOCOL];
+                let headers: HeaderMap = names
+                    .map(|name| (http::HeaderName::from_static(name), value.clone()))
+                    .into_iter()
+                    .collect();
+                let _ = is_websocket_request(&headers);
+                let _ = accept(&headers, None);
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! length; what differs by nature (ages, random suffixes, UIDs, times) is masked. Where there is no real kubectl the
 //! tests say so and pass.
 
-mod server;
+pub(crate) mod server;
 
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
@@ -13,17 +13,17 @@ use regex::Regex;
 use server::Server;
 
 /// A real kubectl.
-struct Real {
-    path: String,
+pub(crate) struct Real {
+    pub(crate) path: String,
     /// Its minor version, like `1.36`.
-    version: &'static str,
+    pub(crate) version: &'static str,
 }
 
 /// The versions that are compared. What 1.33 prints otherwise than 1.36 stands in `versions.txt`.
 const VERSIONS: &[&str] = &["1.36", "1.33"];
 
 /// The real kubectl of this machine: the one that `K8S_LEARN_REAL_KUBECTL` names, else the one on the path.
-fn real_kubectl() -> Option<Real> {
+pub(crate) fn real_kubectl() -> Option<Real> {
     let named = std::env::var("K8S_LEARN_REAL_KUBECTL").ok();
     named.into_iter().chain(["kubectl".to_owned()]).find_map(|path| {
         let answer = Command::new(&path).args(["version", "--client"]).stdin(Stdio::null()).output().ok()?;
@@ -31,6 +31,11 @@ fn real_kubectl() -> Option<Real> {
         let version = VERSIONS.iter().find(|version| text.contains(&format!("v{version}.")))?;
         Some(Real { path, version })
     })
+}
+
+/// The real kubectl of our own version.
+pub(crate) fn real_kubectl_1_36() -> Option<String> {
+    real_kubectl().filter(|real| real.version == "1.36").map(|real| real.path)
 }
 
 /// Whether a step is known to differ between the versions. Ours answers as 1.36.
@@ -42,15 +47,15 @@ fn differs_by_version(real: &Real, step: &str) -> bool {
 }
 
 /// One kubectl, ours or the real one, in its own namespace.
-struct Kubectl<'a> {
-    command: Vec<String>,
-    namespace: &'static str,
-    server: &'a Server,
+pub(crate) struct Kubectl<'a> {
+    pub(crate) command: Vec<String>,
+    pub(crate) namespace: &'static str,
+    pub(crate) server: &'a Server,
 }
 
 impl Kubectl<'_> {
     /// Runs a line of bash in which `kubectl` is this one.
-    fn run(&self, line: &str) -> Output {
+    pub(crate) fn run(&self, line: &str) -> Output {
         let quoted: Vec<String> = self.command.iter().map(|word| format!("'{word}'")).collect();
         let script = format!("kubectl() {{ {} \"$@\"; }}\nexport -f kubectl\n{line}", quoted.join(" "));
         Command::new("bash")
@@ -91,7 +96,7 @@ static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         .collect()
 });
 
-fn masked(bytes: &[u8]) -> String {
+pub(crate) fn masked(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
     for (mask, to) in COMPILED.iter() {
         text = mask.replace_all(&text, *to).into_owned();
@@ -102,7 +107,7 @@ fn masked(bytes: &[u8]) -> String {
     lines.concat()
 }
 
-fn shown(output: &Output) -> String {
+pub(crate) fn shown(output: &Output) -> String {
     format!(
         "{}{}[exit {}]",
         masked(&output.stdout),

@@ -38,6 +38,11 @@ impl Server {
         server
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Makes a namespace, and a directory whose kubeconfig points into it.
     fn give(&self, namespace: &str, kubeconfig: &std::path::Path) {
         let home = self.directory.path().join(namespace);

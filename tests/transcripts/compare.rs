@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::{chance, host};
+
 /// A command with what it printed and how it ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -22,7 +24,16 @@ const RULES: &[(&str, &str)] = &[
     ("containerd://[0-9a-f]{64}", "CID"),
     (r"\b[0-9a-f]{64}\b", "CID"),
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| ?[+-]\d\d:?\d\d)?", "TIME"),
-    (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
+    (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d ([+-]\d{4}|GMT)", "TIME"),
+    (r"\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
+    (r#"ETag: "[0-9a-f]+-"#, "ETag: \"TIME-"),
+    (r"\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+", "..TIME"),
+    (r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d\b", "TIME"),
+    (r"^[EWI]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ ", "KLOG "),
+    (r"kubectl-edit-\d+", "kubectl-edit-RAND"),
+    (r"\[::1\]:\d+", "IP"),
+    // curl tells the speed of its transfer.
+    (r"(100 +\d+ +100 +\d+ +0 +0 +)\d+( +0( +--:--:--){3} +)\d+", "${1}SPEED${2}SPEED"),
     (r"\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(:\d+)?", "IP"),
     (r"https?://localhost:\d+", "URL"),
     (r#"(resourceVersion"?: )"?\d+"?"#, "${1}RV"),
@@ -30,15 +41,12 @@ const RULES: &[(&str, &str)] = &[
     (r"-[bcdf0-9][bcdfghjklmnpqrstvwxz2456789]{7,9}-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "-HASH-RAND"),
     (r#"-[bcdfghjklmnpqrstvwxz2456789]{8,10}-?([ ",/)]|$)"#, "-HASH$1"),
     (r"App Uptime: \d+(\.\d+)? seconds", "App Uptime"),
-    // The cluster that was recorded had its vendor's certificate in every token volume.
-    (r"^.*service-ca.crt.*$", ""),
     (r#"([a-z0-9])-[bcdfghjklmnpqrstvwxz2456789]{5}([ ",/):]|$)"#, "${1}-RAND$2"),
     (r"\b(\d+d)?(\d+h)?(\d+m)?\d+(\.\d+)?s\b|\b\d+m(\s|$)|<invalid>", "AGE$5"),
     (r"\bx\d+ over AGE", "xN over AGE"),
     (r"(/tmp/)(LIVE|MERGED)-\d+", "$2"),
     (r"\b3[0-2]\d{3}\b", "NODEPORT"),
     (r"kube-api-access-\w{5}", "kube-api-access-RAND"),
-    (r"^.*openshift.*$", ""),
     (r"v1\.36\.\d+\S*", "VERSION"),
     (r"e[0-9a-zA-Z_-]{15,}\.[\w-]{20,}\.[\w-]{20,}", "JWT"),
 ];
@@ -54,7 +62,7 @@ static COMPILED: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// The text with everything that differs from run to run made alike.
 pub fn normal(text: &str) -> String {
-    let mut text = text.to_owned();
+    let mut text = host::without(text);
     for (rule, to) in COMPILED.iter() {
         text = rule.replace_all(&text, *to).into_owned();
     }
@@ -98,13 +106,14 @@ pub fn read(text: &str) -> Vec<Entry> {
     entries
 }
 
+/// Writes a recording.
+pub fn write(entries: &[Entry]) -> String {
+    entries.iter().map(|entry| format!("$ {}\n{}[{}]\n", entry.command, entry.output, entry.end)).collect()
+}
+
 /// The first lines of each side that the other lacks; empty if they say the same.
 pub fn difference(expected: &Entry, actual: &Entry) -> String {
-    let (mut want, mut got) = (normal(&expected.output), normal(&actual.output));
-    if expected.command.contains("rollout status") {
-        // How often a state is seen while it lasts is chance.
-        (want, got) = (without_repeats(&want), without_repeats(&got));
-    }
+    let [want, got] = [expected, actual].map(settled);
     if want == got && expected.end == actual.end {
         return String::new();
     }
@@ -121,10 +130,9 @@ pub fn difference(expected: &Entry, actual: &Entry) -> String {
     lines.join("\n")
 }
 
-fn without_repeats(text: &str) -> String {
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines.dedup();
-    lines.join("\n")
+/// What a command printed, with all that is chance made alike.
+pub fn settled(entry: &Entry) -> String {
+    chance::settle(&entry.command, &normal(&entry.output))
 }
 
 #[test]

@@ -5,6 +5,8 @@
 /// One step of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Begin as the recorder does: without the events of what was before.
+    Clean,
     /// A command whose output is compared.
     Run(String),
     /// A file that is written and shown with `cat`.
@@ -48,7 +50,8 @@ pub fn parse(text: &str) -> Vec<Step> {
             (name.to_owned(), command.to_owned())
         };
         steps.push(match word {
-            "TITLE" | "NOTE" | "==" | "CLEAN" | "TIMEOUT" => continue,
+            "TITLE" | "NOTE" | "==" | "TIMEOUT" => continue,
+            "CLEAN" => Step::Clean,
             "SLEEP" => Step::Sleep(rest.parse().unwrap_or_else(|e| panic!("{line}: {e}"))),
             "WAIT" => Step::Wait(rest.to_owned()),
             "UNTIL" => {

@@ -17,6 +17,21 @@ use super::list::Step;
 /// How long a command may take, in the cluster's time.
 const PATIENCE: Duration = Duration::from_secs(150);
 
+/// How long it takes until a process that was started talks to the API server, as on the recorded machine. Without it
+/// everything that is typed in a row would happen in the same instant.
+const START: Duration = Duration::from_millis(50);
+
+/// What the recorded node had on its disk.
+const IMAGES: &[&str] = &[
+    "gcr.io/google-samples/kubernetes-bootcamp:v1",
+    "gcr.io/google-samples/kubernetes-bootcamp:v2",
+    "nginx:1.14.2",
+    "nginx:1.16.1",
+    "nginx:1.25",
+    "nginx:alpine",
+    "registry.k8s.io/e2e-test-images/agnhost:2.63.0",
+];
+
 /// The learner at the keyboard.
 struct Learner {
     session: Session,
@@ -29,8 +44,13 @@ struct Learner {
 
 /// Replays a list on a fresh cluster of one node. Must run on tokio's paused clock.
 pub async fn replay(steps: &[Step]) -> Vec<Entry> {
-    let config =
-        ClusterConfig { seed: Some(7), time: Time::Virtual, pace: Pace::Instant, ..ClusterConfig::default() };
+    let config = ClusterConfig {
+        seed: Some(7),
+        time: Time::Virtual,
+        pace: Pace::Real,
+        images: IMAGES.iter().map(|image| (*image).to_owned()).collect(),
+        ..ClusterConfig::default()
+    };
     let cluster = Cluster::start(config).await.expect("a cluster starts");
     cluster.ready().await;
     let session = Session::new(&cluster, SessionConfig::default()).expect("a session starts");
@@ -54,6 +74,11 @@ pub async fn replay(steps: &[Step]) -> Vec<Entry> {
 impl Learner {
     async fn step(&mut self, step: &Step) {
         match step {
+            Step::Clean => {
+                for namespace in ["default", "kube-system"] {
+                    self.run(&format!("kubectl delete events --all -n {namespace}")).await;
+                }
+            }
             Step::Run(command) => {
                 let command = self.named(command);
                 let (output, code) = self.run(&command).await;
@@ -68,6 +93,7 @@ impl Learner {
                     .expect("a file");
                 self.record(format!("cat {name}"), content, "exit 0".to_owned());
             }
+            Step::Silent(command) if command.starts_with("openssl req ") => self.certificate().await,
             Step::Silent(command) => drop(self.run(&self.named(command)).await),
             Step::Wait(arguments) => {
                 let arguments = self.named(arguments);
@@ -88,7 +114,10 @@ impl Learner {
                 let output = take(&kept);
                 self.record(format!("{command} &"), output, "background".to_owned());
             }
-            Step::HiddenBackground(name, command) => drop(self.start(name, &self.named(command)).await),
+            Step::HiddenBackground(name, command) => {
+                self.start(name, &self.named(command)).await;
+                self.background.remove(name);
+            }
             Step::End(name) => {
                 let number = self.jobs.iter().position(|job| job == name).map_or(0, |index| index + 1);
                 self.run(&format!("kill %{number}; wait %{number}")).await;
@@ -103,6 +132,19 @@ impl Learner {
                 let (output, code) = self.on_terminal(&command, &typed).await;
                 self.record(command, output, format!("exit {code}"));
             }
+        }
+    }
+
+    /// What `openssl` would write, which the sandbox shell does not have: a certificate that signs itself, made once for
+    /// this test, and its key.
+    async fn certificate(&self) {
+        let made = [
+            ("tls.crt", include_bytes!("files/tls.crt").as_slice()),
+            ("tls.key", include_bytes!("files/tls.key").as_slice()),
+        ];
+        for (name, content) in made {
+            let path = format!("{}/{name}", self.session.cwd());
+            self.session.files().write(&path, content).await.expect("a file");
         }
     }
 
@@ -125,6 +167,7 @@ impl Learner {
         let (writer, kept) = SharedWriter::capture();
         let stdio = Stdio { stdout: Box::new(writer.clone()), stderr: Box::new(writer), ..Stdio::null() };
         let clock = self.clock.clone();
+        clock.sleep(START).await;
         let code = clock.timeout(PATIENCE, self.session.run(command, stdio)).await.unwrap_or(-1);
         (take(&kept), code)
     }

@@ -10,7 +10,6 @@ mod user;
 pub use authenticator::{Authenticator, CertificateUser};
 pub use authorizer::{AlwaysAllow, Authorizer, Authorizers, Decision};
 pub use impersonation::impersonated;
-pub(super) use pki::user_of;
-pub use pki::{Identity, Pki, PkiError, user_of_pem};
+pub use pki::{Identity, Pki, PkiError, user_of, user_of_pem};
 pub use tokens::{AUDIENCE, Binding, Claims, ISSUER, TokenSigner};
 pub use user::UserInfo;

@@ -133,7 +133,7 @@ fn name(common: &str, organizations: &[&str]) -> DistinguishedName {
 
 /// The user that a client certificate names; its signature has been checked.
 // Models k8s.io/apiserver/pkg/authentication/request/x509 (CommonNameUserConversion).
-pub(in crate::api) fn user_of(certificate: &[u8]) -> Option<UserInfo> {
+pub fn user_of(certificate: &[u8]) -> Option<UserInfo> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let subject = certificate.subject();
     let name = subject.iter_common_name().next()?.as_str().ok()?.to_owned();

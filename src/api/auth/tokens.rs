@@ -213,4 +213,15 @@ mod tests {
         clock.sleep(Duration::from_secs(601)).await;
         assert!(signer.verify(&store, &token, &[]).is_none(), "its time is over");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_token_makes_it_panic_and_none_that_was_made_up_is_good(
+            text in "\\PC{0,40}|[A-Za-z0-9_-]{0,20}\\.[A-Za-z0-9_-]{0,40}\\.[A-Za-z0-9_-]{0,90}",
+        ) {
+            let clock = Clock::real();
+            let tokens = TokenSigner::new(clock.clone(), &Seed::new(1));
+            proptest::prop_assert!(tokens.verify(&Store::new(clock), &text, &[]).is_none());
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::PodSpec;
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 
 use crate::api::table::{Cell, Column};
@@ -65,4 +65,31 @@ pub(crate) fn replica_columns() -> Vec<Column> {
         Column::string("Images", "The images of the template's containers").wide(),
         Column::string("Selector", "Which pods are counted").wide(),
     ]
+}
+
+/// What the row of a ReplicaSet or a ReplicationController says.
+pub(crate) struct ReplicaRow<'a> {
+    pub(crate) meta: &'a ObjectMeta,
+    pub(crate) wanted: Option<i32>,
+    pub(crate) present: i32,
+    pub(crate) ready: Option<i32>,
+    pub(crate) template: Option<&'a PodTemplateSpec>,
+    pub(crate) selector: Cell,
+}
+
+impl ReplicaRow<'_> {
+    /// The cells under [`replica_columns`].
+    pub(crate) fn cells(self, now: Timestamp) -> Vec<Cell> {
+        let (names, images) = containers(self.template.and_then(|template| template.spec.as_ref()));
+        vec![
+            name(self.meta),
+            self.wanted.unwrap_or_default().into(),
+            self.present.into(),
+            self.ready.unwrap_or_default().into(),
+            age(self.meta, now),
+            names,
+            images,
+            self.selector,
+        ]
+    }
 }

@@ -1,5 +1,6 @@
 //! The built-in kinds: one file a kind, one row each in [`built_in`].
 
+pub mod apiextensions;
 pub mod apps;
 mod cells;
 mod checks;
@@ -18,6 +19,7 @@ use super::kind::{DynKind, Typed};
 /// Every built-in kind.
 pub fn built_in() -> Vec<Box<dyn DynKind>> {
     vec![
+        Typed::<apiextensions::custom_resource_definition::CustomResourceDefinitionKind>::boxed(),
         Typed::<apps::controller_revision::ControllerRevisionKind>::boxed(),
         Typed::<apps::deployment::DeploymentKind>::boxed(),
         Typed::<apps::replica_set::ReplicaSetKind>::boxed(),

@@ -185,3 +185,19 @@ fn written(manager: &Manager, entry: &Entry) -> Value {
     }
     Value::Object(map)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_entries_are_read_or_refused(text in "[\\[{\"fvk:.,}\\]0-9]{0,40}", operation in "Apply|Update|[a-z]{0,5}") {
+            let fields: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            let entry = serde_json::json!({
+                "manager": "m", "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields,
+            });
+            let _ = Managed::read(Some(&Value::Array(vec![entry, fields])));
+        }
+    }
+}

@@ -48,7 +48,13 @@ impl Rest {
     ) -> Result<Reply, ApiError> {
         let mut warnings = new.warnings;
         let mut object = self.new_object(call, options, new.value, new.managed, &mut warnings)?;
-        self.admit(call, Operation::Create, Some(&mut *object), None, options.dry_run, &mut warnings)?;
+        let review = Review {
+            operation: Operation::Create,
+            object: Some(&mut *object),
+            old: None,
+            dry_run: options.dry_run,
+        };
+        self.admit(call, review, &mut warnings)?;
         dedup_owners(object.meta_mut(), &mut warnings, true);
         let generated = object.meta().name.as_deref().unwrap_or_default().is_empty()
             && object.meta().generate_name.as_deref().is_some_and(|prefix| !prefix.is_empty());
@@ -130,7 +136,8 @@ impl Rest {
         if !errors.is_empty() {
             return Err(ApiError::invalid(&info.group, &info.kind, &name, &errors));
         }
-        self.judge(call, Operation::Create, Some(object), None, options.dry_run, warnings)?;
+        let (operation, dry_run) = (Operation::Create, options.dry_run);
+        self.judge(call, Review { operation, object: Some(object), old: None, dry_run }, warnings)?;
         let key = info.storage_key(&call.namespace, &name);
         let value = object.to_value();
         if options.dry_run {
@@ -192,56 +199,63 @@ impl Rest {
     }
 
     /// The changing step of admission.
-    pub fn admit(
-        &self,
-        call: &Call,
-        operation: Operation,
-        object: Option<&mut (dyn Object + 'static)>,
-        old: Option<&(dyn Object + 'static)>,
-        dry_run: bool,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), ApiError> {
-        let mut request = admission_request(call, operation, object, old, dry_run);
+    pub fn admit(&self, call: &Call, review: Review<'_>, warnings: &mut Vec<String>) -> Result<(), ApiError> {
+        let mut request = review.request(call);
         let outcome = self.admission().admit(&mut request, &self.admission_context());
         warnings.append(&mut request.warnings);
         outcome
     }
 
     /// The judging step of admission.
-    pub fn judge(
-        &self,
-        call: &Call,
-        operation: Operation,
-        object: Option<&mut (dyn Object + 'static)>,
-        old: Option<&(dyn Object + 'static)>,
-        dry_run: bool,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), ApiError> {
-        let mut request = admission_request(call, operation, object, old, dry_run);
+    pub fn judge(&self, call: &Call, review: Review<'_>, warnings: &mut Vec<String>) -> Result<(), ApiError> {
+        let mut request = review.request(call);
         let outcome = self.admission().validate(&mut request, &self.admission_context());
         warnings.append(&mut request.warnings);
         outcome
     }
+
+    /// Both steps, for what brings no new object along.
+    pub fn consult(
+        &self,
+        call: &Call,
+        operation: Operation,
+        old: Option<&(dyn Object + 'static)>,
+        dry_run: bool,
+    ) -> Result<Vec<String>, ApiError> {
+        let mut warnings = vec![];
+        let review = || Review { operation, object: None, old, dry_run };
+        self.admit(call, review(), &mut warnings)?;
+        self.judge(call, review(), &mut warnings)?;
+        Ok(warnings)
+    }
 }
 
-fn admission_request<'a>(
-    call: &'a Call,
-    operation: Operation,
-    object: Option<&'a mut (dyn Object + 'static)>,
-    old: Option<&'a (dyn Object + 'static)>,
-    dry_run: bool,
-) -> AdmissionRequest<'a> {
-    AdmissionRequest {
-        operation,
-        kind: call.info(),
-        subresource: &call.subresource,
-        namespace: &call.namespace,
-        name: &call.name,
-        object,
-        old,
-        user: &call.user,
-        dry_run,
-        warnings: vec![],
+/// What admission is asked about: what is done, with which object in place of which, and whether it counts.
+pub struct Review<'a> {
+    /// What is done.
+    pub operation: Operation,
+    /// The object as it is to be.
+    pub object: Option<&'a mut (dyn Object + 'static)>,
+    /// The object as it is.
+    pub old: Option<&'a (dyn Object + 'static)>,
+    /// Nothing is kept.
+    pub dry_run: bool,
+}
+
+impl<'a> Review<'a> {
+    fn request(self, call: &'a Call) -> AdmissionRequest<'a> {
+        AdmissionRequest {
+            operation: self.operation,
+            kind: call.info(),
+            subresource: &call.subresource,
+            namespace: &call.namespace,
+            name: &call.name,
+            object: self.object,
+            old: self.old,
+            user: &call.user,
+            dry_run: self.dry_run,
+            warnings: vec![],
+        }
     }
 }
 

@@ -38,8 +38,7 @@ impl Rest {
             let kv = self.stored(call)?;
             let mut object = self.decode(&*call.kind, &kv)?;
             check_preconditions(call, object.meta(), options)?;
-            self.admit(call, Operation::Delete, None, Some(&*object), options.is_dry_run(), &mut warnings)?;
-            self.judge(call, Operation::Delete, None, Some(&*object), options.is_dry_run(), &mut warnings)?;
+            warnings.extend(self.consult(call, Operation::Delete, Some(&*object), options.is_dry_run())?);
             let step = self.plan(call, options, &mut *object);
             if options.is_dry_run() {
                 return self.rehearsed(call, &step, &*object, &kv);

@@ -24,6 +24,7 @@ mod update;
 mod watch;
 
 pub use call::{Call, Content, Page, Reply, Rest};
+pub use create::Review;
 pub use patch::PatchType;
 pub use present::{Presenter, add_warnings, refused, written};
 pub use update::Change;

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::call::{Call, Content, Reply, Rest, store_error};
-use super::create::{dedup_owners, ensure_namespace, record_manager};
+use super::create::{Review, dedup_owners, ensure_namespace, record_manager};
 use super::metadata;
 use crate::api::admission::Operation;
 use crate::api::codec::{self, MediaType, Target};
@@ -126,14 +126,9 @@ impl Rest {
         if !managed {
             record_manager(call, Some(&before.value), &mut *object, &self.manager(call, options))?;
         }
-        self.admit(
-            call,
-            Operation::Update,
-            Some(&mut *object),
-            Some(&*before.object),
-            options.dry_run,
-            warnings,
-        )?;
+        let (operation, dry_run) = (Operation::Update, options.dry_run);
+        let (object_to_be, old) = (Some(&mut *object), Some(&*before.object));
+        self.admit(call, Review { operation, object: object_to_be, old, dry_run }, warnings)?;
         dedup_owners(object.meta_mut(), warnings, true);
         self.prepare(call, options, before, &mut *object)?;
         let outcome = self.finish(call, options, before, &mut *object, warnings);
@@ -161,7 +156,9 @@ impl Rest {
         if call.subresource.is_empty() {
             warnings.extend(call.kind.warnings(object, Some(&*before.object)));
         }
-        self.judge(call, Operation::Update, Some(object), Some(&*before.object), options.dry_run, warnings)?;
+        let (operation, dry_run) = (Operation::Update, options.dry_run);
+        let (object_to_be, old) = (Some(&mut *object), Some(&*before.object));
+        self.judge(call, Review { operation, object: object_to_be, old, dry_run }, warnings)?;
         self.store_changed(call, options, before, object)
     }
 

@@ -122,7 +122,8 @@ impl Running {
             tokio::select! { biased;
                 message = self.watch.next() => match message {
                     Some(message) => message.events().for_each(|event| self.tell(event)),
-                    None => self.fell_behind(),
+                    // It fell behind and was dropped. The stream just ends, and its reader goes on from what it saw last.
+                    None => self.over = true,
                 },
                 () = clock.sleep_until(wake) => self.woke(),
             }
@@ -140,11 +141,6 @@ impl Running {
             self.next_bookmark = self.rest.clock().after(BOOKMARK_EVERY);
         }
         self.over = self.rest.clock().now() >= self.deadline;
-    }
-
-    fn fell_behind(&mut self) {
-        self.ready.push_back(expired_line("The resourceVersion for the provided watch is too old."));
-        self.over = true;
     }
 
     /// One change, as the selection sees it: what enters it is new, what leaves it is gone.

@@ -39,8 +39,7 @@ pub(super) async fn create(
     }
     check_target(text("/target/kind"), text("/target/name"))?;
     let mut warnings = binding.warnings.clone();
-    rest.admit(&call, Operation::Create, None, None, options.dry_run, &mut warnings)?;
-    rest.judge(&call, Operation::Create, None, None, options.dry_run, &mut warnings)?;
+    warnings.extend(rest.consult(&call, Operation::Create, None, options.dry_run)?);
     let now = age::rfc3339(rest.clock().now());
     rest.write_through(&call, options.dry_run, |pod| assign(&call, pod, &binding.value, &now))?;
     Ok(success(201).warn(warnings))

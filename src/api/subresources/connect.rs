@@ -17,7 +17,7 @@ use crate::api::server::ApiServer;
 use crate::api::status::{ApiError, GroupResource};
 
 /// The kubelet's port, unless its node says otherwise.
-const KUBELET_PORT: u16 = 10250;
+pub(super) const KUBELET_PORT: u16 = 10250;
 /// How much of a kubelet's refusal is read.
 const MAX_REFUSAL_BYTES: usize = 50_000;
 
@@ -31,7 +31,7 @@ pub(super) async fn answer(
     server: &ApiServer,
     call: &Call,
     query: &Query,
-    request: Request<Body>,
+    mut request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     if call.subresource == "log" {
         return log(server, call, query, request).await;
@@ -49,6 +49,7 @@ pub(super) async fn answer(
         return Err(ApiError::bad_request("Upgrade request required"));
     }
     let target = format!("{path}?{}", stream_params(&call.subresource, query));
+    server.introduce(request.headers_mut());
     match forward::send(server, address, &target, request).await {
         Ok(response) => Ok(response),
         Err(ForwardError::Http(error)) => Err(ApiError::new(500, "", error.to_string())),
@@ -174,6 +175,7 @@ async fn log(
     for name in [header::CONNECTION, header::UPGRADE, header::CONTENT_LENGTH, header::CONTENT_TYPE] {
         parts.headers.remove(name);
     }
+    server.introduce(&mut parts.headers);
     let onward = Request::from_parts(parts, Body::empty());
     let answer =
         forward::send(server, address, &format!("{path}?{target}"), onward).await.map_err(|error| {

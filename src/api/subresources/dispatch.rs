@@ -93,9 +93,7 @@ async fn stream(
         return Ok(endpoints::method_not_allowed());
     }
     if call.subresource != "log" {
-        let (rest, mut warnings) = (server.rest(), vec![]);
-        rest.admit(call, Operation::Connect, None, None, false, &mut warnings)?;
-        rest.judge(call, Operation::Connect, None, None, false, &mut warnings)?;
+        server.rest().consult(call, Operation::Connect, None, false)?;
     }
     if call.subresource == "proxy" {
         return proxy::answer(server, incoming, call, request).await;

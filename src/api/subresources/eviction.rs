@@ -41,8 +41,7 @@ pub(super) async fn create(
     };
     delete.set_dry_run(options.dry_run);
     let mut warnings = eviction.warnings;
-    rest.admit(call, Operation::Create, None, None, delete.is_dry_run(), &mut warnings)?;
-    rest.judge(call, Operation::Create, None, None, delete.is_dry_run(), &mut warnings)?;
+    warnings.extend(rest.consult(call, Operation::Create, None, delete.is_dry_run())?);
     let pod = rest.value(&*call.kind, &*rest.stored(call)?)?;
     if !can_ignore_budgets(&pod) {
         ask_budgets(rest, call, &pod, delete.is_dry_run())?;

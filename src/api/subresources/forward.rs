@@ -4,6 +4,7 @@
 // Models k8s.io/apimachinery/pkg/util/proxy (UpgradeAwareHandler).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header};
@@ -11,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::metrics::Running;
 use crate::api::server::{ApiServer, CAUSE_HEADER};
 use crate::net::BoxIo;
 
@@ -85,7 +87,7 @@ pub(super) async fn send(
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io)).await?;
     // Ends with the answer's body, or with the upgraded connection.
     tokio::spawn(connection.with_upgrades());
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let mut onward =
         Request::builder().method(parts.method).uri(target.parse::<Uri>().map_err(http::Error::from)?);
     if let Some(headers) = onward.headers_mut() {
@@ -100,7 +102,12 @@ pub(super) async fn send(
         && let Some(near) = near
     {
         let far = hyper::upgrade::on(&mut answer);
-        tokio::spawn(join(near, far, server.streams()));
+        let running = parts.extensions.remove::<Arc<Running>>();
+        let joined = join(near, far, server.streams());
+        tokio::spawn(async move {
+            joined.await;
+            drop(running);
+        });
         return Ok(answer.map(|_| Body::empty()));
     }
     let mut answer = answer.map(Body::new);

@@ -75,6 +75,9 @@ pub(super) async fn answer(
     if let Ok(value) = HeaderValue::from_str(&forwarded) {
         request.headers_mut().insert("x-forwarded-uri", value);
     }
+    if call.info().plural == "nodes" && address.port() == connect::KUBELET_PORT {
+        server.introduce(request.headers_mut());
+    }
     let path = if path.is_empty() { "/".to_owned() } else { path };
     let answer = forward::send(server, address, &format!("{path}{query}"), request).await;
     let mut answer = answer.map_err(|error| match upgrade {
@@ -241,6 +244,18 @@ mod tests {
             [("", 0, ""), ("/", 0, "/"), ("/x/y%20z", 2, "/x/y%20z"), ("/x/", 1, "/x/")]
         {
             assert_eq!(onward_path(&format!("{base}{rest}"), parts), onward);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_is_taken_apart_or_refused(id in "[a-z:]{0,20}|\\PC{0,20}") {
+            if let Some(named) = Named::parse(&id) {
+                let parts = [named.scheme, named.name, named.port];
+                let written = parts.iter().copied().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":");
+                // Empty parts leave only their colons behind.
+                proptest::prop_assert_eq!(written.replace(':', ""), id.replace(':', ""));
+            }
         }
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use bashkit::{Command, CommandContext, CommandInput, CommandOutput, CommandStatus, Result, async_trait};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
-use tokio::io::AsyncReadExt;
 use tokio_util::io::StreamReader;
 
+use super::pipe::{PipeReader, pipe};
 use crate::bash::files::Files;
 use crate::bash::program::{Program, ProgramContext, Stdio, System};
 use crate::bash::streams::SharedReader;
@@ -102,8 +102,8 @@ impl Command for Adapter {
         };
         let surroundings =
             context.execution_extension::<Streams>().and_then(|s| s.try_with(Streams::clone).ok());
-        let (out_reader, out_writer) = tokio::io::duplex(PIPE_BYTES);
-        let (err_reader, err_writer) = tokio::io::duplex(PIPE_BYTES);
+        let (out_reader, out_writer) = pipe(PIPE_BYTES);
+        let (err_reader, err_writer) = pipe(PIPE_BYTES);
         let stdio = Stdio {
             stdin: input.reader(context.stdin.clone()),
             stdout: Box::new(out_writer),
@@ -128,12 +128,14 @@ impl Command for Adapter {
     }
 }
 
-async fn pump(mut from: impl tokio::io::AsyncRead + Unpin, to: &CommandOutput) {
-    let mut buffer = vec![0; PIPE_BYTES];
-    loop {
-        match from.read(&mut buffer).await {
-            Ok(count) if count > 0 && to.write_all(&buffer[..count]).await.is_ok() => {}
-            _ => return,
+async fn pump(mut from: PipeReader, to: &CommandOutput) {
+    while let Some(bytes) = from.next().await {
+        if to.write_all(&bytes).await.is_err() {
+            return;
         }
+        // bashkit has a pipe of its own behind this one. Its reader is asked once before or once after us in each round,
+        // so two rounds pass before the program goes on.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
     }
 }

@@ -67,7 +67,8 @@ fn reworded(line: &str, dialect: Dialect) -> String {
 }
 
 fn try_reword(line: &str, dialect: Dialect) -> Option<String> {
-    let rest = line.strip_prefix("bash: ")?;
+    // bashkit's complaints begin with `$0`.
+    let rest = line.strip_prefix("bash: ").or_else(|| line.strip_prefix("sh: line ").map(|_| &line[4..]))?;
     let numbered = rest.strip_prefix("line ").and_then(|rest| rest.split_once(": "));
     let (number, rest) = numbered.filter(|(n, _)| n.parse::<u32>().is_ok()).unwrap_or(("1", rest));
     let (what, why) = rest.strip_suffix('\n').unwrap_or(rest).rsplit_once(": ")?;
@@ -114,6 +115,11 @@ mod tests {
                 "sh: 2: cannot create /a: Read-only file system\n",
             ),
             ("bash: line 1: /a: read-only file system\n", Dialect::Gnu, "bash: /a: Read-only file system\n"),
+            (
+                "sh: line 1: /a: read-only file system\n",
+                Dialect::Busybox,
+                "sh: can't create /a: Read-only file system\n",
+            ),
             ("bash: nosuch: command not found\n", Dialect::Busybox, "sh: nosuch: not found\n"),
             (
                 "bash: line 1: nosuch: command not found. Did you mean: touch?\n",

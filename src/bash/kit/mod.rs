@@ -5,6 +5,7 @@ mod complaints;
 mod files;
 pub(super) mod jobs;
 pub(super) mod own;
+mod pipe;
 pub(super) mod scan;
 
 pub(super) use command::{Adapter, Streams, live_stdin};

@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::super::context::Workshop;
 use super::super::pods;
-use crate::informer::{Change, Informer, ObjectKey, key_of};
+use super::super::queue::Queue;
+use crate::informer::{Change, Informer, ObjectKey, key_of, revision_of};
 use crate::meta::selector::Selector;
 
 /// When the oldest change that an object shows happened; for measuring how long it took.
@@ -85,9 +87,26 @@ pub(super) fn find_port(pod: &Pod, port: &ServicePort) -> Option<i32> {
     }
 }
 
+/// Looks at a Service again when it changes, and when a pod behind it does.
+pub(super) fn follow(
+    workshop: &mut Workshop,
+    queue: &Queue<ObjectKey>,
+    (services, pods): (&Informer<Service>, &Informer<Pod>),
+    times: &Arc<TriggerTimes>,
+) {
+    workshop.wake(services, queue, |change| Some(key_of(&change.object().metadata)));
+    let (services, queue, times) = (services.clone(), queue.clone(), times.clone());
+    workshop.on(pods, move |change| {
+        for key in services_of(&services, change) {
+            times.saw(&key, change.object());
+            queue.add(key, revision_of(&change.object().metadata));
+        }
+    });
+}
+
 /// The Services that a change of a pod concerns.
 // Models GetServicesToUpdateOnPodChange.
-pub(super) fn services_of(services: &Informer<Service>, change: &Change<Pod>) -> Vec<ObjectKey> {
+fn services_of(services: &Informer<Service>, change: &Change<Pod>) -> Vec<ObjectKey> {
     let (old, new) = match change {
         Change::Modified(old, new) => (Some(old), new),
         Change::Added(pod) | Change::Deleted(pod) => (None, pod),

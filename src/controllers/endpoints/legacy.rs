@@ -16,7 +16,7 @@ use super::super::context::{
 };
 use super::super::pods;
 use super::super::queue::Queue;
-use super::backends::{self, TriggerTimes, selector, services_of};
+use super::backends::{self, TriggerTimes, selector};
 use crate::events::{EventType, Recorder, reference_to};
 use crate::informer::{Informer, ObjectKey, key_of, revision_of};
 use crate::meta::age;
@@ -35,7 +35,7 @@ struct Controller {
     services: Informer<Service>,
     pods: Informer<Pod>,
     endpoints: Informer<Endpoints>,
-    times: TriggerTimes,
+    times: Arc<TriggerTimes>,
     outdated: Outdated,
 }
 
@@ -80,22 +80,11 @@ pub(crate) fn start(context: &Context) -> Handle {
         services: context.informers.of(),
         pods: context.informers.of(),
         endpoints: context.informers.of(),
-        times: TriggerTimes::default(),
+        times: Arc::default(),
         outdated: Outdated::default(),
     });
     let mut workshop = Workshop::new();
-    let wake = queue.clone();
-    workshop.on(&controller.services, move |change| {
-        let meta = &change.object().metadata;
-        wake.add(key_of(meta), revision_of(meta));
-    });
-    let (this, wake) = (controller.clone(), queue.clone());
-    workshop.on(&controller.pods, move |change| {
-        for key in services_of(&this.services, change) {
-            this.times.saw(&key, change.object());
-            wake.add(key, revision_of(&change.object().metadata));
-        }
-    });
+    backends::follow(&mut workshop, &queue, (&controller.services, &controller.pods), &controller.times);
     let (this, wake) = (controller.clone(), queue.clone());
     workshop.on(&controller.endpoints, move |change| {
         // Its own writes come back here, too; those of a Service that is gone must not bring the object back.

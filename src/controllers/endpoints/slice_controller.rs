@@ -13,7 +13,7 @@ use super::super::context::{
     Context, Error, Handle, Workshop, gone_is_fine, is_namespace_terminating, message,
 };
 use super::super::queue::Queue;
-use super::backends::{TriggerTimes, selector, services_of};
+use super::backends::{self, TriggerTimes, selector};
 use super::slices::{MANAGED_BY, MANAGER, SERVICE_NAME, World, plan};
 use crate::events::{EventType, Recorder, reference_to};
 use crate::informer::{Change, Informer, ObjectKey, key_of, revision_of};
@@ -28,7 +28,7 @@ struct Controller {
     pods: Informer<Pod>,
     nodes: Informer<Node>,
     slices: Informer<EndpointSlice>,
-    times: TriggerTimes,
+    times: Arc<TriggerTimes>,
     /// What was written and must be in the cache before the next look, by slice.
     written: Mutex<BTreeMap<ObjectKey, Written>>,
 }
@@ -51,22 +51,11 @@ pub(crate) fn start(context: &Context) -> Handle {
         pods: context.informers.of(),
         nodes: context.informers.of(),
         slices: context.informers.of(),
-        times: TriggerTimes::default(),
+        times: Arc::default(),
         written: Mutex::default(),
     });
     let mut workshop = Workshop::new();
-    let wake = queue.clone();
-    workshop.on(&controller.services, move |change| {
-        let meta = &change.object().metadata;
-        wake.add(key_of(meta), revision_of(meta));
-    });
-    let (this, wake) = (controller.clone(), queue.clone());
-    workshop.on(&controller.pods, move |change| {
-        for key in services_of(&this.services, change) {
-            this.times.saw(&key, change.object());
-            wake.add(key, revision_of(&change.object().metadata));
-        }
-    });
+    backends::follow(&mut workshop, &queue, (&controller.services, &controller.pods), &controller.times);
     let (this, wake) = (controller.clone(), queue.clone());
     workshop.on(&controller.slices, move |change| {
         this.slice_seen(change);

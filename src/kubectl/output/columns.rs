@@ -145,4 +145,12 @@ mod tests {
             assert_eq!(print(ColumnsPrinter::from_spec(spec, false)).unwrap_err(), expected);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_columns_are_read_or_refused(spec in "[A-Z:.a-z,\\[\\]{}*]{0,30}|\\PC{0,30}") {
+            let _ = ColumnsPrinter::from_spec(&spec, false);
+            let _ = ColumnsPrinter::from_file(&spec, false);
+        }
+    }
 }

@@ -149,4 +149,14 @@ mod tests {
         KyamlPrinter.print(&value, &mut out).unwrap();
         assert_eq!(out, expected);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_printed_reads_back(text in "\\PC{0,40}|[ \na-c]{0,20}", key in "[a-zA-Z0-9 :#/._-]{0,12}", number in -1000..1000) {
+            let value = json!({"k": {key: [text.clone(), {"x": text.clone(), "n": [[number, true, null]]}]}, "t": text});
+            let mut out = String::new();
+            KyamlPrinter.print(&value, &mut out).unwrap();
+            proptest::prop_assert_eq!(crate::kubectl::yaml::to_json(out.trim_start_matches("---\n")).unwrap(), value, "{}", out);
+        }
+    }
 }

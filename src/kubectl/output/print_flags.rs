@@ -237,3 +237,18 @@ pub fn omit_managed_fields(object: &mut Value) {
         map.remove("metadata");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_format_is_named_with_its_argument(format in 0..WITH_ARGUMENT.len(), argument in "\\PC{0,20}") {
+            let name = WITH_ARGUMENT[format];
+            let both = (name.to_owned(), argument.clone());
+            proptest::prop_assert_eq!(split_format(&format!("{name}={argument}"), "", &WITH_ARGUMENT), both.clone());
+            proptest::prop_assert_eq!(split_format(name, &argument, &WITH_ARGUMENT), both);
+        }
+    }
+}

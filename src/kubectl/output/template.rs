@@ -35,6 +35,11 @@ impl TemplatePrinter {
                 without_column(&error.to_string())
             ))
         })?;
+        if let Some((line, name)) = undefined_function(source) {
+            return Err(KubectlError::message(format!(
+                "error parsing template {source}, template: output:{line}: function {name:?} not defined"
+            )));
+        }
         Ok(Self { source: source.to_owned(), template })
     }
 }
@@ -51,6 +56,89 @@ impl ResourcePrinter for TemplatePrinter {
         *out += &format!("\tobject given to template engine was:\n\t\t{}\n\n", gofmt::plain(object));
         Err(KubectlError::message(format!("error executing template {}: {error}", gofmt::quote(source))))
     }
+}
+
+/// What may stand alone in an action: the words of the language, Go's functions, kubectl's two.
+const KNOWN_WORDS: &[&str] = &[
+    "and",
+    "base64decode",
+    "block",
+    "break",
+    "call",
+    "continue",
+    "define",
+    "else",
+    "end",
+    "eq",
+    "exists",
+    "false",
+    "ge",
+    "gt",
+    "html",
+    "if",
+    "index",
+    "js",
+    "le",
+    "len",
+    "lt",
+    "ne",
+    "nil",
+    "not",
+    "or",
+    "print",
+    "printf",
+    "println",
+    "range",
+    "slice",
+    "template",
+    "true",
+    "urlquery",
+    "with",
+];
+
+/// The first word of a template that parses that is no function, with its line: Go looks functions up as it parses, the
+/// engine as it runs.
+fn undefined_function(source: &str) -> Option<(usize, &str)> {
+    let mut rest = source;
+    while let Some(start) = rest.find("{{") {
+        rest = &rest[start + 2..];
+        loop {
+            let letter = rest.chars().next()?;
+            let whole = |in_word: fn(char) -> bool| {
+                rest.char_indices().skip(1).find(|(_, c)| !in_word(*c)).map_or(rest.len(), |(end, _)| end)
+            };
+            let length = match letter {
+                '}' if rest.starts_with("}}") => break,
+                '"' | '\'' => quoted_length(rest, letter),
+                '`' => rest[1..].find('`').map_or(rest.len(), |end| end + 2),
+                '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+                '.' | '$' | '0'..='9' => whole(|c| c.is_alphanumeric() || matches!(c, '_' | '.')),
+                letter if letter.is_alphabetic() || letter == '_' => {
+                    let word = &rest[..whole(|c| c.is_alphanumeric() || c == '_')];
+                    if !KNOWN_WORDS.contains(&word) {
+                        let before = &source[..source.len() - rest.len()];
+                        return Some((before.matches('\n').count() + 1, word));
+                    }
+                    word.len()
+                }
+                letter => letter.len_utf8(),
+            };
+            rest = &rest[length..];
+        }
+    }
+    None
+}
+
+/// How long the quoted text at the start is.
+fn quoted_length(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (index, letter) in text.char_indices().skip(1) {
+        if letter == quote && !escaped {
+            return index + 1;
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    text.len()
 }
 
 /// Go's parse errors name the line alone: `template: output:1: ...`.

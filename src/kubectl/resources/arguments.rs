@@ -99,4 +99,14 @@ mod tests {
         assert_eq!((resources, pairs), (args("pods x"), args("a=b c-")));
         assert!(resources_and_pairs(&args("a=b pods"), "label").is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_argument_is_taken_apart_or_refused(argument in "[a-z/,.]{0,20}|\\PC{0,20}") {
+            let _ = split_resources(&argument);
+            if let Ok(Some((kind, name))) = split_type_name(&argument) {
+                proptest::prop_assert_eq!(format!("{kind}/{name}"), argument);
+            }
+        }
+    }
 }

@@ -21,8 +21,14 @@ pub(super) fn check_name(name: &str) -> Result<()> {
 /// Objects must say what they are before anything is sent.
 // Models validation.paramVerifyingSchema.
 pub(super) fn validate(document: &Value, source: &str) -> Result<()> {
+    let refused = |text: &str| {
+        Err(KubectlError::message(format!(
+            "error validating {source:?}: error validating data: {text}; if you choose to ignore these errors, turn \
+             validation off with --validate=false"
+        )))
+    };
     if !document.is_object() {
-        return Ok(());
+        return refused("invalid object to validate");
     }
     let missing = |field: &str| document[field].as_str().unwrap_or_default().is_empty();
     let errors: Vec<&str> = [("apiVersion", "apiVersion not set"), ("kind", "kind not set")]
@@ -30,15 +36,16 @@ pub(super) fn validate(document: &Value, source: &str) -> Result<()> {
         .filter(|(field, _)| missing(field))
         .map(|(_, text)| text)
         .collect();
-    let text = match errors[..] {
-        [] => return Ok(()),
-        [one] => one.to_owned(),
-        _ => format!("[{}]", errors.join(", ")),
-    };
-    Err(KubectlError::message(format!(
-        "error validating {source:?}: error validating data: {text}; if you choose to ignore these errors, turn validation \
-         off with --validate=false"
-    )))
+    match errors[..] {
+        [] => {}
+        [one] => return refused(one),
+        _ => return refused(&format!("[{}]", errors.join(", "))),
+    }
+    let version = document["apiVersion"].as_str().unwrap_or_default();
+    if version.matches('/').count() > 1 {
+        return refused(&format!("unexpected GroupVersion string: {version}"));
+    }
+    Ok(())
 }
 
 pub(super) fn decodable(object: &Value, source: &str) -> Result<()> {

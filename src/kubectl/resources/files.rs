@@ -320,4 +320,11 @@ mod tests {
         assert_eq!(decode_documents("").0, Vec::<Value>::new());
         assert!(decode_documents("a: [").1.unwrap().starts_with("error converting YAML to JSON: yaml: "));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_file_is_read_or_refused(content in "[{}\"a:,é\n\r -]{0,40}|(---\n|a: 1\n|\\{\"é\":\r\n1\\}){0,6}|\\PC{0,40}") {
+            let _ = decode_documents(&content);
+        }
+    }
 }

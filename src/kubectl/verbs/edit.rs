@@ -10,7 +10,7 @@ use super::writing::{
     save_config_flag, tell, validate_flag, validation,
 };
 use crate::kubectl::command::Verb;
-use crate::kubectl::editor::EditRequest;
+use crate::kubectl::editor::{EditRequest, EditTerminal};
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::{json::pretty, print_flags};
@@ -236,8 +236,15 @@ impl Editing<'_> {
         let _ = session.files.make_directory("/tmp").await;
         session.files.write(path, content.as_bytes()).await.map_err(wrong)?;
         let command = session.variable("KUBE_EDITOR").or_else(|| session.variable("EDITOR")).unwrap_or("vi");
-        let request =
-            EditRequest { command, path, files: session.files.clone(), env: &session.env, cwd: &session.cwd };
+        let mut stdin = session.lend_stdin().await;
+        let terminal = session.terminal.clone().filter(|_| session.stdin_is_terminal);
+        let terminal = terminal.zip(stdin.as_deref_mut()).map(|(terminal, stdin)| EditTerminal {
+            stdin,
+            stdout: session.out.writer(),
+            terminal,
+        });
+        let (files, env, cwd) = (session.files.clone(), &session.env, session.cwd.as_str());
+        let request = EditRequest { command, path, files, env, cwd, terminal };
         session.editor.edit(request).await.map_err(KubectlError::message)?;
         let edited = session.files.read(path).await.map_err(wrong)?;
         Ok(String::from_utf8_lossy(&edited).into_owned())

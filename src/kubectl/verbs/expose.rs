@@ -362,4 +362,11 @@ mod tests {
         let bare = json!({"kind": "Pod", "metadata": {"name": "p", "labels": {"run": "p"}}, "spec": {"containers": [{}]}});
         assert_eq!(made(bare, &[]).unwrap_err(), "couldn't find port via --port flag or introspection");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_labels_are_read_or_refused(text in "[a-z=,]{0,20}|\\PC{0,30}") {
+            let _ = parse_labels(&text);
+        }
+    }
 }

@@ -360,4 +360,12 @@ mod tests {
         let both = changes(Label::Labels, &["a=b", "a-"]).unwrap_err();
         assert_eq!(both, "can not both modify and remove a label in the same command");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_pair_is_read_or_refused(pair in "[a-z=/.-]{0,20}|\\PC{0,30}") {
+            let _ = Label::Labels.parse(&[pair.clone()]);
+            let _ = Label::Annotations.parse(&[pair]);
+        }
+    }
 }

@@ -17,6 +17,7 @@ use super::exec::{pod_timeout, pod_timeout_flag};
 use crate::kubectl::command::Verb;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
+use crate::kubectl::klog;
 use crate::kubectl::pods::{self, Preference};
 use crate::kubectl::remote;
 use crate::kubectl::resources::Builder;
@@ -327,7 +328,7 @@ async fn serve(session: &Session, forwarder: Forwarder, listeners: Vec<Open>) ->
             () = forwarder.closed() => return Err(KubectlError::message("lost connection to pod")),
             Some(ended) = connections.join_next() => {
                 if let Ok(Some(text)) = ended {
-                    session.err.line(text).await?;
+                    session.err.line(klog::unhandled(session, "portforward.go:522", &text)).await?;
                     // Newer kubectl gives up once a stream has failed.
                     return Err(KubectlError::message("lost connection to pod"));
                 }
@@ -347,7 +348,7 @@ async fn carry(forwarder: Arc<Forwarder>, connection: BoxIo, local: u16, remote:
     let error = forwarder.forward(connection, remote).await.err()?;
     match error {
         crate::streams::StreamError::Io(_) => None,
-        other => Some(format!("error: an error occurred forwarding {local} -> {remote}: {other}")),
+        other => Some(format!("an error occurred forwarding {local} -> {remote}: {other}")),
     }
 }
 
@@ -391,5 +392,16 @@ mod tests {
         assert_eq!(lead("5000:http").unwrap(), "5000:8080");
         assert_eq!(lead("http").unwrap(), "80:8080");
         assert_eq!(lead("81").unwrap_err().to_string(), "Service web does not have a service port 81");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_port_is_read_or_refused(text in "[0-9:]{0,14}|\\PC{0,20}") {
+            let _ = split(&text);
+            if let Ok(port) = parse(&text) {
+                let again = parse(&format!("{}:{}", port.local, port.remote)).unwrap();
+                proptest::prop_assert_eq!((again.local, again.remote), (port.local, port.remote));
+            }
+        }
     }
 }

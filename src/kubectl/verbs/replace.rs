@@ -134,6 +134,12 @@ async fn put(session: &Session, info: &Info, options: &WriteOptions<'_>) -> Resu
 async fn force(session: &Session, flags: &Flags, args: &[String], options: &WriteOptions<'_>) -> Result<()> {
     let mut deletion = deletion(session, flags).await?;
     deletion.ignore_not_found = true;
+    if deletion.grace_seconds == Some(0) {
+        // --force is about replacing here: the old object goes as it always does, or within the second that was asked for.
+        let at_once = flags.int("grace-period") == 0;
+        deletion.grace_seconds = at_once.then_some(1);
+        deletion.wait |= at_once;
+    }
     deletion.names_only = flags.string("output") == "name";
     let found = find(session, flags, args, false).await?;
     KubectlError::aggregate(found.errors)?;

@@ -309,4 +309,11 @@ mod tests {
             "invalid taint effect: Never, unsupported taint effect"
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_taint_is_read_or_refused(spec in "[a-z=:/-]{0,20}(:NoSchedule|:NoExecute)?-?|\\PC{0,30}") {
+            let _ = parse(&[spec]);
+        }
+    }
 }

@@ -296,3 +296,17 @@ fn path_is(path: &JsonPath, object: &Value, value: &str) -> Result<bool> {
     }
     Ok(plain(first).trim() == value.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_condition_is_read_or_refused(text in "(jsonpath=|condition=)?[{}.a-z='\"\\[\\]@?()]{0,30}|\\PC{0,30}") {
+            let _ = condition(&text);
+            let rejoined = split_at_equals(&text).join("=");
+            proptest::prop_assert_eq!(rejoined, text);
+        }
+    }
+}

@@ -386,4 +386,14 @@ mod tests {
         assert!(matches!(serving(&[0, 0, 0, 0, 2, 8, 2]), Finding::Failure(_)));
         assert!(matches!(serving(&[]), Finding::Failure(_)));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..30),
+            location in "(http://a|/)?\\PC{0,30}",
+        ) {
+            let _ = (serving(&bytes), local_path(&location, "a"));
+        }
+    }
 }

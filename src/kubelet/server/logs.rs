@@ -235,4 +235,14 @@ mod tests {
             assert_eq!(parse(query, now), None, "{query}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_query_is_read_or_refused(
+            query in "((follow|tailLines|sinceSeconds|sinceTime|limitBytes|stream)=[0-9a-zA-Z:%-]{0,25}&?){0,5}|\\PC{0,40}",
+        ) {
+            let _ = parse(&query, Timestamp::UNIX_EPOCH);
+            let _ = parse(&query, Timestamp::MIN);
+        }
+    }
 }

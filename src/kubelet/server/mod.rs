@@ -1,5 +1,6 @@
 //! The kubelet's server: logs, exec, attach and port-forward for the API server, and what the kubelet says of itself.
 
+mod auth;
 mod logs;
 mod router;
 mod stats;

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Pod;
 use tokio::task::JoinSet;
 
 use super::super::kubelet::Shared;
-use super::{logs, stats, streams};
+use super::{auth, logs, stats, streams};
 use crate::net::{BoxIo, Listener};
 
 /// An answer that is not what was asked for: a code and a text, as the kubelet words it.
@@ -92,11 +92,15 @@ where
 }
 
 async fn connection(shared: Arc<Shared>, io: BoxIo) {
+    let Some((io, entry)) = auth::greet(&shared, io).await else { return };
     let sessions = streams::Sessions::default();
     let handler = hyper::service::service_fn(|request: Request<Incoming>| {
-        let (shared, sessions) = (shared.clone(), sessions.clone());
+        let (shared, sessions, entry) = (shared.clone(), sessions.clone(), entry.clone());
         async move {
-            let answer = route(shared, sessions, request).await;
+            let answer = match auth::check(&shared, &entry, &request).await {
+                Ok(()) => route(shared, sessions, request).await,
+                Err(refusal) => Err(refusal),
+            };
             Ok::<_, Infallible>(answer.unwrap_or_else(|refusal| plain(refusal.code, refusal.text)))
         }
     });

@@ -13,7 +13,7 @@ use super::conditions::{OWNED, conditions};
 use super::containers::{RUNTIME_PREFIX, statuses};
 use super::phase::phase;
 use crate::meta::quantity::Quantity;
-use crate::runtime::api::ContainerState;
+use crate::runtime::api::{ContainerState, SandboxState};
 
 /// Why a container was not started, in one word and in many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,15 @@ fn is_over(phase: Option<&str>) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
+/// The pod's addresses; those that it had, once its last sandbox has ended.
+// Models pkg/kubelet/pleg (getPodIPs).
+fn addresses(inputs: &Inputs<'_>) -> Vec<String> {
+    if inputs.runtime.sandboxes.iter().any(|sandbox| sandbox.state == SandboxState::Ready) {
+        return inputs.runtime.ips();
+    }
+    inputs.old.pod_ips.iter().flatten().map(|address| address.ip.clone()).collect()
+}
+
 /// Makes a status. Times of transitions are not in it: `reconcile_times` adds them.
 pub(in crate::kubelet) fn generate(inputs: &Inputs<'_>) -> PodStatus {
     let pod = inputs.pod;
@@ -96,7 +105,7 @@ pub(in crate::kubelet) fn generate(inputs: &Inputs<'_>) -> PodStatus {
     let all: Vec<ContainerStatus> = init.iter().chain(&regular).cloned().collect();
     let sandbox_ready = !inputs.runtime.sandbox_change(spec::host_network(pod)).create;
     let own = conditions(pod, &all, new_phase, sandbox_ready, &others);
-    let mut ips = inputs.runtime.ips();
+    let mut ips = addresses(inputs);
     if spec::host_network(pod) {
         ips = vec![inputs.host_ip.to_owned()];
     }

@@ -32,57 +32,60 @@ pub(super) struct Source<'a> {
     pub(super) lookup: &'a dyn Lookup,
 }
 
+/// Which of an object's entries become files, and how.
+struct Wanted<'a> {
+    items: Option<&'a [KeyToPath]>,
+    default_mode: Option<i32>,
+    /// The object and its entries may be missing.
+    optional: bool,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(items: Option<&'a [KeyToPath]>, default_mode: Option<i32>, optional: Option<bool>) -> Self {
+        Self { items, default_mode, optional: optional == Some(true) }
+    }
+
+    /// The object that was looked up, or an empty one if it may be missing.
+    fn found<T: Default>(&self, object: Option<T>, what: &str, name: &str) -> Result<T, String> {
+        match object {
+            None if !self.optional => Err(format!("{what} {name:?} not found")),
+            object => Ok(object.unwrap_or_default()),
+        }
+    }
+}
+
 fn mode_of(own: Option<i32>, default: Option<i32>) -> u32 {
     u32::try_from(own.or(default).unwrap_or(DEFAULT_MODE)).unwrap_or(0o644)
 }
 
 impl Source<'_> {
     pub(super) async fn config_map(&self, source: &ConfigMapVolumeSource) -> Result<Files, String> {
-        self.config_map_files(&source.name, source.items.as_deref(), source.default_mode, source.optional)
-            .await
+        let wanted = Wanted::of(source.items.as_deref(), source.default_mode, source.optional);
+        self.config_map_files(&source.name, wanted).await
     }
 
-    async fn config_map_files(
-        &self,
-        name: &str,
-        items: Option<&[KeyToPath]>,
-        default: Option<i32>,
-        optional: Option<bool>,
-    ) -> Result<Files, String> {
-        let optional = optional == Some(true);
-        let map = match self.lookup.config_map(spec::namespace(self.pod), name).await? {
-            Some(map) => map,
-            None if optional => ConfigMap::default(),
-            None => return Err(format!("configmap {name:?} not found")),
-        };
+    async fn config_map_files(&self, name: &str, wanted: Wanted<'_>) -> Result<Files, String> {
+        let found = self.lookup.config_map(spec::namespace(self.pod), name).await?;
+        let map: ConfigMap = wanted.found(found, "configmap", name)?;
         let texts = map.data.unwrap_or_default().into_iter().map(|(key, text)| (key, Bytes::from(text)));
         let bytes =
             map.binary_data.unwrap_or_default().into_iter().map(|(key, data)| (key, Bytes::from(data.0)));
         let missing = |key: &str| format!("configmap references non-existent config key: {key}");
-        select(texts.chain(bytes).collect(), items, default, optional, missing)
+        select(texts.chain(bytes).collect(), &wanted, missing)
     }
 
     pub(super) async fn secret(&self, source: &SecretVolumeSource) -> Result<Files, String> {
         let name = source.secret_name.as_deref().unwrap_or_default();
-        self.secret_files(name, source.items.as_deref(), source.default_mode, source.optional).await
+        let wanted = Wanted::of(source.items.as_deref(), source.default_mode, source.optional);
+        self.secret_files(name, wanted).await
     }
 
-    async fn secret_files(
-        &self,
-        name: &str,
-        items: Option<&[KeyToPath]>,
-        default: Option<i32>,
-        optional: Option<bool>,
-    ) -> Result<Files, String> {
-        let optional = optional == Some(true);
-        let secret = match self.lookup.secret(spec::namespace(self.pod), name).await? {
-            Some(secret) => secret,
-            None if optional => Secret::default(),
-            None => return Err(format!("secret {name:?} not found")),
-        };
+    async fn secret_files(&self, name: &str, wanted: Wanted<'_>) -> Result<Files, String> {
+        let found = self.lookup.secret(spec::namespace(self.pod), name).await?;
+        let secret: Secret = wanted.found(found, "secret", name)?;
         let data = secret.data.unwrap_or_default().into_iter().map(|(key, data)| (key, Bytes::from(data.0)));
         let missing = |key: &str| format!("references non-existent secret key: {key}");
-        select(data.collect(), items, default, optional, missing)
+        select(data.collect(), &wanted, missing)
     }
 
     pub(super) fn downward(
@@ -124,9 +127,11 @@ impl Source<'_> {
         let mut errors = vec![];
         for part in source.sources.iter().flatten() {
             let result = if let Some(map) = &part.config_map {
-                self.config_map_files(&map.name, map.items.as_deref(), default, map.optional).await
+                let wanted = Wanted::of(map.items.as_deref(), default, map.optional);
+                self.config_map_files(&map.name, wanted).await
             } else if let Some(secret) = &part.secret {
-                self.secret_files(&secret.name, secret.items.as_deref(), default, secret.optional).await
+                let wanted = Wanted::of(secret.items.as_deref(), default, secret.optional);
+                self.secret_files(&secret.name, wanted).await
             } else if let Some(downward) = &part.downward_api {
                 self.downward(downward.items.as_deref().unwrap_or_default(), default)
             } else if let Some(token) = &part.service_account_token {
@@ -172,11 +177,10 @@ fn clean(path: &str) -> String {
 /// All keys as files, or those of `items` under their paths.
 fn select(
     data: BTreeMap<String, Bytes>,
-    items: Option<&[KeyToPath]>,
-    default: Option<i32>,
-    optional: bool,
+    wanted: &Wanted<'_>,
     missing: impl Fn(&str) -> String,
 ) -> Result<Files, String> {
+    let Wanted { items, default_mode: default, optional } = *wanted;
     let items = items.unwrap_or_default();
     if items.is_empty() {
         return Ok(data.into_iter().map(|(key, bytes)| (key, (bytes, mode_of(None, default)))).collect());
@@ -202,16 +206,19 @@ mod tests {
     fn keys_become_files_under_their_paths_with_their_modes() {
         let data = BTreeMap::from([("a".to_owned(), Bytes::from("1")), ("b".to_owned(), Bytes::from("2"))]);
         let items = [KeyToPath { key: "b".to_owned(), path: "./x/y".to_owned(), mode: Some(0o400) }];
-        let files = select(data.clone(), Some(&items), None, false, |_| String::new()).unwrap();
+        let files = select(data.clone(), &Wanted::of(Some(&items), None, None), |_| String::new()).unwrap();
         assert_eq!(files, Files::from([("x/y".to_owned(), (Bytes::from("2"), 0o400))]));
-        let all = select(data.clone(), None, Some(0o600), false, |_| String::new()).unwrap();
+        let all = select(data.clone(), &Wanted::of(None, Some(0o600), None), |_| String::new()).unwrap();
         assert_eq!(all.values().map(|(_, mode)| *mode).collect::<Vec<_>>(), [0o600, 0o600]);
         let items = [KeyToPath { key: "c".to_owned(), path: "c".to_owned(), mode: None }];
         assert_eq!(
-            select(data.clone(), Some(&items), None, false, |key| format!("no {key}")).unwrap_err(),
+            select(data.clone(), &Wanted::of(Some(&items), None, None), |key| format!("no {key}"))
+                .unwrap_err(),
             "no c"
         );
-        assert!(select(data, Some(&items), None, true, |_| String::new()).unwrap().is_empty());
+        assert!(
+            select(data, &Wanted::of(Some(&items), None, Some(true)), |_| String::new()).unwrap().is_empty()
+        );
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl SimRuntime {
 
     /// Makes a sandbox with its network.
     pub(super) async fn make_sandbox(&self, config: SandboxConfig) -> Result<Arc<Sandbox>> {
-        self.takes(150).await;
+        self.takes(300).await;
         let host = if config.host_network {
             self.node_host().ok_or_else(|| {
                 RuntimeError::Other(format!("node {:?} has no place in the network", self.config.node))

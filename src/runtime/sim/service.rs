@@ -66,6 +66,7 @@ impl ContainerRuntime for SimRuntime {
             life::kill(&container).await;
         }
         if sandbox.stop() {
+            self.takes(100).await;
             self.events.send_for_sandbox(&sandbox, ContainerEventKind::Stopped);
         }
         Ok(())
@@ -94,7 +95,7 @@ impl ContainerRuntime for SimRuntime {
 
     async fn start_container(&self, id: &str) -> Result<()> {
         let container = self.container(id)?;
-        self.takes(60).await;
+        self.takes(80).await;
         life::start(&container, &self.events).await
     }
 

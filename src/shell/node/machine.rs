@@ -163,6 +163,8 @@ mod tests {
     use super::*;
     use crate::bash::SharedWriter;
     use crate::cluster::{Cluster, ClusterConfig, Component, Time, scenarios};
+    use k8s_openapi::api::core::v1::ServiceAccount;
+    use kube::api::{Api, PostParams};
 
     /// A cluster with a login on its first node.
     async fn node() -> (Cluster, NodeShell) {
@@ -208,6 +210,19 @@ mod tests {
         assert_eq!(plain, "Client sent an HTTP request to an HTTPS server.\n");
         assert_eq!(typed(&shell, "curl -s http://192.168.49.2:10249/metrics").await, "[7]");
         assert_eq!(typed(&shell, "curl -s http://192.168.49.2:10248/healthz").await, "[7]");
+        let kubelet = "https://192.168.49.2:10250/pods";
+        assert_eq!(typed(&shell, &format!("curl -sk {kubelet}")).await, "Unauthorized");
+        let wrong = format!("curl -sk -H 'Authorization: Bearer nonsense' {kubelet}");
+        assert_eq!(typed(&shell, &wrong).await, "Unauthorized");
+        let accounts = Api::<ServiceAccount>::namespaced(cluster.admin(), "default");
+        let request = serde_json::from_value(serde_json::json!({"spec": {"audiences": []}})).unwrap();
+        let granted =
+            accounts.create_token_request("default", &PostParams::default(), &request).await.unwrap();
+        let bearer = format!("Authorization: Bearer {}", granted.status.unwrap().token.unwrap());
+        let pods = typed(&shell, &format!("curl -sk -H '{bearer}' https://127.0.0.1:10250/pods")).await;
+        assert!(pods.contains("\"PodList\""), "{pods}");
+        let plain = typed(&shell, "curl -s http://192.168.49.2:10250/pods").await;
+        assert_eq!(plain, "Client sent an HTTP request to an HTTPS server.\n");
         for component in Component::ALL {
             cluster
                 .components()
@@ -215,8 +230,10 @@ mod tests {
                 .await
                 .unwrap();
         }
-        for port in [10248, 10249, 10256, 10257, 10259] {
-            let line = format!("curl -sk https://127.0.0.1:{port}/healthz");
+        for port in [10248, 10249, 10250, 10256, 10257, 10259] {
+            let line = format!(
+                "curl -sk https://192.168.49.2:{port}/healthz; curl -sk https://127.0.0.1:{port}/healthz"
+            );
             assert_eq!(typed(&shell, &line).await, "[7]", "{line}");
         }
     }
@@ -237,14 +254,14 @@ mod tests {
         let ps = typed(&shell, "ps -ef | grep kube | grep -v grep | wc -l").await;
         assert_eq!(ps.trim(), "5", "API server, controller manager, scheduler, kube-proxy, kubelet");
         scenarios::create_deployment(&cluster, "web", 2).await.unwrap();
-        assert!(typed(&shell, "ps aux").await.contains("nginx: master process"));
+        assert!(typed(&shell, "ps aux").await.contains("nginx"));
         let stopped = "Failed to stop kubelet.service: Interactive authentication required.\n[1]";
         assert_eq!(typed(&shell, "systemctl stop kubelet").await, stopped);
         assert_eq!(
             typed(&shell, "sudo systemctl stop kubelet; systemctl is-active kubelet").await,
             "inactive\n[3]"
         );
-        assert!(typed(&shell, "ps -ef").await.contains("nginx: master process"), "containers go on");
+        assert!(typed(&shell, "ps -ef").await.contains("nginx"), "containers go on");
         assert!(!typed(&shell, "ps -ef").await.contains("/usr/bin/kubelet"));
         assert!(typed(&shell, "systemctl status kubelet").await.contains("Active: inactive (dead) since "));
         assert_eq!(typed(&shell, "sudo systemctl start kubelet").await, "");

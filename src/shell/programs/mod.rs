@@ -4,8 +4,10 @@ mod cluster;
 mod editor;
 mod etcdctl;
 mod minikube;
+mod why;
 
 pub use cluster::ClusterCommand;
 pub use editor::{EDITORS, EditFile, edit_on_host, is_editor};
 pub use etcdctl::Etcdctl;
 pub use minikube::Minikube;
+pub use why::Why;

@@ -69,16 +69,8 @@ impl Kind for ReplicaSetKind {
     }
 
     fn warnings(object: &ReplicaSet, old: Option<&ReplicaSet>) -> Vec<String> {
-        let (spec, before) = (object.spec.as_ref(), old.and_then(|old| old.spec.as_ref()));
-        let mut warnings = vec![];
-        if old.is_none() {
-            warnings.extend(pod::owner_name_warning(&object.metadata));
-        }
-        let template = spec.and_then(|spec| spec.template.as_ref());
-        if let Some(template) = template.filter(|_| old.is_none() || spec != before) {
-            warnings.extend(pod::template_warnings(template, &FieldPath::new("spec").child("template")));
-        }
-        warnings
+        let template = object.spec.as_ref().and_then(|spec| spec.template.as_ref());
+        pod::controller_warnings(&object.metadata, &object.spec, old.map(|old| &old.spec), template)
     }
 
     fn scale(object: &ReplicaSet) -> Option<Scale> {
@@ -108,18 +100,15 @@ impl Kind for ReplicaSetKind {
     fn row(object: &ReplicaSet, now: Timestamp) -> Vec<Cell> {
         let (spec, status) =
             (object.spec.clone().unwrap_or_default(), object.status.clone().unwrap_or_default());
-        let (names, images) =
-            cells::containers(spec.template.as_ref().and_then(|template| template.spec.as_ref()));
-        vec![
-            cells::name(&object.metadata),
-            spec.replicas.unwrap_or_default().into(),
-            status.replicas.into(),
-            status.ready_replicas.unwrap_or_default().into(),
-            cells::age(&object.metadata, now),
-            names,
-            images,
-            cells::or_none(cells::selector(&spec.selector)).into(),
-        ]
+        let row = cells::ReplicaRow {
+            meta: &object.metadata,
+            wanted: spec.replicas,
+            present: status.replicas,
+            ready: status.ready_replicas,
+            template: spec.template.as_ref(),
+            selector: cells::or_none(cells::selector(&spec.selector)).into(),
+        };
+        row.cells(now)
     }
 }
 

@@ -47,7 +47,7 @@ impl Kind for ConfigMapKind {
             size += value.0.len();
         }
         if size > MAX_DATA_BYTES {
-            errors.push(FieldError::too_long(&FieldPath::default(), MAX_DATA_BYTES));
+            errors.push(FieldError::too_long(&FieldPath::default().key(""), MAX_DATA_BYTES));
         }
         errors
     }

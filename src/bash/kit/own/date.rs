@@ -87,4 +87,12 @@ mod tests {
         assert_eq!(point("@0", now).unwrap(), Timestamp::UNIX_EPOCH);
         assert_eq!(point("whenever", now), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_point_is_read_or_refused(text in "@?-?[0-9]{0,25}( (second|minute|hour|day|week)s?( ago)?)?|\\PC{0,30}") {
+            let _ = point(&text, Timestamp::MAX);
+            let _ = point(&text, Timestamp::MIN);
+        }
+    }
 }

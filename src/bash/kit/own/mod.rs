@@ -3,6 +3,7 @@
 mod cat;
 mod date;
 mod job_control;
+mod ls;
 mod read;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::bash::sleep::Sleep;
 use cat::Cat;
 use date::Date;
 use job_control::{Foreground, JobsList, Kill, Wait};
+use ls::Ls;
 pub(in crate::bash) use read::Read;
 
 /// Commands that read all of their input before they answer, and are bashkit's.
@@ -84,6 +86,7 @@ pub(in crate::bash) fn programs(jobs: &Jobs) -> BTreeMap<String, Arc<dyn Program
     add("sleep", Arc::new(Sleep));
     add("date", Arc::new(Date));
     add("cat", Arc::new(Cat));
+    add("ls", Arc::new(Ls));
     add("jobs", Arc::new(JobsList(jobs.clone())));
     add("kill", Arc::new(Kill(jobs.clone())));
     add("wait", Arc::new(Wait(jobs.clone())));

@@ -119,4 +119,11 @@ mod tests {
         assign(&["a".into(), "b".into()], " one  two three ", " \t\n", &mut variables);
         assert_eq!((variables["a"].as_str(), variables["b"].as_str()), ("one", "two three"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_options_are_read_or_refused(words in proptest::collection::vec("-[a-z]{0,4}|\\PC{0,8}", 0..6)) {
+            let _ = read_options(&words);
+        }
+    }
 }

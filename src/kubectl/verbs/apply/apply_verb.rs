@@ -159,7 +159,11 @@ impl Run<'_> {
         let mut modified = info.object.clone();
         annotate_configuration(&mut modified);
         let client = self.session.client().await?;
-        match client.json(Request::get(info.path()?)).await {
+        let current = match info.name.as_str() {
+            "" => Err(KubectlError::message("resource name may not be empty")),
+            _ => client.json(Request::get(info.path()?)).await,
+        };
+        match current {
             Ok(current) => self.change(info, current, &modified).await,
             Err(error) if error.is_not_found() => {
                 info.object = modified;
@@ -222,7 +226,7 @@ impl Run<'_> {
 fn describe(info: &Info) -> String {
     let mapping = info.mapping.as_deref();
     let (group_version, resource, kind) = mapping.map_or_else(Default::default, |mapping| {
-        let version = mapping.api_version();
+        let version = format!("{}/{}", mapping.group, mapping.version);
         (version, mapping.resource.clone(), mapping.kind.clone())
     });
     format!(

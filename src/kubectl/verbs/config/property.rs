@@ -245,3 +245,15 @@ impl Verb for Unset {
         session.out.line(format!("Property {path:?} unset.")).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn any_path_is_read_or_refused(path in "(clusters|users|contexts|current-context)?[.a-z-]{0,30}|\\PC{0,30}") {
+            let _ = parse(&path);
+        }
+    }
+}

@@ -346,4 +346,11 @@ mod tests {
         assert!(label_selector("a=(").is_err());
         assert_eq!(resource_list("cpu=1000m").unwrap(), json!({"cpu": "1"}));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn requirements_are_only_cut_apart(text in "[a-z,() ]{0,30}|\\PC{0,30}") {
+            proptest::prop_assert_eq!(split_requirements(&text).join(","), text);
+        }
+    }
 }

@@ -170,4 +170,11 @@ mod tests {
         );
         assert_eq!(parse_ports("80:99999").unwrap_err(), "must be between 1 and 65535, inclusive");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_ports_are_read_or_refused(pair in "[0-9:a-z]{0,14}|\\PC{0,20}") {
+            let _ = parse_ports(&pair);
+        }
+    }
 }

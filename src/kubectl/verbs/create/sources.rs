@@ -237,4 +237,16 @@ mod tests {
         assert_eq!(line("HOME"), Some(("HOME".into(), "/root".into())));
         assert!(env_line(b"\xff", "f", 2, &environment).unwrap_err().to_string().contains("line 3: [255]"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_source_is_read_or_refused(
+            source in "[a-z=/.]{0,20}|\\PC{0,20}",
+            line in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+            number in 0..2_usize,
+        ) {
+            let _ = file_source(&source);
+            let _ = env_line(&line, "env", number, &BTreeMap::new());
+        }
+    }
 }

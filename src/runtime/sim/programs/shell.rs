@@ -223,4 +223,11 @@ mod tests {
             assert_eq!(single_command(script), None, "{script}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_call_is_read_or_refused(words in proptest::collection::vec("-{0,2}[a-z]{0,4}|\\PC{0,8}", 0..6)) {
+            let _ = parse(&words);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodIP, PodStatus};
 
-use super::{defaults, label_keys, printer, qos, resize, update, validation, warnings};
+use super::{defaults, label_keys, printer, qos, resize, status_update, update, validation, warnings};
 use crate::api::field::FieldError;
 use crate::api::kind::{Kind, Rules, Traits, WriteContext};
 use crate::api::kinds::unset::text;
@@ -73,7 +73,7 @@ impl Kind for PodKind {
     }
 
     fn validate_status_update(new: &Pod, old: &Pod) -> Vec<FieldError> {
-        update::validate_status(new, old)
+        status_update::validate(new, old)
     }
 
     fn validate_subresource_update(subresource: &str, new: &Pod, old: &Pod) -> Vec<FieldError> {

@@ -56,6 +56,23 @@ pub(crate) fn owner_name_warning(meta: &ObjectMeta) -> Option<String> {
     name_warning(meta, "this is used in Pod names and hostnames")
 }
 
+/// What a controller of pods that run is warned about: its name once, its template whenever its spec changes.
+pub(crate) fn controller_warnings<S: PartialEq>(
+    meta: &ObjectMeta,
+    spec: &Option<S>,
+    before: Option<&Option<S>>,
+    template: Option<&PodTemplateSpec>,
+) -> Vec<String> {
+    let mut warnings = vec![];
+    if before.is_none() {
+        warnings.extend(owner_name_warning(meta));
+    }
+    if let Some(template) = template.filter(|_| before != Some(spec)) {
+        warnings.extend(template_warnings(template, &FieldPath::new("spec").child("template")));
+    }
+    warnings
+}
+
 fn name_warning(meta: &ObjectMeta, used: &str) -> Option<String> {
     let wrong = names::dns1123_label(meta.name.as_deref().unwrap_or_default(), false);
     let words = "which can result in surprising behavior; a DNS label is recommended";

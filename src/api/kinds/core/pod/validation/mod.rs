@@ -13,6 +13,7 @@ mod scheduling;
 mod security;
 mod spec;
 mod volumes;
+mod whole;
 
 pub(crate) use resources::validate_resource_value;
-pub(crate) use spec::{validate_controlled, validate_new_pod, validate_pod, validate_template};
+pub(crate) use whole::{validate_controlled, validate_new_pod, validate_pod, validate_template};

@@ -1,0 +1,15 @@
+//! The parts of the screen. None calls another: each takes in keys and data, and says what it wants as a value.
+
+pub mod course_map;
+pub mod help;
+mod key_bytes;
+pub mod lesson_text;
+pub mod line_editor;
+mod markdown;
+mod prompt_rows;
+mod screen;
+pub mod shell_pane;
+
+pub use course_map::{CourseMap, CourseRow, CourseState};
+pub use lesson_text::{Goal, LessonPane, LessonText, LessonWish, Note, NoteKind, Quiz};
+pub use shell_pane::{ShellPane, ShellWish};

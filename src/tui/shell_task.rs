@@ -1,0 +1,159 @@
+//! The shell behind the pane: runs one command after the other and carries bytes between it and the pane.
+//!
+//! Output goes through a pipe of bounded size, so that a command that prints without end waits for the screen and not the
+//! other way round. Keys go through a queue of bounded size; Ctrl-C gets through even when nobody reads the keys.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::bash::{Foreground, SharedWriter, Signals, signal, tty};
+use crate::shell::Session;
+
+/// How many printed bytes wait for the screen.
+const OUTPUT_BYTES: usize = 64 * 1024;
+/// How many typed bytes wait for the command.
+const INPUT_BYTES: usize = 4 * 1024 * 1024;
+/// Ctrl-C.
+const INTERRUPT: u8 = 3;
+
+/// A command has ended, or the shell waits for its first one.
+#[derive(Debug)]
+pub struct Ended {
+    /// The next prompt.
+    pub prompt: String,
+    /// What is said of jobs before it.
+    pub notices: Vec<String>,
+    /// The code that `exit` was given.
+    pub exited: Option<i32>,
+}
+
+/// The shell's task and the ends of its pipes. Dropping it kills what runs.
+pub struct ShellTask {
+    /// What commands print.
+    pub screen: DuplexStream,
+    /// Commands that have ended.
+    pub ended: mpsc::Receiver<Ended>,
+    orders: mpsc::Sender<Order>,
+    keys: Option<Keys>,
+    interrupts: Arc<Notify>,
+    size: watch::Sender<(u16, u16)>,
+    task: JoinHandle<()>,
+}
+
+struct Order {
+    line: String,
+    keys: DuplexStream,
+}
+
+/// The queue of what is typed for one command.
+struct Keys {
+    queue: mpsc::UnboundedSender<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for ShellTask {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl ShellTask {
+    /// Starts it.
+    pub fn start(session: Session) -> Self {
+        let (near, screen) = tokio::io::duplex(OUTPUT_BYTES);
+        let (orders, receiver) = mpsc::channel(1);
+        let (sender, ended) = mpsc::channel(4);
+        let (size, sizes) = watch::channel((80, 24));
+        let interrupts = Arc::new(Notify::new());
+        let serving =
+            serve(session, receiver, sender, SharedWriter::new(Box::new(near)), sizes, interrupts.clone());
+        Self { screen, ended, orders, keys: None, interrupts, size, task: tokio::spawn(serving) }
+    }
+
+    /// Runs a command. Only one runs at a time: the pane has no prompt meanwhile.
+    pub fn run(&mut self, line: String) {
+        let (mut writer, reader) = tokio::io::duplex(OUTPUT_BYTES);
+        let (queue, mut queued) = mpsc::unbounded_channel::<Vec<u8>>();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let count = waiting.clone();
+        let task = tokio::spawn(async move {
+            while let Some(bytes) = queued.recv().await {
+                let written = writer.write_all(&bytes).await;
+                count.fetch_sub(bytes.len(), Ordering::Relaxed);
+                if written.is_err() {
+                    return;
+                }
+            }
+        });
+        self.keys = Some(Keys { queue, waiting, task });
+        // The task takes one order at a time and is idle now.
+        let _ = self.orders.try_send(Order { line, keys: reader });
+    }
+
+    /// Types bytes for the command. `false`: too much waits unread.
+    pub fn keys(&mut self, bytes: Vec<u8>) -> bool {
+        let Some(keys) = &self.keys else { return true };
+        let waiting = keys.waiting.load(Ordering::Relaxed);
+        if bytes == [INTERRUPT] && waiting > 0 {
+            // The byte would wait behind what nobody reads.
+            self.interrupts.notify_one();
+            return true;
+        }
+        if waiting + bytes.len() > INPUT_BYTES {
+            return false;
+        }
+        keys.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        // The command has just ended: nobody reads it.
+        let _ = keys.queue.send(bytes);
+        true
+    }
+
+    /// The pane has so many columns and rows.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.size.send_if_modified(|size| std::mem::replace(size, (columns, rows)) != (columns, rows));
+    }
+}
+
+async fn serve(
+    mut session: Session,
+    mut orders: mpsc::Receiver<Order>,
+    ended: mpsc::Sender<Ended>,
+    screen: SharedWriter,
+    sizes: watch::Receiver<(u16, u16)>,
+    interrupts: Arc<Notify>,
+) {
+    loop {
+        let end =
+            Ended { prompt: session.prompt(), notices: session.job_notices(), exited: session.exited() };
+        if ended.send(end).await.is_err() {
+            return;
+        }
+        let Some(Order { line, keys }) = orders.recv().await else { return };
+        let foreground = Foreground::default();
+        let signals = Signals::default();
+        signals.handle(signal::INT);
+        signals.handle(signal::QUIT);
+        foreground.set(signals.clone());
+        let stdio = tty(Box::new(keys), Box::new(screen.clone()), sizes.clone(), foreground);
+        let interrupter = session.interrupter();
+        let mut running = std::pin::pin!(session.run(&line, stdio));
+        loop {
+            tokio::select! { biased;
+                _ = &mut running => break,
+                _ = signals.next() => interrupter.interrupt(),
+                () = interrupts.notified() => interrupter.interrupt(),
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! A list with a chosen row: moving in it and drawing the part that fits. Used by most views.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+
+use super::view::Scene;
+
+/// A way to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Travel {
+    /// So many rows down, or up if negative.
+    By(i64),
+    /// To the first row.
+    First,
+    /// To the last row.
+    Last,
+}
+
+/// Where the choice is in a list that changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The chosen row; `None` follows the last one.
+    at: Option<usize>,
+}
+
+impl Cursor {
+    /// At the first row.
+    pub fn first() -> Self {
+        Self { at: Some(0) }
+    }
+
+    /// The chosen row of so many.
+    pub fn row(self, count: usize) -> usize {
+        self.at.unwrap_or(usize::MAX).min(count.saturating_sub(1))
+    }
+
+    /// Whether it stays with the newest.
+    pub fn follows(self) -> bool {
+        self.at.is_none()
+    }
+
+    /// Moves. Moving behind the last row follows it, if the list is one that grows at its end.
+    pub fn travel(&mut self, travel: Travel, count: usize, grows: bool) {
+        let last = count.saturating_sub(1);
+        let row = match travel {
+            Travel::By(by) => (self.row(count) as i64).saturating_add(by).max(0) as usize,
+            Travel::First => 0,
+            Travel::Last => usize::MAX,
+        };
+        self.at = if grows && row >= last { None } else { Some(row.min(last)) };
+    }
+}
+
+/// The first row to show so that the chosen one is in sight, near the middle.
+pub fn first_shown(chosen: usize, count: usize, height: usize) -> usize {
+    chosen.saturating_sub(height / 2).min(count.saturating_sub(height))
+}
+
+/// Draws the rows around the chosen one; `row` makes a row.
+pub fn draw_list(
+    scene: Scene<'_>,
+    area: Rect,
+    buffer: &mut Buffer,
+    (count, chosen): (usize, usize),
+    row: impl Fn(usize) -> Line<'static>,
+) {
+    let height = usize::from(area.height);
+    let start = first_shown(chosen, count, height);
+    for index in start..count.min(start + height) {
+        let y = area.y + (index - start) as u16;
+        buffer.set_line(area.x, y, &row(index), area.width);
+        if index == chosen && scene.focused {
+            buffer.set_style(Rect { y, height: 1, ..area }, scene.theme.selected());
+        }
+    }
+}
+
+/// Says one thing in an otherwise empty view.
+pub fn draw_note(area: Rect, buffer: &mut Buffer, text: &str, style: Style) {
+    for (index, line) in
+        crate::tui::text::wrap(text, area.width.into()).iter().take(area.height.into()).enumerate()
+    {
+        buffer.set_stringn(area.x, area.y + index as u16, line, area.width.into(), style);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_choice_stays_in_the_list() {
+        let mut cursor = Cursor::first();
+        cursor.travel(Travel::By(-3), 5, false);
+        assert_eq!(cursor.row(5), 0);
+        cursor.travel(Travel::By(9), 5, false);
+        assert_eq!(cursor.row(5), 4);
+        assert_eq!(cursor.row(2), 1, "the list has become shorter");
+        assert_eq!(cursor.row(0), 0);
+        let mut cursor = Cursor::default();
+        assert_eq!((cursor.row(9), cursor.follows()), (8, true));
+        cursor.travel(Travel::By(-1), 9, true);
+        assert_eq!((cursor.row(20), cursor.follows()), (7, false));
+        cursor.travel(Travel::Last, 20, true);
+        assert!(cursor.follows());
+    }
+
+    #[test]
+    fn the_chosen_row_is_in_sight() {
+        assert_eq!(first_shown(0, 100, 10), 0);
+        assert_eq!(first_shown(50, 100, 10), 45);
+        assert_eq!(first_shown(99, 100, 10), 90);
+        assert_eq!(first_shown(3, 5, 10), 0);
+    }
+}
