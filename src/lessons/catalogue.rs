@@ -9,7 +9,6 @@ use include_dir::{Dir, include_dir};
 use super::error::{LessonError, Problem};
 use super::format::{CourseData, Lesson, LessonFiles, TrackData, Translated, yaml_problem};
 use super::language::Language;
-use super::language::Language;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/lessons");
 
