@@ -40,6 +40,7 @@ kubectl cp d box:/tmp -c nope
 kubectl cp box:/tmp d -c nope
 kubectl cp d/one.txt box:/no/such/place
 kubectl cp d/one.txt boot:/no/such/place
-kubectl cp d/one.txt empty:/tmp/x
+# The real one may complain in its log that the connection it writes to is closed already.
+kubectl cp d/one.txt empty:/tmp/x 2>&1 | grep -v 'Unhandled Error'
 kubectl cp empty:/tmp/x here
 kubectl cp --retries=x box:/a b

@@ -364,7 +364,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_pair_is_read_or_refused(pair in "[a-z=/.-]{0,20}|\\PC{0,30}") {
-            let _ = Label::Labels.parse(&[pair.clone()]);
+            let _ = Label::Labels.parse(std::slice::from_ref(&pair));
             let _ = Label::Annotations.parse(&[pair]);
         }
     }

@@ -88,7 +88,7 @@ impl Lesson {
         if texts.is_empty() && problems.is_empty() {
             problems.push(Problem::of_file(place, "there is no text: expected en.md, zh-TW.md or zh-CN.md"));
         }
-        let lesson = data.and_then(|data| {
+        let lesson = data.map(|data| {
             let steps = data.steps.iter().filter_map(|step| match self::step(step) {
                 Ok(step) => Some(step),
                 Err(message) => {
@@ -103,7 +103,7 @@ impl Lesson {
             if steps.is_empty() && problems.is_empty() {
                 problems.push(Problem::of_file(path("lesson.yaml"), "a lesson has at least one step"));
             }
-            Some(Self {
+            Self {
                 id: if track.is_empty() { data.id.clone() } else { format!("{track}/{}", data.id) },
                 place: place.to_owned(),
                 minutes: data.minutes,
@@ -119,7 +119,7 @@ impl Lesson {
                         Some((name.strip_prefix("files/")?.to_owned(), content.clone()))
                     })
                     .collect(),
-            })
+            }
         });
         match lesson {
             Some(lesson) if problems.is_empty() => Ok(lesson),

@@ -184,12 +184,11 @@ fn find(word: &str) -> Option<KindInfo> {
     let word = word.split('.').next().unwrap_or_default();
     let mut seen = BTreeSet::new();
     let rows = Registry::built_in().all();
-    let infos = rows.iter().map(|row| row.info()).filter(|info| seen.insert(info.storage_prefix()));
+    let mut infos = rows.iter().map(|row| row.info()).filter(|info| seen.insert(info.storage_prefix()));
     infos
-        .filter(|info| {
+        .find(|info| {
             info.plural == word || info.singular == word || info.short_names.iter().any(|name| name == word)
         })
-        .next()
         .cloned()
 }
 

@@ -132,7 +132,7 @@ impl Yaml {
     }
 
     /// Brings the first change into sight.
-    fn to_first_change(&mut self) {
+    fn scroll_to_first_change(&mut self) {
         let first = self.lines.iter().position(|(mark, line)| {
             *mark != ' '
                 && !line.trim_start().starts_with("resourceVersion:")
@@ -163,7 +163,7 @@ impl View for Yaml {
         }
         self.compare();
         if !matches!(key.code, KeyCode::Char('m')) {
-            self.to_first_change();
+            self.scroll_to_first_change();
         }
         None
     }
