@@ -5,18 +5,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::bash::{Foreground, SharedWriter, Signals, signal, tty};
+use crate::clock::Clock;
 use crate::shell::Session;
 
 /// How many printed bytes wait for the screen.
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// How many typed bytes wait for the command.
 const INPUT_BYTES: usize = 4 * 1024 * 1024;
+/// How long a command may take to stop after Ctrl-C.
+const GRACE: Duration = Duration::from_millis(700);
 /// Ctrl-C.
 const INTERRUPT: u8 = 3;
 
@@ -125,6 +130,13 @@ impl ShellTask {
     }
 }
 
+async fn reached(clock: &Clock, time: Option<Timestamp>) {
+    match time {
+        Some(time) => clock.sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn serve(
     mut session: Session,
     mut orders: mpsc::Receiver<Order>,
@@ -133,6 +145,7 @@ async fn serve(
     sizes: watch::Receiver<(u16, u16)>,
     interrupts: Arc<Notify>,
 ) {
+    let clock = Clock::real();
     loop {
         let end =
             Ended { prompt: session.prompt(), notices: session.job_notices(), exited: session.exited() };
@@ -147,13 +160,18 @@ async fn serve(
         foreground.set(signals.clone());
         let stdio = tty(Box::new(keys), Box::new(screen.clone()), sizes.clone(), foreground);
         let interrupter = session.interrupter();
-        let mut running = std::pin::pin!(session.run(&line, stdio));
+        // What has not stopped by itself by then is killed.
+        let mut killed_at = None;
+        let mut running = Box::pin(session.run(&line, stdio));
         loop {
             tokio::select! { biased;
                 _ = &mut running => break,
-                _ = signals.next() => interrupter.interrupt(),
-                () = interrupts.notified() => interrupter.interrupt(),
+                () = reached(&clock, killed_at) => break,
+                _ = signals.next() => {}
+                () = interrupts.notified() => {}
             }
+            interrupter.interrupt();
+            killed_at.get_or_insert_with(|| clock.after(GRACE));
         }
     }
 }
