@@ -178,6 +178,13 @@ fn short(value: &Value) -> Option<String> {
     let text = match value {
         Value::Null => return None,
         Value::String(text) => text.clone(),
+        // A condition is what its status says; of anything else that is new as a whole, its name says enough.
+        Value::Object(fields) => match fields.get("status").and_then(Value::as_str) {
+            Some(status) if fields.contains_key("type") => status.to_owned(),
+            _ if fields.is_empty() => "{}".to_owned(),
+            _ => "{…}".to_owned(),
+        },
+        Value::Array(items) => format!("[{}]", items.len()),
         other => other.to_string(),
     };
     if text.chars().count() <= MAX_VALUE {

@@ -55,7 +55,7 @@ pub const NEVER_LAST: &str = "（「『【《〈“‘([{";
 /// some punctuation.
 pub fn may_break(before: char, after: char) -> bool {
     if after == ' ' || before == ' ' {
-        return after != ' ';
+        return true;
     }
     let wide = |c: char| char_width(c) == 2;
     (wide(before) || wide(after)) && !NEVER_FIRST.contains(after) && !NEVER_LAST.contains(before)

@@ -83,7 +83,8 @@ impl Why {
             [both] => {
                 both.split_once('/').ok_or_else(|| format!("which object? Say KIND/NAME, like pod/{both}"))?
             }
-            [kind, name] => (kind.as_str(), name.as_str()),
+            // What `kubectl get -o name` prints has the kind in it, too.
+            [kind, name] => (kind.as_str(), name.rsplit('/').next().unwrap_or(name)),
             _ => return Err("which object? Say KIND/NAME".to_owned()),
         };
         if kind == "revision" {

@@ -19,6 +19,8 @@ use crate::tui::words::{Lang, Word};
 
 /// How many rows that have left the screen are kept.
 const SCROLLBACK: usize = 5000;
+/// How much of what was printed is kept to be laid out anew.
+const KEPT_BYTES: usize = 128 * 1024;
 /// The most rows that candidates take.
 const MENU_ROWS: usize = 8;
 
@@ -47,6 +49,8 @@ pub struct ShellPane {
     scroll: usize,
     /// Columns and rows.
     size: (u16, u16),
+    /// What was printed lately, to lay it out anew when the width changes.
+    printed: Vec<u8>,
 }
 
 fn at_least_one(number: u16) -> NonZeroU16 {
@@ -64,6 +68,7 @@ impl ShellPane {
             running: true,
             scroll: 0,
             size,
+            printed: vec![],
         }
     }
 
@@ -105,15 +110,33 @@ impl ShellPane {
         }
         self.size = size;
         self.parser.screen_mut().set_scrollback(0);
-        self.parser.set_size(at_least_one(size.1), at_least_one(size.0));
+        if self.parser.screen().alternate_screen() {
+            // The program draws itself anew.
+            self.parser.set_size(at_least_one(size.1), at_least_one(size.0));
+        } else {
+            self.parser = vt100::Parser::new(at_least_one(size.1), at_least_one(size.0), SCROLLBACK);
+            self.parser.process(&self.printed);
+        }
         self.settle();
         true
+    }
+
+    /// Gives bytes to the emulator, and keeps them.
+    fn process(&mut self, bytes: &[u8]) {
+        self.parser.process(bytes);
+        self.printed.extend_from_slice(bytes);
+        if self.printed.len() > 2 * KEPT_BYTES {
+            let from = self.printed.len() - KEPT_BYTES;
+            let line =
+                self.printed[from..].iter().position(|byte| *byte == b'\n').map_or(from, |at| from + at + 1);
+            self.printed.drain(..line);
+        }
     }
 
     /// Takes in what a command printed.
     pub fn output(&mut self, bytes: &[u8]) {
         let before = self.parser.screen().scrollback_len();
-        self.parser.process(bytes);
+        self.process(bytes);
         if self.scroll > 0 {
             // What is being read stays where it is.
             self.scroll += self.parser.screen().scrollback_len().saturating_sub(before);
@@ -124,8 +147,8 @@ impl ShellPane {
     /// Says something in the pane, on lines of its own.
     pub fn say(&mut self, text: &str) {
         self.fresh_line();
-        self.parser.process(text.replace('\n', "\r\n").as_bytes());
-        self.parser.process(b"\r\n");
+        self.process(text.replace('\n', "\r\n").as_bytes());
+        self.process(b"\r\n");
         self.settle();
     }
 
@@ -135,11 +158,11 @@ impl ShellPane {
         self.prompt = prompt;
         if self.parser.screen().alternate_screen() {
             // A program that was killed on its own screen.
-            self.parser.process(b"\x1b[r\x1b[?1049l");
+            self.process(b"\x1b[r\x1b[?1049l");
         }
-        self.parser.process(b"\x1b[0m\x1b[?25h\x1b[?1l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l");
+        self.process(b"\x1b[0m\x1b[?25h\x1b[?1l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l");
         self.fresh_line();
-        self.parser.process(b"\x1b[J");
+        self.process(b"\x1b[J");
         for notice in notices {
             self.say(notice);
         }
@@ -148,7 +171,7 @@ impl ShellPane {
 
     fn fresh_line(&mut self) {
         if self.parser.screen().cursor_position().1 > 0 {
-            self.parser.process(b"\r\n");
+            self.process(b"\r\n");
         }
     }
 
@@ -176,7 +199,7 @@ impl ShellPane {
                 vec![ShellWish::Complete(self.editor.text().to_owned(), self.editor.cursor())]
             }
             Edited::Clear => {
-                self.parser.process(b"\x1b[H\x1b[2J");
+                self.process(b"\x1b[H\x1b[2J");
                 self.settle();
                 vec![]
             }
@@ -197,7 +220,7 @@ impl ShellPane {
     fn echo(&mut self, line: &str, behind: &str) {
         let shown = line.replace('\n', "\r\n> ");
         let text = format!("\x1b[1;32m{}\x1b[0m{shown}{behind}\r\n", self.prompt);
-        self.parser.process(text.as_bytes());
+        self.process(text.as_bytes());
         self.settle();
     }
 
@@ -411,6 +434,18 @@ mod tests {
         typed(&mut pane, "cat\n");
         let [ShellWish::Keys(bytes)] = &pane.paste(&huge)[..] else { panic!("the program gets it") };
         assert_eq!(bytes.len(), huge.len());
+    }
+
+    #[test]
+    fn what_was_printed_is_laid_out_anew_when_the_width_changes() {
+        let mut pane = pane(20, 5);
+        typed(&mut pane, "x\n");
+        pane.output(b"a line of more than ten\r\n");
+        pane.ended("$ ".into(), &[]);
+        pane.resize(10, 6);
+        assert_eq!(shown(&pane).0, ["$ x", "a line of", "more than", "ten", "$", ""]);
+        pane.resize(30, 6);
+        assert_eq!(shown(&pane).0[..3], ["$ x", "a line of more than ten", "$"]);
     }
 
     #[test]
