@@ -11,7 +11,7 @@ use k8s_learn::client;
 use k8s_learn::clock::Clock;
 use k8s_learn::controllers::{self, Context, Handle};
 use k8s_learn::informer::Informers;
-use k8s_learn::scheduler::{self, Scheduler};
+use k8s_learn::scheduler::{self, Decisions, Scheduler};
 use k8s_learn::seed::Seed;
 use k8s_learn::store::Store;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -59,7 +59,8 @@ impl Plane {
         };
         let controllers = controllers::all().iter().map(|row| (row.name, (row.start)(&context))).collect();
         let for_scheduler = client::component(&service, "kube-scheduler", UserInfo::admin());
-        let scheduler = scheduler::start(for_scheduler, &informers, clock.clone(), seed);
+        let scheduler =
+            scheduler::start(for_scheduler, &informers, clock.clone(), seed, Decisions::default());
         let mut kubelet = JoinSet::new();
         kubelet.spawn(run_pods(
             client::component(&service, "kubelet", UserInfo::admin()),
