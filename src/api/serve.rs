@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -26,6 +26,7 @@ use super::guarded::guarded;
 use super::handler::HostTime;
 use super::server::ApiServer;
 use crate::clock::Clock;
+use crate::net::Wire;
 
 /// How long a client may take to greet.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +62,10 @@ impl ApiServer {
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        connections.spawn(connection(self.clone(), acceptor.clone(), clock.clone(), stream));
+                        // Small answers go out at once.
+                        let _ = stream.set_nodelay(true);
+                        let (acceptor, clock) = (acceptor.clone(), clock.clone());
+                        connections.spawn(self.clone().serve_connection(acceptor, clock, Wire::new(stream)));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "no connection could be accepted");
@@ -70,6 +74,11 @@ impl ApiServer {
                 },
             }
         }
+    }
+
+    /// Serves one connection, from its greeting to its end, on the time of `clock`. What goes wrong is the client's to notice.
+    pub async fn serve_connection(self, acceptor: TlsAcceptor, clock: Clock, stream: Wire) {
+        connection(self, acceptor, clock, stream).await;
     }
 }
 
@@ -92,10 +101,7 @@ pub fn server_config(pki: &Pki, identity: &Identity) -> Result<ServerConfig, Pki
     Ok(config)
 }
 
-/// One connection from its greeting to its end. What goes wrong is the client's to notice.
-async fn connection(server: ApiServer, acceptor: TlsAcceptor, clock: Clock, stream: TcpStream) {
-    // Small answers go out at once.
-    let _ = stream.set_nodelay(true);
+async fn connection(server: ApiServer, acceptor: TlsAcceptor, clock: Clock, stream: Wire) {
     let host = clock.clone();
     let Ok(Ok(stream)) = clock.timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await else { return };
     let certificates = stream.get_ref().1.peer_certificates();

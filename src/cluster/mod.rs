@@ -6,6 +6,7 @@
 mod components;
 mod config;
 mod control_plane;
+mod front_door;
 mod kubeconfig;
 mod node;
 mod run;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::components::{Components, Plane};
 use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWORK, Time};
+use super::front_door::{self, FrontDoor};
 use super::kubeconfig::{Credentials, kubeconfig};
 use super::node::{self, Machine, NodeMachine, Shared};
 use crate::api::auth::{Pki, UserInfo};
@@ -36,6 +37,7 @@ pub struct Cluster {
     keeper: JoinHandle<()>,
     learner: NetHost,
     decisions: Decisions,
+    _door: Option<FrontDoor>,
     plane: Arc<Plane>,
 }
 
@@ -106,8 +108,10 @@ impl Cluster {
         let root_ca = pki.authority().certificate.as_str().into();
         let plane = Plane::start(&config, shared, &learner, root_ca).await?;
         // From here on the API server is on the first node: its loopback is that node's.
+        let mut door = None;
         if let Some(first) = plane.machines.first() {
             api.set_dialer(Arc::new(first.host.clone()));
+            door = Some(FrontDoor::open(api.clone(), pki.clone(), first.host.clone(), clock.clone()).await?);
         }
         Ok(Self {
             config,
@@ -121,6 +125,7 @@ impl Cluster {
             keeper,
             learner,
             decisions,
+            _door: door,
             plane,
         })
     }
@@ -164,20 +169,7 @@ impl Cluster {
     /// Serves the API over TLS on a socket of this machine.
     pub fn serve(&self, listener: TcpListener) -> Result<Serving, ClusterError> {
         let pki_error = |error: crate::api::auth::PkiError| ClusterError::Pki(error.to_string());
-        let mut names: Vec<String> = [
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-            "kubernetes.default.svc.cluster.local",
-            "localhost",
-        ]
-        .map(str::to_owned)
-        .into();
-        names.extend(self.config.serve_names.iter().filter(|name| name.parse::<IpAddr>().is_err()).cloned());
-        let mut ips: Vec<IpAddr> =
-            vec![[127, 0, 0, 1].into(), [10, 96, 0, 1].into(), IpAddr::V4(node::address(0))];
-        ips.extend(self.config.serve_names.iter().filter_map(|name| name.parse::<IpAddr>().ok()));
-        let identity = self.pki.server(&names, &ips).map_err(pki_error)?;
+        let identity = front_door::identity(&self.pki, &self.config.serve_names).map_err(pki_error)?;
         let (api, pki, stop) = (self.api.clone(), self.pki.clone(), CancellationToken::new());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {

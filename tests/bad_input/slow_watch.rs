@@ -125,7 +125,9 @@ async fn a_watch_from_before_the_history() {
             http::Request::get(format!("{PATH}?{query}")).body(axum::body::Body::empty()).unwrap();
         request.extensions_mut().insert(k8s_learn::api::auth::UserInfo::admin());
         let response = tower::Service::call(&mut service, request).await.unwrap();
-        let body = tokio::time::timeout(Duration::from_secs(1), response.into_body().collect()).await;
+        let body = k8s_learn::clock::Clock::real()
+            .timeout(Duration::from_secs(1), response.into_body().collect())
+            .await;
         String::from_utf8_lossy(&body.expect("the watch ends").unwrap().to_bytes()).into_owned()
     };
     let old = store.revision();

@@ -133,7 +133,9 @@ async fn after(seconds: u64, stream: &mut (impl AsyncReadExt + Unpin)) -> String
     }
     tokio::time::resume();
     let mut answer = vec![];
-    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    let read = k8s_learn::clock::Clock::real()
+        .timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
+        .await;
     assert!(read.is_ok(), "the connection is still open after {seconds} s");
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -196,6 +196,10 @@ pub fn configuration(object: &Value) -> String {
 pub fn annotate_configuration(object: &mut Value) {
     let text = configuration(object);
     let metadata = &mut object["metadata"];
+    if !metadata.is_null() && !metadata.is_object() {
+        // The server says what is wrong with it.
+        return;
+    }
     if !metadata["annotations"].is_object() {
         metadata["annotations"] = json!({});
     }

@@ -130,8 +130,17 @@ impl Pattern {
     }
 
     fn all(&self, wanted: &[String], ran: &[String], more: bool) -> bool {
+        let of_kind = |index: usize, word: &str| {
+            // `get pods ...` means `get pods web`, too, which is `get pods/web`.
+            let kind = word.split('/').next().unwrap_or_default();
+            more && index + 1 == wanted.len() && word.contains('/') && wanted[index] == kind
+        };
         (wanted.len() == ran.len() || (more && wanted.len() < ran.len()))
-            && wanted.iter().zip(ran).all(|(wanted, word)| Glob::new(wanted).matches(word))
+            && wanted
+                .iter()
+                .zip(ran)
+                .enumerate()
+                .all(|(index, (wanted, word))| Glob::new(wanted).matches(word) || of_kind(index, word))
     }
 
     /// Of a program whose flags are not known: every word is there, in order.
@@ -244,6 +253,10 @@ mod tests {
             ("kubectl describe pods/web-*", "kubectl describe po web-1", true),
             ("kubectl get pods,services", "kubectl get po,svc", true),
             ("kubectl get ...", "kubectl get pods web", true),
+            ("kubectl get pods ...", "kubectl get pods web", true),
+            ("kubectl get pods ...", "kubectl get po", true),
+            ("kubectl get pods ...", "kubectl get svc web", false),
+            ("kubectl * ...", "kubectl get svc web", true),
             ("kubectl rollout status deployment/web", "k rollout status deploy web", true),
             ("kubectl scale deployment/web --replicas=3", "kubectl scale --replicas 3 deploy/web", true),
             ("kubectl exec * -- env", "kubectl exec web-1 -- env", true),
