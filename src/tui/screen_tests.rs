@@ -67,8 +67,8 @@ const COMMANDS: [&str; 4] = [
     "kubectl get pods -o wide",
 ];
 
-async fn app(size: (u16, u16), lang: Lang) -> (Cluster, App) {
-    let (cluster, printed) = played(&COMMANDS).await;
+/// The TUI on that cluster. One cluster a test: a second one in the same runtime would meet the first one's timers.
+fn app((cluster, printed): &(Cluster, Vec<String>), size: (u16, u16), lang: Lang) -> App {
     let mut app = App::new(lang, Theme { palette: Palette::Dark }, cluster.registry().clone(), vec![]);
     app.update(Message::Resize(size.0, size.1));
     app.load(cluster.store());
@@ -79,12 +79,12 @@ async fn app(size: (u16, u16), lang: Lang) -> (Cluster, App) {
             app.update(Message::Key(crossterm::event::KeyCode::Char(c).into()));
         }
         app.update(Message::Key(crossterm::event::KeyCode::Enter.into()));
-        app.update(Message::Output(output.into_bytes()));
+        app.update(Message::Output(output.clone().into_bytes()));
         app.update(prompt());
     }
     let decisions = std::sync::Arc::new(cluster.decisions().list());
     app.update(Message::Feed(Feed::Decisions(decisions)));
-    (cluster, app)
+    app
 }
 
 fn lesson(lang: Lang) -> LessonText {
@@ -121,9 +121,10 @@ fn name(what: &str, size: (u16, u16), lang: Lang) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn the_main_screen_without_and_with_a_lesson() {
+    let played = played(&COMMANDS).await;
     for size in SIZES {
         for lang in Lang::ALL {
-            let (_cluster, mut app) = app(size, lang).await;
+            let mut app = app(&played, size, lang);
             insta::assert_snapshot!(name("free", size, lang), shown(&app));
             app.update(Message::Lesson(Some(lesson(lang))));
             insta::assert_snapshot!(name("lesson", size, lang), shown(&app));
@@ -133,7 +134,7 @@ async fn the_main_screen_without_and_with_a_lesson() {
 
 #[tokio::test(start_paused = true)]
 async fn every_view() {
-    let (_cluster, mut app) = app((120, 40), Lang::English).await;
+    let mut app = app(&played(&COMMANDS).await, (120, 40), Lang::English);
     app.focus = crate::tui::layout::Pane::View;
     app.world.subject = Some("/registry/deployments/default/web".into());
     app.views[crate::tui::views::YAML].reset(&app.world);
@@ -175,9 +176,10 @@ async fn what_lies_over_the_panes() {
             ..CourseRow::default()
         },
     ];
+    let played = played(&COMMANDS).await;
     for lang in [Lang::English, Lang::TraditionalChinese] {
         let size = (80, 24);
-        let (_cluster, mut app) = app(size, lang).await;
+        let mut app = app(&played, size, lang);
         app.update(Message::Course(rows.clone()));
         for (what, overlay) in [("help", Overlay::Help(0)), ("quit", Overlay::Quit)] {
             app.overlay = Some(overlay);
@@ -190,7 +192,7 @@ async fn what_lies_over_the_panes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_question_its_verdict_and_the_end() {
-    let (_cluster, mut app) = app((80, 24), Lang::English).await;
+    let mut app = app(&played(&COMMANDS).await, (80, 24), Lang::English);
     let choices =
         vec!["The kubelet, on the node that was chosen for it".into(), "The ReplicaSet controller".into()];
     let quiz =
@@ -231,7 +233,7 @@ fn a_tiny_terminal_asks_for_more_room() {
 /// What is seen without colours is seen with them: only styles differ.
 #[tokio::test(start_paused = true)]
 async fn no_meaning_hangs_on_colour() {
-    let (_cluster, mut app) = app((120, 40), Lang::English).await;
+    let mut app = app(&played(&COMMANDS).await, (120, 40), Lang::English);
     for view in 0..app.views.len() {
         app.view = view;
         app.theme.palette = Palette::Dark;
