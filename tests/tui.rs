@@ -117,6 +117,7 @@ async fn a_session_from_the_first_command_to_the_end_and_the_terminal_is_as_it_w
     screen.press("while true; do echo y; done\r").await;
     screen.until("it prints", |text| text.lines().filter(|line| line.starts_with('y')).count() > 5).await;
     screen.press("\x03").await;
+    screen.until("the prompt is back", |text| !text.contains("running:")).await;
     screen.press("echo a''fter\r").await;
     screen.shows("after").await;
     // A size that is too small, and back.
