@@ -32,10 +32,20 @@ fn shown(app: &App) -> String {
             x += width(symbol).max(1) as u16;
         }
         assert!(width(&line) <= usize::from(columns), "row {y} is too wide: {line:?}");
-        text.push_str(line.trim_end());
+        text.push_str(masked(&line).trim_end());
         text.push('\n');
     }
     text
+}
+
+/// The line without the numbers of revisions: which of two controllers writes first when a cluster starts is chance.
+fn masked(line: &str) -> String {
+    let mut in_revision = false;
+    let mask = |c: char| {
+        in_revision = c == '#' || in_revision && c.is_ascii_digit();
+        if in_revision && c != '#' { 'n' } else { c }
+    };
+    line.chars().map(mask).collect()
 }
 
 /// A cluster on which a few things have happened.
