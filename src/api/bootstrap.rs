@@ -151,32 +151,24 @@ fn endpoint_slice(address: SocketAddr) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::server::Config;
-    use crate::clock::Clock;
-    use crate::seed::Seed;
-    use crate::store::{Op, Store, Txn};
+    use crate::api::testing::Door;
 
     #[tokio::test(start_paused = true)]
     async fn a_deleted_service_kubernetes_comes_again() {
-        let clock = Clock::virtual_time();
-        let store = Store::new(clock.clone());
-        let server = ApiServer::new(Config::new(store.clone(), clock.clone(), Seed::new(1)));
+        let door = Door::open();
+        let clock = door.server.rest().clock().clone();
         let endpoint = Some(SocketAddr::from(([192, 168, 49, 2], 8443)));
-        server.bootstrap(endpoint).unwrap();
-        let keeping = tokio::spawn(server.clone().keep_kubernetes_service(endpoint));
+        let keeping = tokio::spawn(door.server.clone().keep_kubernetes_service(endpoint));
         clock.sleep(Duration::from_secs(1)).await;
-        let keys = [
-            "/registry/services/specs/default/kubernetes",
-            "/registry/services/endpoints/default/kubernetes",
-        ];
-        for key in keys {
-            let delete = Txn { success: vec![Op::Delete(KeyRange::key(key))], ..Txn::default() };
-            store.txn(delete, Author::default()).unwrap();
-            assert!(store.get(key).is_none());
+        let paths =
+            ["services", "endpoints"].map(|plural| format!("/api/v1/namespaces/default/{plural}/kubernetes"));
+        for path in &paths {
+            assert_eq!(door.ask(&format!("DELETE {path}"), &[], "").await.code, 200);
+            assert_eq!(door.get(path).await.code, 404);
         }
         clock.sleep(REPAIR_INTERVAL + Duration::from_secs(1)).await;
-        for key in keys {
-            assert!(store.get(key).is_some(), "{key} is there again");
+        for path in &paths {
+            assert_eq!(door.get(path).await.code, 200, "{path} is there again");
         }
         keeping.abort();
     }
