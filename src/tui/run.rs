@@ -84,8 +84,7 @@ pub async fn run(start: Start) -> io::Result<i32> {
         app.show_course();
     }
     let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0, first_words: notice };
-    let clock = Clock::real();
-    let mut frames = Frames { clock: clock.clone(), due: Some(clock.now()), last: Timestamp::UNIX_EPOCH };
+    let mut frames = Frames::new(Clock::real());
     loop {
         for effect in effects.drain(..) {
             if let Some(code) = stage.carry_out(effect, &mut app) {
@@ -107,20 +106,20 @@ pub async fn run(start: Start) -> io::Result<i32> {
             News::End => return Ok(0),
             News::Ground(ground) => {
                 effects.extend(stage.enter(*ground, &mut app)?);
-                frames.soon(FRAME);
+                frames.soon();
                 continue;
             }
             News::Lagging => {
                 stage.watch_again(&mut app)?;
-                frames.soon(CALM_FRAME);
+                frames.calmly();
                 continue;
             }
             News::Soon(messages) => {
-                frames.soon(FRAME);
+                frames.soon();
                 messages
             }
             News::Calm(messages) => {
-                frames.soon(CALM_FRAME);
+                frames.calmly();
                 messages
             }
         };
@@ -131,32 +130,54 @@ pub async fn run(start: Start) -> io::Result<i32> {
     }
 }
 
-/// When the next frame is drawn.
+/// When the next frame is drawn. A key is never kept waiting by a frame that only the cluster caused.
 struct Frames {
     clock: Clock,
-    due: Option<Timestamp>,
+    /// The next frame, and whether the learner caused it.
+    due: Option<(Timestamp, bool)>,
     last: Timestamp,
+    /// The last one that the learner caused.
+    last_prompt: Timestamp,
 }
 
 impl Frames {
+    fn new(clock: Clock) -> Self {
+        let due = Some((clock.now(), true));
+        Self { clock, due, last: Timestamp::UNIX_EPOCH, last_prompt: Timestamp::UNIX_EPOCH }
+    }
+
     fn is_due(&self) -> bool {
-        self.due.is_some_and(|due| self.clock.now() >= due)
+        self.due.is_some_and(|(due, _)| self.clock.now() >= due)
     }
 
     fn drawn(&mut self) {
-        self.due = None;
         self.last = self.clock.now();
+        if self.due.take().is_some_and(|(_, prompt)| prompt) {
+            self.last_prompt = self.last;
+        }
     }
 
-    /// Something has changed: draw, but not sooner than `gap` after the last frame.
-    fn soon(&mut self, gap: Duration) {
-        let at = self.last.saturating_add(gap).unwrap_or(self.last);
-        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    /// The learner has done or is shown something.
+    fn soon(&mut self) {
+        self.at(self.last_prompt, FRAME, true);
+    }
+
+    /// The cluster has done something.
+    fn calmly(&mut self) {
+        self.at(self.last, CALM_FRAME, false);
+    }
+
+    fn at(&mut self, last: Timestamp, gap: Duration, prompt: bool) {
+        let at = last.saturating_add(gap).unwrap_or(last);
+        self.due = Some(match self.due {
+            Some((due, already)) => (due.min(at), already || prompt),
+            None => (at, prompt),
+        });
     }
 
     async fn wait(&self) {
         match self.due {
-            Some(due) => self.clock.sleep_until(due).await,
+            Some((due, _)) => self.clock.sleep_until(due).await,
             None => std::future::pending().await,
         }
     }
