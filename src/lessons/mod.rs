@@ -1,6 +1,6 @@
 //! Lessons: what they are, how they are played, and how their authors prove them.
 //!
-//! A [`Lesson`] is read from a directory ([`format`]) that the [`Course`] knows or that somebody names. A [`Stage`] plays
+//! A [`Lesson`] is read from a directory ([`mod@format`]) that the [`Course`] knows or that somebody names. A [`Stage`] plays
 //! one: it holds the cluster and hands out the learner's shell, and its [`Grade`] says how far the step is, as the store
 //! changes and commands end. [`Progress`] is what is kept on disk. [`check`] is for authors. Fronts are above: the TUI, and
 //! `k8s-learn lesson`.

@@ -32,7 +32,7 @@ pub struct Traits {
     pub status: bool,
     /// `metadata.generation` starts at 1 and goes up with each change of the spec.
     pub generation: bool,
-    /// The kind has a scale sub-resource; see [`Kind::scale`].
+    /// The kind has a scale sub-resource; see [`super::Kind::scale`].
     pub scale: bool,
 }
 

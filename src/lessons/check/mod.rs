@@ -1,5 +1,5 @@
-//! For authors: what is missing in a lesson ([`lint`]), whether it does what it says ([`prove`]), and how one begins
-//! ([`new_lesson`], [`import`]).
+//! For authors: what is missing in a lesson ([`lint()`]), whether it does what it says ([`prove()`]), and how one begins
+//! ([`new_lesson`], [`import()`]).
 
 mod begin;
 mod import;
