@@ -10,6 +10,7 @@ use k8s_learn::cluster::{Cluster, ClusterConfig, Component, Time};
 use k8s_learn::lessons::check::{lint, lint_course, prove};
 use k8s_learn::lessons::{Course, Language, World};
 use k8s_learn::shell::CommandLog;
+use regex::Regex;
 
 fn virtual_runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
@@ -18,10 +19,13 @@ fn virtual_runtime() -> tokio::runtime::Runtime {
 /// Which of two writers draws first in one moment of the paused clock is not fixed, so drawn names and UIDs are made alike,
 /// and neighbouring rows whose order is that of drawn names are sorted.
 fn settled(transcript: &str) -> String {
-    let suffix = regex::Regex::new(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b").unwrap();
-    let uid = regex::Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap();
+    let suffix = Regex::new(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b").unwrap();
+    let uid = Regex::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").unwrap();
     let masked = uid.replace_all(transcript, "UID");
     let masked = suffix.replace_all(&masked, "-RAND5");
+    // Ties between nodes are drawn, too.
+    let masked = Regex::new(r"\b10\.244\.\d+\.\d+").unwrap().replace_all(&masked, "10.244.N.N");
+    let masked = Regex::new(r"\bminikube-m0\d").unwrap().replace_all(&masked, "minikube-m0N");
     let mut lines: Vec<&str> = masked.split('\n').collect();
     let drawn = |line: &&str| line.split(' ').next().is_some_and(|word| word.ends_with("-RAND5"));
     for rows in lines.chunk_by_mut(|a, b| drawn(a) && drawn(b)) {
