@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::watch;
 
 /// Where virtual time begins, so that transcripts are the same on every machine: 2026-01-01T00:00:00Z.
 pub const VIRTUAL_START: Timestamp = Timestamp::constant(1_767_225_600, 0);

@@ -15,10 +15,11 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::store::Revision;
+use crate::watch;
 
 /// Namespace and name; the namespace is empty for what has none.
 pub type ObjectKey = (String, String);

@@ -29,6 +29,18 @@ impl Seed {
         Self::new(rand::rng().next_u64())
     }
 
+    /// A generator of its own, so that how often it is used does not show in what this one draws.
+    pub fn fork(&self) -> Self {
+        Self::new(self.lock().next_u64())
+    }
+
+    /// `LENGTH` random bytes.
+    pub fn bytes<const LENGTH: usize>(&self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        self.lock().fill_bytes(&mut bytes);
+        bytes
+    }
+
     /// `length` characters as Kubernetes puts them behind a `generateName`.
     pub fn suffix(&self, length: usize) -> String {
         let mut generator = self.lock();
@@ -37,9 +49,7 @@ impl Seed {
 
     /// A version 4 UUID.
     pub fn uuid(&self) -> uuid::Uuid {
-        let mut bytes = [0; 16];
-        self.lock().fill_bytes(&mut bytes);
-        uuid::Builder::from_random_bytes(bytes).into_uuid()
+        uuid::Builder::from_random_bytes(self.bytes()).into_uuid()
     }
 
     /// A number in `0..bound`; 0 if `bound` is 0.

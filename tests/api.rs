@@ -81,7 +81,7 @@ async fn a_client_certificate_makes_a_user_and_stopping_ends_connections() {
     use rustls_pki_types::pem::PemObject;
     use rustls_pki_types::{CertificateDer, PrivateKeyDer};
     let server = server(Clock::real());
-    let pki = Pki::generate().unwrap();
+    let pki = Pki::generate(Seed::new(7)).unwrap();
     let identity = pki.server(&["localhost".to_owned()], &[[127, 0, 0, 1].into()]).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -93,7 +93,7 @@ async fn a_client_certificate_makes_a_user_and_stopping_ends_connections() {
     let client = pki.client("mara", &["brewers"]).unwrap();
     let config = |authenticated: bool| {
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(pki.authority().certificate.as_bytes()).unwrap()).unwrap();
+        roots.add(CertificateDer::from_pem_slice(pki.certificate().as_bytes()).unwrap()).unwrap();
         let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -12,12 +12,18 @@ kubectl describe service web
 kubectl set image deployment/web nginx=nginx:1.27
 kubectl rollout status deployment/web
 sleep 90
-kubectl get pods,rs
+kubectl get pods,rs,endpointslices
+kubectl scale deployment/web --replicas=5
+kubectl drain minikube --ignore-daemonsets
+kubectl wait --for=condition=Available deployment/web
+kubectl get configmap,serviceaccount -A -o yaml
 kubectl get events --sort-by=.metadata.creationTimestamp
 kubectl run crash --image=busybox --restart=Always -- sh -c 'exit 1'
 sleep 200
 kubectl get pod crash
 kubectl describe pod crash
+cat ~/.kube/config
+timeout 1 etcdctl watch / --prefix --rev=2
 ";
 
 fn run() -> Vec<u8> {

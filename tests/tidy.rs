@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("clock", 0),
     ("seed", 0),
+    ("watch", 0),
     ("net", 0),
     ("meta", 0),
     ("store", 1),

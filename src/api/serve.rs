@@ -15,7 +15,6 @@ use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +26,7 @@ use super::handler::HostTime;
 use super::server::ApiServer;
 use crate::clock::Clock;
 use crate::net::Wire;
+use crate::watch;
 
 /// How long a client may take to greet.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -86,7 +86,7 @@ impl ApiServer {
 pub fn server_config(pki: &Pki, identity: &Identity) -> Result<ServerConfig, PkiError> {
     let pem = |error: rustls_pki_types::pem::Error| PkiError::Pem(error.to_string());
     let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).map_err(pem)?;
-    let authority = CertificateDer::from_pem_slice(pki.authority().certificate.as_bytes()).map_err(pem)?;
+    let authority = CertificateDer::from_pem_slice(pki.certificate().as_bytes()).map_err(pem)?;
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(pem)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = rustls::RootCertStore::empty();

@@ -5,7 +5,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::watch;
+
+use crate::watch;
 
 /// What a path is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use super::program::Stdio;
 use super::terminal::{Terminal, TerminalMode};
+use crate::watch;
 
 /// The streams of this process. Needs a tokio runtime.
 pub fn host_stdio() -> Stdio {

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::files::{Files, FilesError, Metadata, resolve, split};
 use super::memory_tree::{Content, Node, directory, follow, follow_last, metadata, walk, weight};
 use crate::clock::Clock;
+use crate::watch;
 
 struct Owned(Arc<Vec<u8>>);
 impl AsRef<[u8]> for Owned {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use super::files::{Files, FilesError, Metadata, resolve, split};
+use crate::watch;
 
 /// A file system with others mounted on it.
 pub struct MountFiles {

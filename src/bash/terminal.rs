@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use crate::watch;
 
 /// Switches a terminal between handing out whole lines, echoed, and handing out keys.
 pub trait TerminalMode: Send + Sync + 'static {

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::process::{Signals, signal};
 use super::program::Stdio;
 use super::streams::SharedWriter;
 use super::terminal::{Terminal, TerminalMode};
+use crate::watch;
 
 /// How many bytes of finished lines wait for the program.
 const INPUT_BYTES: usize = 64 * 1024;

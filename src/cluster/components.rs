@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::config::{ClusterConfig, ClusterError, Component};
 use super::control_plane::{ControlPlane, ControllerManager, KubeScheduler};
 use super::node::{ClusterNode, Machine, Shared};
 use crate::network::NetHost;
+use crate::watch;
 
 /// Whether a component runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

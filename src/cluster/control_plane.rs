@@ -19,6 +19,7 @@ use crate::controllers;
 use crate::net::Listen;
 use crate::network::{NetHost, ServerTls, not_found, plain, serve};
 use crate::scheduler::{self, Scheduler};
+use crate::seed::Seed;
 
 /// The port of the scheduler.
 const SCHEDULER_PORT: u16 = 10_259;
@@ -121,7 +122,7 @@ impl Port {
             }
         };
         let tls = ServerTls::new(move || {
-            let own = Pki::generate().ok()?;
+            let own = Pki::generate(Seed::from_entropy()).ok()?;
             let identity = own.server(&["localhost".to_owned()], &[Ipv4Addr::LOCALHOST.into()]).ok()?;
             server_config(&own, &identity).ok()
         });

@@ -207,7 +207,7 @@ impl ClusterNode {
         let (name, ip) = (self.machine.name.clone(), self.machine.host.ip());
         let pki = self.shared.pki.clone();
         let tls = ServerTls::new(move || {
-            let own = Pki::generate().ok()?;
+            let own = Pki::generate(Seed::from_entropy()).ok()?;
             let identity = own.server(std::slice::from_ref(&name), &[ip]).ok()?;
             server_config(&pki, &identity).ok()
         });

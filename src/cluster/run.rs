@@ -70,7 +70,7 @@ impl Cluster {
         let seed = config.seed.map_or_else(Seed::from_entropy, Seed::new);
         let store = Store::new(clock.clone());
         let fabric = Fabric::new(seed.clone());
-        let pki = Pki::generate().map_err(|error| ClusterError::Pki(error.to_string()))?;
+        let pki = Pki::generate(seed.fork()).map_err(|error| ClusterError::Pki(error.to_string()))?;
         let control_plane = std::net::SocketAddr::new(IpAddr::V4(node::address(0)), API_PORT);
         let mut api_config = Config::new(store.clone(), clock.clone(), seed.clone());
         api_config.address = control_plane.to_string();
@@ -105,7 +105,7 @@ impl Cluster {
             api_server_token,
             decisions: decisions.clone(),
         };
-        let root_ca = pki.authority().certificate.as_str().into();
+        let root_ca = pki.certificate().into();
         let plane = Plane::start(&config, shared, &learner, root_ca).await?;
         // From here on the API server is on the first node: its loopback is that node's.
         let mut door = None;
@@ -192,7 +192,7 @@ impl Cluster {
             admin.groups.iter().map(String::as_str).filter(|g| *g != "system:authenticated").collect();
         let identity =
             self.pki.client(&admin.name, &groups).map_err(|error| ClusterError::Pki(error.to_string()))?;
-        let authority = self.pki.authority().certificate.clone();
+        let authority = self.pki.certificate().to_owned();
         Ok(kubeconfig(url, &Credentials { authority, certificate: identity.certificate, key: identity.key }))
     }
 

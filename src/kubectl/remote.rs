@@ -7,13 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 
 use super::error::{KubectlError, Result};
 use super::session::Session;
 use crate::bash::RawMode;
 use crate::streams::client::{self, ClientStreams};
 use crate::streams::{Outcome, StreamError, TerminalSize, websocket};
+use crate::watch;
 
 /// The protocols of a remote command, the newest first.
 const PROTOCOLS: &[&str] = &["v5.channel.k8s.io"];
@@ -86,10 +86,7 @@ pub async fn take_terminal(
     let (sender, resize) = watch::channel(convert(*sizes.borrow_and_update()));
     let follow = tokio::spawn(async move {
         while sizes.changed().await.is_ok() {
-            let size = convert(*sizes.borrow_and_update());
-            if sender.send(size).is_err() {
-                return;
-            }
+            sender.send_replace(convert(*sizes.borrow_and_update()));
         }
     });
     Ok(Some(TerminalSession { _raw: terminal.raw(), resize, _sizes: follow }))

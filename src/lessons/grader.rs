@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::format::{Path, StepData};
 use super::goals::{Goal, Memory, Moment, Needs, Since};
 use super::world::World;
+use crate::watch;
 
 /// How often answers and logs are asked for again, since they may change without a write.
 const ASK_AGAIN: Duration = Duration::from_millis(500);

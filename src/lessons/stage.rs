@@ -6,7 +6,6 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::LessonError;
@@ -17,6 +16,7 @@ use crate::bash::{SharedWriter, Stdio};
 use crate::cluster::{Cluster, ClusterConfig, Time};
 use crate::runtime::sim::Pace;
 use crate::shell::{CommandLog, HOME, Session, SessionConfig, commands};
+use crate::watch;
 
 /// How long an earlier step's solution is given to take effect.
 const EFFECT: Duration = Duration::from_secs(60);

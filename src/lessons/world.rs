@@ -9,7 +9,6 @@ use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::api::kind::KindInfo;
 use crate::api::registry::{KindRef, Registry};
@@ -19,6 +18,7 @@ use crate::net::Dial;
 use crate::network::NetHost;
 use crate::shell::CommandLog;
 use crate::store::{KeyRange, RangeRequest, Revision, Store, Watch, WatchRequest};
+use crate::watch;
 
 /// How long an answer is waited for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

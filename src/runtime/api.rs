@@ -11,9 +11,9 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 
 use crate::net::BoxIo;
+use crate::watch;
 
 /// Why a runtime could not do what it was asked. The messages end up in events and statuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use tokio::io::AsyncWrite;
-use tokio::sync::watch;
 
 use crate::bash::{Program, ProgramContext};
+use crate::watch;
 
 /// How much of what a command prints is kept.
 const MAX_OUTPUT_BYTES: usize = 256 << 10;

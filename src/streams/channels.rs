@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncWriteExt, DuplexStream};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -17,6 +17,7 @@ use super::session::{PIPE_BYTES, Pump, ResizeDecoder, Session, read_piece};
 use super::websocket;
 use crate::clock::Clock;
 use crate::net::Io;
+use crate::watch;
 
 /// How long a client may take to answer a close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use futures::{SinkExt, StreamExt};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::port_forward::copy_both;
@@ -19,6 +19,7 @@ use super::session::{Input, Output, PIPE_BYTES};
 use super::spdy::Connection;
 use super::websocket;
 use crate::net::{BoxIo, Io};
+use crate::watch;
 
 /// Where a remote command's bytes come from and go to.
 #[derive(Default)]

@@ -7,10 +7,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::protocol::{Outcome, TerminalSize};
+use crate::watch;
 
 /// How many bytes of a stream wait between the connection and the process.
 pub(super) const PIPE_BYTES: usize = 32 << 10;

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::components::{CourseRow, CourseState, LessonText, LessonWish};
 use super::lesson_words::{LessonView, lesson_text};
@@ -21,6 +21,7 @@ use crate::scheduler::Decisions;
 use crate::shell::completion::Source;
 use crate::shell::{LiveSource, Session, SessionConfig};
 use crate::store::Store;
+use crate::watch;
 
 /// What there is to play with.
 pub struct PlayConfig {

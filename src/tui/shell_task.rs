@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::io::{AsyncWriteExt, DuplexStream};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::bash::{Foreground, SharedWriter, Signals, signal, tty};
 use crate::clock::Clock;
 use crate::shell::Session;
+use crate::watch;
 
 /// How many printed bytes wait for the screen.
 const OUTPUT_BYTES: usize = 64 * 1024;

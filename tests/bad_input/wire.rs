@@ -89,13 +89,13 @@ async fn served()
     let clock = Clock::real();
     let server = ApiServer::new(Config::new(Store::new(clock.clone()), clock, Seed::new(1)));
     server.bootstrap(None).unwrap();
-    let pki = Pki::generate().unwrap();
+    let pki = Pki::generate(Seed::new(7)).unwrap();
     let identity = pki.server(&["localhost".to_owned()], &[[127, 0, 0, 1].into()]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(pki.authority().certificate.as_bytes()).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(pki.certificate().as_bytes()).unwrap()).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let client = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -193,7 +193,7 @@ impl Learner {
     async fn on_terminal(&mut self, command: &str, typed: &[String]) -> (String, i32) {
         let (writer, kept) = SharedWriter::capture();
         let (mut keys, stdin) = tokio::io::duplex(4096);
-        let (_size, size) = tokio::sync::watch::channel((120, 40));
+        let (_size, size) = k8s_learn::watch::channel((120, 40));
         let stdio = Stdio {
             stdin: Box::new(stdin),
             stdout: Box::new(writer.clone()),

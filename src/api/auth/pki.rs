@@ -1,15 +1,20 @@
 //! The cluster's certificate authority: it signs the API server's certificate and those by which clients are known.
+//!
+//! Keys are drawn from a seed and signatures depend on nothing else, so the same seed makes the same certificates.
 // Models kubeadm's certificates: the user is the certificate's common name, its groups are the organizations.
 
 use std::net::IpAddr;
 
+use p256::ecdsa::signature::Signer;
+use p256::pkcs8::{EncodePrivateKey, LineEnding};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::UserInfo;
+use crate::seed::Seed;
 
 /// Why a certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +28,7 @@ pub enum PkiError {
     /// A certificate names two groups at the most.
     #[error("a client certificate names at most 2 groups, not {0}")]
     Groups(usize),
-    /// The PEM text is none.
+    /// The PEM text is none, or a key cannot be written as such.
     #[error("PEM: {0}")]
     Pem(String),
 }
@@ -43,16 +48,66 @@ impl std::fmt::Debug for Identity {
     }
 }
 
+/// A private key on the curve P-256. (ring's own would sign with a random number of its own.)
+#[derive(Clone)]
+struct Key {
+    private: p256::ecdsa::SigningKey,
+    public: p256::EncodedPoint,
+}
+
+impl Key {
+    fn draw(seed: &Seed) -> Self {
+        // All but one in 2^32 numbers are keys.
+        let private = std::iter::repeat_with(|| p256::ecdsa::SigningKey::from_slice(&seed.bytes::<32>()))
+            .find_map(Result::ok)
+            .expect("the numbers do not end");
+        let public = private.verifying_key().to_encoded_point(false);
+        Self { private, public }
+    }
+
+    fn pem(&self) -> Result<String, PkiError> {
+        let key = p256::SecretKey::from(&self.private);
+        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| PkiError::Pem(error.to_string()))?;
+        Ok(pem.to_string())
+    }
+}
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        self.public.as_bytes()
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl SigningKey for Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature: p256::ecdsa::DerSignature =
+            self.private.try_sign(message).map_err(|_| rcgen::Error::RemoteKeyError)?;
+        Ok(signature.as_bytes().to_vec())
+    }
+}
+
 /// A certificate authority.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pki {
-    authority: Identity,
+    key: Key,
+    certificate: String,
+    seed: Seed,
+}
+
+impl std::fmt::Debug for Pki {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pki").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
 }
 
 impl Pki {
-    /// A new authority with a key of its own.
-    pub fn generate() -> Result<Self, PkiError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    /// A new authority with a key of its own. It and what it signs are drawn from `seed`.
+    pub fn generate(seed: Seed) -> Result<Self, PkiError> {
+        let key = Key::draw(&seed);
         let mut params = CertificateParams::new(vec!["kubernetes".to_owned()])?;
         params.distinguished_name = name("kubernetes", &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -62,19 +117,12 @@ impl Pki {
             KeyUsagePurpose::KeyCertSign,
         ];
         let certificate = params.self_signed(&key)?.pem();
-        Ok(Self { authority: Identity { certificate, key: key.serialize_pem() } })
+        Ok(Self { key, certificate, seed })
     }
 
-    /// The authority that was generated before.
-    pub fn from_pem(authority: Identity) -> Result<Self, PkiError> {
-        let pki = Self { authority };
-        pki.issuer()?;
-        Ok(pki)
-    }
-
-    /// The authority's own certificate and key.
-    pub fn authority(&self) -> &Identity {
-        &self.authority
+    /// The authority's own certificate, in PEM.
+    pub fn certificate(&self) -> &str {
+        &self.certificate
     }
 
     /// A server's certificate for these DNS names and IPs.
@@ -102,18 +150,14 @@ impl Pki {
         name: DistinguishedName,
         usage: ExtendedKeyUsagePurpose,
     ) -> Result<Identity, PkiError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let key = Key::draw(&self.seed);
         params.distinguished_name = name;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer()?)?.pem();
-        Ok(Identity { certificate, key: key.serialize_pem() })
-    }
-
-    fn issuer(&self) -> Result<Issuer<'_, KeyPair>, PkiError> {
-        let key = KeyPair::from_pem(&self.authority.key)?;
-        Ok(Issuer::from_ca_cert_pem(&self.authority.certificate, key)?)
+        let issuer = Issuer::from_ca_cert_pem(&self.certificate, &self.key)?;
+        let certificate = params.signed_by(&key, &issuer)?.pem();
+        Ok(Identity { certificate, key: key.pem()? })
     }
 }
 
@@ -155,8 +199,7 @@ mod tests {
 
     #[test]
     fn a_client_certificate_says_who_the_client_is() {
-        let pki = Pki::generate().unwrap();
-        let pki = Pki::from_pem(pki.authority().clone()).unwrap();
+        let pki = Pki::generate(Seed::new(7)).unwrap();
         let identity = pki.client("mara", &["brewers", "guests"]).unwrap();
         let der = rustls_pki_types::CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap();
         let user = user_of(&der).unwrap();
@@ -165,5 +208,16 @@ mod tests {
             ("mara", ["brewers", "guests", "system:authenticated"].map(String::from).to_vec())
         );
         assert!(user_of(b"nonsense").is_none());
+    }
+
+    #[test]
+    fn the_same_seed_makes_the_same_certificates() {
+        let made = |seed| {
+            let pki = Pki::generate(Seed::new(seed)).unwrap();
+            let client = pki.client("mara", &[]).unwrap();
+            (pki.certificate, client.certificate, client.key)
+        };
+        assert_eq!(made(7), made(7));
+        assert_ne!(made(7).0, made(8).0);
     }
 }

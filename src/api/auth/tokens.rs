@@ -79,11 +79,8 @@ impl std::fmt::Debug for TokenSigner {
 impl TokenSigner {
     /// A signer with a key drawn from the cluster's seed.
     pub(super) fn new(clock: Clock, seed: &Seed) -> Self {
-        let mut secret = [0_u8; 32];
-        for byte in &mut secret {
-            *byte = u8::try_from(seed.below(256)).expect("a number below 256 is a byte");
-        }
-        let key = Ed25519KeyPair::from_seed_unchecked(&secret).expect("an Ed25519 seed is 32 bytes");
+        let key =
+            Ed25519KeyPair::from_seed_unchecked(&seed.bytes::<32>()).expect("an Ed25519 seed is 32 bytes");
         Self { key, clock, seed: seed.clone() }
     }
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
-
 use crate::bash::process::{Process, signal};
+use crate::watch;
 
 /// A command in the background.
 pub(in crate::bash) struct Job {

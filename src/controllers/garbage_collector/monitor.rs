@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DynamicObject, ListParams, WatchEvent, WatchParams};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::super::discovery::{Kind, kinds};
@@ -18,6 +18,7 @@ use super::graph::{Graph, Identity, Work};
 use crate::clock::Clock;
 use crate::informer::revision_of;
 use crate::store::Revision;
+use crate::watch;
 
 /// How long the collector waits at the start for kinds that cannot be listed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);

@@ -8,7 +8,6 @@ use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::super::kubelet::Shared;
@@ -24,6 +23,7 @@ use crate::streams::protocol::{
 };
 use crate::streams::tunnel::Tunnel;
 use crate::streams::{Outcome, Session, StreamOptions, channels, spdy, websocket};
+use crate::watch;
 
 /// The tasks behind the upgraded connections of one connection: at most one, but it outlives HTTP.
 #[derive(Clone, Default)]

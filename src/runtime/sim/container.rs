@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::DEFAULT_PATH;
@@ -17,6 +16,7 @@ use super::root_files::RootFiles;
 use crate::bash::{Dialect, Files, Processes, ProgramContext, Programs, Signals, Stdio, System, User};
 use crate::clock::Clock;
 use crate::runtime::api::{ContainerConfig, ContainerState, ContainerStatus, Security};
+use crate::watch;
 
 /// Where a container is in its life.
 #[derive(Clone, Debug)]

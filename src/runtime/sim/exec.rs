@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::watch;
 
 use super::console;
 use super::container::Container;
@@ -13,6 +12,7 @@ use super::launcher::look_up;
 use super::life::state_name;
 use crate::bash::{Foreground, SharedWriter, Stdio};
 use crate::runtime::api::{ContainerState, ExecResult, Result, RuntimeError, Streams, TerminalSize};
+use crate::watch;
 
 const KILLED: i32 = 128 + crate::bash::signal::KILL;
 const BROKEN: i32 = 128 + 11;

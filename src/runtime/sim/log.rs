@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::runtime::api::{LogLine, LogRequest};
+use crate::watch;
 
 /// The most that a log holds: the kubelet's `containerLogMaxSize`.
 const MAX_BYTES: usize = 10 * 1024 * 1024;

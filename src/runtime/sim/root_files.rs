@@ -187,7 +187,7 @@ impl Files for Devices {
         self.others.symlink(target, path).await
     }
 
-    fn watch(&self, path: &str) -> Option<tokio::sync::watch::Receiver<u64>> {
+    fn watch(&self, path: &str) -> Option<crate::watch::Receiver<u64>> {
         if device(path).is_some() { None } else { self.others.watch(path) }
     }
 }

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -24,6 +23,7 @@ use crate::bash::{ProcessInfo, Processes};
 use crate::net::Listen;
 use crate::network::NetHost;
 use crate::runtime::api::{ContainerConfig, Result, RuntimeError, SandboxConfig};
+use crate::watch;
 
 /// The pods' addresses of a node that was not told.
 const DEFAULT_POD_CIDR: (Ipv4Addr, u8) = (Ipv4Addr::new(10, 244, 0, 0), 24);

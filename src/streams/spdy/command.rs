@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use super::connection::{Connection, Reader, Stream, Writer};
 use crate::clock::Clock;
 use crate::net::Io;
 use crate::streams::protocol::{OLDER, Outcome, STREAM_TYPE, StreamError, StreamOptions, TerminalSize, V4};
 use crate::streams::session::{Pump, ResizeDecoder, Session};
+use crate::watch;
 
 /// How long a client may take to open its streams.
 const CREATION_TIMEOUT: Duration = Duration::from_secs(30);

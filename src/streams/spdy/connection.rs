@@ -12,13 +12,14 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, ReadHalf, WriteHalf};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::PollSender;
 
 use super::frame::{Frame, FrameReader, FrameWriter, reset};
 use super::header_block::Headers;
 use crate::net::Io;
 use crate::streams::protocol::StreamError;
+use crate::watch;
 
 /// How many frames wait to be written.
 const OUTGOING: usize = 32;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use tokio::sync::watch;
 
 use super::super::launcher::Launcher;
 use super::http::{Handler, Request, Response, serve};
@@ -16,6 +15,7 @@ use super::{Machine, clock_text, resolver};
 use crate::bash::{Files, Program, ProgramContext, SharedReader, SharedWriter, Stdio, System, signal};
 use crate::clock::Clock;
 use crate::net::Listen;
+use crate::watch;
 
 const NANOSECONDS_A_REQUEST: u64 = 400_000;
 /// How long `liveness` is well.
