@@ -12,7 +12,7 @@ use crate::kubectl::output::json;
 use crate::kubectl::output::print_flags::no_printer;
 use crate::kubectl::resources::list_items;
 use crate::kubectl::session::Session;
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `kubectl cluster-info`.
 pub struct ClusterInfo;
