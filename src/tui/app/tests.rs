@@ -1,10 +1,15 @@
 //! `App::update` without a terminal: keys, the mouse, pastes, sizes.
 
-use crossterm::event::{KeyEventState, MouseEvent};
+use crossterm::event::{
+    KeyCode, KeyEvent, KeyEventKind, KeyEventState, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 
-use super::*;
-use crate::tui::components::{Goal, Quiz};
-use crate::tui::theme::Palette;
+use super::{App, Effect, Message, Overlay};
+use crate::api::registry::Registry;
+use crate::tui::components::{Goal, LessonText, LessonWish, Quiz};
+use crate::tui::layout::Pane;
+use crate::tui::theme::{Palette, Theme};
+use crate::tui::words::{Lang, Word};
 
 const LESSON: fn() -> LessonText = || LessonText {
     title: "Deploy".into(),
