@@ -268,7 +268,7 @@ impl Inputs {
         messages
     }
 
-    /// What the command printed before it ended, then its end.
+    /// What the command printed before it ended, then its end with what was typed and not read.
     fn last_words(&mut self, ended: Ended) -> Vec<Message> {
         let mut messages = vec![];
         while let Some(shell) = &mut self.shell
@@ -277,7 +277,8 @@ impl Inputs {
             messages.push(Message::Output(self.printed[..count].to_vec()));
         }
         let Ended { prompt, notices, exited } = ended;
-        messages.push(Message::Ended { prompt, notices, exited });
+        let typed = self.shell.as_ref().map_or_else(Vec::new, ShellTask::unread);
+        messages.push(Message::Ended { prompt, notices, exited, typed });
         messages
     }
 
@@ -402,7 +403,7 @@ impl Stage {
                 }
             }
             Effect::Keys(bytes) => {
-                if self.inputs.shell.as_mut().is_some_and(|shell| !shell.keys(bytes)) {
+                if self.inputs.shell.as_ref().is_some_and(|shell| !shell.keys(&bytes)) {
                     app.update(Message::InputFull);
                 }
             }

@@ -31,6 +31,8 @@ pub enum Message {
         notices: Vec<String>,
         /// The code that `exit` was given.
         exited: Option<i32>,
+        /// What was typed while it ran, and not read by it.
+        typed: Vec<u8>,
     },
     /// The store was written to.
     Records(Vec<Arc<Record>>),

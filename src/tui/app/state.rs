@@ -108,9 +108,13 @@ impl App {
             Message::Paste(text) => self.paste(&text, &mut effects),
             Message::Resize(columns, rows) => self.size = (columns, rows),
             Message::Output(bytes) => self.shell.output(&bytes),
-            Message::Ended { prompt, notices, exited } => match exited {
+            Message::Ended { prompt, notices, exited, typed } => match exited {
                 Some(code) => effects.push(Effect::Quit(code)),
-                None => self.shell.ended(prompt, &notices),
+                None => {
+                    self.shell.ended(prompt, &notices);
+                    let wishes = self.shell.type_ahead(&typed);
+                    self.shell_wishes(wishes, &mut effects);
+                }
             },
             Message::Records(records) => {
                 for record in &records {

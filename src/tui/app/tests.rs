@@ -21,7 +21,7 @@ const LESSON: fn() -> LessonText = || LessonText {
 fn app(columns: u16, rows: u16) -> App {
     let mut app = App::new(Lang::English, Theme { palette: Palette::Dark }, Registry::built_in(), vec![]);
     app.update(Message::Resize(columns, rows));
-    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None });
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
     app
 }
 
@@ -43,9 +43,9 @@ fn what_is_typed_runs_and_keys_go_to_what_runs() {
     assert_eq!(typed(&mut app, "vi 1\n"), [Effect::Run("vi 1".into())]);
     assert_eq!(typed(&mut app, ":q"), [Effect::Keys(vec![b':']), Effect::Keys(vec![b'q'])]);
     assert_eq!(press(&mut app, KeyCode::Char('c'), KeyModifiers::CONTROL), [Effect::Keys(vec![3])]);
-    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None });
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
     assert_eq!(press(&mut app, KeyCode::Char('d'), KeyModifiers::CONTROL), [Effect::Quit(0)]);
-    let exited = Message::Ended { prompt: String::new(), notices: vec![], exited: Some(3) };
+    let exited = Message::Ended { prompt: String::new(), notices: vec![], exited: Some(3), typed: vec![] };
     assert_eq!(app.update(exited), [Effect::Quit(3)]);
 }
 
@@ -193,6 +193,6 @@ fn output_without_end_keeps_memory_bounded() {
     for _ in 0..200 {
         app.update(Message::Output(b"y\r\n".repeat(1000)));
     }
-    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None });
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
     assert_eq!(typed(&mut app, "ls\n"), [Effect::Run("ls".into())]);
 }

@@ -9,7 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::key_bytes::key_bytes;
+use super::key_bytes::{key_bytes, next_key};
 use super::line_editor::{Edited, LineEditor};
 use super::prompt_rows::{PromptRows, prompt_rows};
 use super::screen::draw_screen;
@@ -21,6 +21,9 @@ use crate::tui::words::{Lang, Word};
 const SCROLLBACK: usize = 5000;
 /// How much of what was printed is kept to be laid out anew.
 const KEPT_BYTES: usize = 128 * 1024;
+/// How much of what a command has not read is typed at the prompt, as much as Linux keeps for a terminal. More was a paste
+/// for that command, and no line of it is meant for the shell.
+const TYPE_AHEAD_BYTES: usize = 4096;
 /// The most rows that candidates take.
 const MENU_ROWS: usize = 8;
 
@@ -167,6 +170,31 @@ impl ShellPane {
             self.say(notice);
         }
         self.settle();
+    }
+
+    /// Takes in what was typed while a command ran that did not read it: as if it were typed now.
+    pub fn type_ahead(&mut self, typed: &[u8]) -> Vec<ShellWish> {
+        if typed.len() > TYPE_AHEAD_BYTES {
+            return vec![ShellWish::Say(Word::InputFull)];
+        }
+        let (mut wishes, mut left) = (vec![], typed);
+        while !left.is_empty() {
+            if self.running {
+                // A whole line was among it: the rest is for that command.
+                wishes.push(ShellWish::Keys(left.to_vec()));
+                break;
+            }
+            let (key, bytes) = next_key(left);
+            left = &left[bytes..];
+            // The end of input was meant for the command and not for the whole shell.
+            let is_end = |key: &KeyEvent| {
+                key.code == KeyCode::Char('d') && key.modifiers.contains(KeyModifiers::CONTROL)
+            };
+            if let Some(key) = key.filter(|key| !is_end(key)) {
+                wishes.extend(self.key(&key));
+            }
+        }
+        wishes
     }
 
     fn fresh_line(&mut self) {
@@ -371,6 +399,23 @@ mod tests {
             shown(&pane),
             (["$ ls -l", "one", "two", "$", ""].map(str::to_owned).to_vec(), Some((2, 3)))
         );
+    }
+
+    #[test]
+    fn what_a_command_did_not_read_is_typed_at_the_prompt() {
+        let mut pane = pane(20, 5);
+        typed(&mut pane, "sleep 5\n");
+        pane.ended("$ ".into(), &[]);
+        assert_eq!(pane.type_ahead("ls 叢\x7f-l\x1b[D".as_bytes()), []);
+        assert_eq!((pane.editor().text(), pane.editor().cursor()), ("ls -l", 4));
+        assert_eq!(pane.type_ahead(b"\x04\x15"), [], "Ctrl-D does not leave, Ctrl-U empties");
+        assert_eq!(pane.editor().text(), "l");
+        let wishes = pane.type_ahead(b"s\nread x\nvalue");
+        assert_eq!(wishes[0], ShellWish::Run("sl".into()));
+        assert_eq!(wishes[1], ShellWish::Keys(b"read x\nvalue".to_vec()), "the rest is for what runs now");
+        pane.ended("$ ".into(), &[]);
+        assert_eq!(pane.type_ahead(&b"rm x\n".repeat(2000)), [ShellWish::Say(Word::InputFull)]);
+        assert!(!pane.is_running());
     }
 
     #[test]
