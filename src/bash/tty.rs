@@ -211,8 +211,8 @@ struct Discipline {
 impl Discipline {
     /// Takes keys out of the queue as they are pushed.
     async fn wait(self) {
-        while let Some(byte) = self.typed.next_key().await {
-            self.key(byte).await;
+        while let Some(keys) = self.next().await {
+            self.keys(&keys).await;
         }
     }
 
@@ -223,9 +223,9 @@ impl Discipline {
         while let Ok(count @ 1..) = keys.read(&mut buffer).await {
             self.typed.push(&buffer[..count]);
             while !self.typed.is_empty()
-                && let Some(byte) = self.typed.next_key().await
+                && let Some(keys) = self.next().await
             {
-                self.key(byte).await;
+                self.keys(&keys).await;
             }
         }
         self.typed.finish();
@@ -233,40 +233,48 @@ impl Discipline {
         self.foreground.send(signal::HUP);
     }
 
-    async fn key(&self, byte: u8) {
+    /// The next key that means something, or letters.
+    async fn next(&self) -> Option<Vec<u8>> {
+        let mode = self.mode.clone();
+        self.typed
+            .next_keys(move |byte| !mode.is_raw() && (byte < b' ' || byte == key::DELETE), MAX_LINE_BYTES)
+            .await
+    }
+
+    async fn keys(&self, keys: &[u8]) {
         if self.mode.is_raw() {
-            self.typed.add(byte);
+            self.typed.add(keys);
             return self.typed.finish();
         }
-        match byte {
-            key::INTERRUPT | key::QUIT => {
+        match keys {
+            [byte @ (key::INTERRUPT | key::QUIT)] => {
                 self.typed.flush();
-                self.echo(if byte == key::INTERRUPT { b"^C" } else { b"^\\" }).await;
-                self.foreground.send(if byte == key::INTERRUPT { signal::INT } else { signal::QUIT });
+                self.echo(if *byte == key::INTERRUPT { b"^C" } else { b"^\\" }).await;
+                self.foreground.send(if *byte == key::INTERRUPT { signal::INT } else { signal::QUIT });
             }
-            key::END if self.typed.line().is_empty() => self.typed.end(),
-            key::END => self.typed.finish(),
-            b'\r' | b'\n' => {
-                self.typed.add(b'\n');
+            [key::END] if self.typed.line().is_empty() => self.typed.end(),
+            [key::END] => self.typed.finish(),
+            [b'\r' | b'\n'] => {
+                self.typed.add(b"\n");
                 // Before the program has the line, so that what it prints comes below.
                 self.echo(b"\r\n").await;
                 self.typed.finish();
             }
-            key::BACKSPACE | key::DELETE => self.erase(1).await,
-            key::KILL_LINE => self.erase(self.typed.line().chars().count()).await,
-            key::KILL_WORD => {
+            [key::BACKSPACE | key::DELETE] => self.erase(1).await,
+            [key::KILL_LINE] => self.erase(self.typed.line().chars().count()).await,
+            [key::KILL_WORD] => {
                 let line = self.typed.line();
                 let kept = line.trim_end().rfind(' ').map_or(0, |index| index + 1);
                 self.erase(line[kept..].chars().count()).await;
             }
             // An escape sequence (arrows) means nothing to a line discipline; it is shown as the kernel shows it.
-            0x1b => {
-                self.typed.add(byte);
+            [0x1b] => {
+                self.typed.add(keys);
                 self.echo(b"^[").await;
             }
-            byte => {
-                let length = self.typed.add(byte);
-                self.echo(&[byte]).await;
+            letters => {
+                let length = self.typed.add(letters);
+                self.echo(letters).await;
                 if length >= MAX_LINE_BYTES {
                     self.typed.finish();
                 }

@@ -57,10 +57,10 @@ impl Typed {
         true
     }
 
-    /// Whether keys wait behind lines that nobody reads: even Ctrl-C would.
+    /// Whether so much waits that the next key, even Ctrl-C, may have to wait behind what nobody reads.
     pub fn is_stuck(&self) -> bool {
         let queue = self.lock();
-        !queue.keys.is_empty() && queue.finished.len() >= FINISHED_BYTES
+        queue.keys.len() + queue.finished.len() >= FINISHED_BYTES
     }
 
     /// Forgets what is not read.
@@ -84,18 +84,23 @@ impl Typed {
 
     // For the line discipline
 
-    /// Waits until there is a key and room for what it leads to, and takes it. `None`: the queue is closed.
-    pub(super) async fn next_key(&self) -> Option<u8> {
+    /// Waits until there are keys and room for what they lead to, and takes one that `stands_alone`, or as many others as
+    /// there are up to a limit: a paste is thousands. `None`: the queue is closed.
+    pub(super) async fn next_keys(
+        &self,
+        stands_alone: impl Fn(u8) -> bool,
+        at_most: usize,
+    ) -> Option<Vec<u8>> {
         poll_fn(|context| {
             let mut queue = self.lock();
             if queue.closed {
                 return Poll::Ready(None);
             }
-            let room = queue.finished.len() < FINISHED_BYTES;
-            if room && let Some(byte) = queue.keys.pop_front() {
-                return Poll::Ready(Some(byte));
+            if queue.keys.is_empty() || queue.finished.len() >= FINISHED_BYTES {
+                return wait(&mut queue.discipline, context);
             }
-            wait(&mut queue.discipline, context)
+            let others = queue.keys.iter().take(at_most).take_while(|byte| !stands_alone(**byte)).count();
+            Poll::Ready(Some(queue.keys.drain(..others.max(1)).collect()))
         })
         .await
     }
@@ -106,9 +111,9 @@ impl Typed {
     }
 
     /// Adds to the line that is being typed, and returns its length.
-    pub(super) fn add(&self, byte: u8) -> usize {
+    pub(super) fn add(&self, bytes: &[u8]) -> usize {
         let mut queue = self.lock();
-        queue.line.push(byte);
+        queue.line.extend(bytes);
         queue.line.len()
     }
 
@@ -163,6 +168,11 @@ impl Typed {
         by_lines: bool,
     ) -> Poll<()> {
         let mut queue = self.lock();
+        if !by_lines {
+            // A line that was begun before the program took the keys one by one.
+            let line = std::mem::take(&mut queue.line);
+            queue.finished.extend(line);
+        }
         let until_end = queue.ends_after.unwrap_or(usize::MAX);
         if queue.closed || until_end == 0 {
             return Poll::Ready(());
@@ -222,9 +232,9 @@ mod tests {
         let typed = Typed::default();
         assert!(typed.push(text.as_bytes()));
         while !typed.is_empty() {
-            let byte = typed.next_key().await.unwrap();
-            typed.add(byte);
-            if byte == b'\n' {
+            let keys = typed.next_keys(|byte| byte == b'\n', 100).await.unwrap();
+            typed.add(&keys);
+            if keys == b"\n" {
                 typed.finish();
             }
         }
@@ -238,7 +248,7 @@ mod tests {
         assert_eq!(read(&typed, true).unwrap(), "one\n");
         assert_eq!(typed.close(), "two\nthree叢".as_bytes());
         assert_eq!(read(&typed, true).unwrap(), "", "whoever still reads finds the end");
-        assert_eq!(typed.next_key().await, None);
+        assert_eq!(typed.next_keys(|_| false, 100).await, None);
         assert!(typed.push(b"x"), "and what is typed at nobody is nobody's");
         assert_eq!(typed.close(), b"");
     }
@@ -247,12 +257,19 @@ mod tests {
     async fn the_end_of_input_comes_behind_what_was_typed_before_it() {
         let typed = typed("a\n").await;
         typed.end();
-        typed.add(b'b');
+        typed.add(b"b");
         typed.finish();
         assert_eq!(read(&typed, false).unwrap(), "a\n");
         assert_eq!(read(&typed, false).unwrap(), "");
         assert_eq!(read(&typed, false).unwrap(), "");
         assert_eq!(typed.close(), b"b", "what was typed after it is for the next one");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_wants_single_keys_gets_those_of_a_line_that_was_begun() {
+        let typed = typed("x").await;
+        assert_eq!(read(&typed, true), None);
+        assert_eq!(read(&typed, false).unwrap(), "x");
     }
 
     #[tokio::test]
@@ -265,9 +282,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_queue_is_bounded_and_says_when_nothing_goes_on() {
-        let typed = typed(&"x\n".repeat(FINISHED_BYTES / 2)).await;
+        let typed = typed(&"x\n".repeat(FINISHED_BYTES / 2 - 1)).await;
         assert!(!typed.is_stuck());
-        typed.push(b"y");
+        typed.push(b"x\nx\n");
         assert!(typed.is_stuck());
         assert!(!typed.push(&vec![b'x'; MAX_BYTES]));
         typed.clear();

@@ -10,7 +10,7 @@ use std::sync::mpsc as threads;
 use std::task::Poll;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::app::{App, Effect, Message};
+use super::app::{App, Effect, Message, Overlay};
 use super::draw::draw;
 use super::history;
 use super::log_tasks::LogTasks;
@@ -27,7 +27,7 @@ use super::shell_task::{Ended, ShellTask};
 use super::terminal::Taken;
 use super::theme::Theme;
 use super::views::Feed;
-use super::words::Word;
+use super::words::{Lang, Word};
 use crate::api::registry::Registry;
 use crate::clock::Clock;
 use crate::scheduler::Decisions;
@@ -40,6 +40,8 @@ const FRAME: Duration = Duration::from_millis(16);
 const CALM_FRAME: Duration = Duration::from_millis(50);
 /// How many records are taken in between two looks at the keys.
 const RECORDS_AT_ONCE: usize = 64;
+/// How many keys are taken in at once: a paste without brackets is thousands.
+const KEYS_AT_ONCE: usize = 4096;
 /// How many printed bytes are taken in between two looks at the keys.
 const BYTES_AT_ONCE: usize = 16 * 1024;
 
@@ -53,13 +55,36 @@ pub struct Start {
     pub theme: Theme,
     /// Whether the mouse is used.
     pub mouse: bool,
-    /// Something to tell at the start.
-    pub notice: Option<String>,
+    /// Something to tell of the learner's progress before anything else.
+    pub note: Option<ProgressNote>,
+}
+
+/// What has become of the file of the learner's progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgressNote {
+    /// It was damaged and is kept under another name; so many lessons could be read.
+    Damaged(PathBuf, usize),
+    /// It cannot be read or written: nothing is kept this time.
+    NotKept(String),
+}
+
+impl ProgressNote {
+    fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Damaged(aside, lessons) => format!(
+                "{}\n{}\n\n{}: {lessons}",
+                Word::ProgressDamaged.text(lang),
+                aside.display(),
+                Word::ProgressSaved.text(lang)
+            ),
+            Self::NotKept(why) => format!("{}: {why}", Word::NotKept.text(lang)),
+        }
+    }
 }
 
 /// Runs the TUI on this process's terminal until the learner leaves, and returns the code to exit with.
 pub async fn run(start: Start) -> io::Result<i32> {
-    let Start { play: config, history, theme, mouse, notice } = start;
+    let Start { play: config, history, theme, mouse, note } = start;
     let lang = config.lang;
     // With a course and no lesson named, the learner is asked.
     let choose = config.lesson.is_none() && config.course.lessons().next().is_some();
@@ -83,7 +108,10 @@ pub async fn run(start: Start) -> io::Result<i32> {
     if choose {
         app.show_course();
     }
-    let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0, first_words: notice };
+    if let Some(note) = note {
+        app.overlay = Some(Overlay::Note { text: note.text(lang), then_course: choose });
+    }
+    let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0 };
     let mut frames = Frames::new(Clock::real());
     loop {
         for effect in effects.drain(..) {
@@ -259,11 +287,15 @@ impl Inputs {
     /// A key and those typed with it: a paste without brackets is thousands.
     async fn keys_that_wait(&mut self, first: Event) -> Vec<Message> {
         let mut messages: Vec<Message> = message_of(first).into_iter().collect();
-        while messages.len() < 256
+        let mut taken = 1;
+        while taken < KEYS_AT_ONCE
             // Looked at with this task's own waker: the stream wakes whoever has looked at it last.
             && let Poll::Ready(Some(Ok(event))) = futures::poll!(self.keys.next())
         {
-            messages.extend(message_of(event));
+            taken += 1;
+            if let Some(message) = message_of(event) {
+                add_key(&mut messages, message);
+            }
         }
         messages
     }
@@ -300,6 +332,32 @@ impl Inputs {
             messages.push(Message::Feed(line));
         }
         messages
+    }
+}
+
+/// The letter of a key, if that is all it is.
+fn letter(message: &Message) -> Option<char> {
+    match message {
+        Message::Key(KeyEvent {
+            code: KeyCode::Char(c),
+            modifiers: KeyModifiers::NONE | KeyModifiers::SHIFT,
+            kind: KeyEventKind::Press,
+            ..
+        }) => Some(*c),
+        _ => None,
+    }
+}
+
+/// Adds a key to those that came with it. Letters that follow each other become one message.
+fn add_key(messages: &mut Vec<Message>, message: Message) {
+    let Some(c) = letter(&message) else { return messages.push(message) };
+    match messages.last_mut() {
+        Some(Message::Letters(text)) => text.push(c),
+        Some(last) => match letter(last) {
+            Some(before) => *last = Message::Letters([before, c].iter().collect()),
+            None => messages.push(message),
+        },
+        None => messages.push(message),
     }
 }
 
@@ -347,8 +405,6 @@ struct Stage {
     history: Option<PathBuf>,
     /// The revision at which the views were last told what the scheduler decides.
     told_at: Revision,
-    /// What the first shell begins with.
-    first_words: Option<String>,
 }
 
 /// What is kept of a ground.
@@ -365,9 +421,6 @@ impl Stage {
         let Ground { session, source, store, registry, decisions, client } = ground;
         let lines = history::read(self.history.as_deref());
         app.new_ground(registry, lines);
-        if let Some(words) = self.first_words.take() {
-            app.shell.say(&words);
-        }
         app.shell.say(Word::Welcome.text(app.lang));
         let shell = ShellTask::start(session);
         let (columns, rows) = app.shell.size();

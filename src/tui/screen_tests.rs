@@ -185,12 +185,14 @@ async fn what_lies_over_the_panes() {
             title: "Create a cluster".into(),
             minutes: 8,
             state: CourseState::Done,
+            ..CourseRow::default()
         },
         CourseRow {
             id: Some("basics/b".into()),
             title: "部署應用程式".into(),
             minutes: 12,
             state: CourseState::Begun,
+            ..CourseRow::default()
         },
         CourseRow {
             id: Some("basics/c".into()),

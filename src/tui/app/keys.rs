@@ -16,14 +16,18 @@ impl App {
         if self.overlay.is_some() {
             return self.overlay_key(key, effects);
         }
-        let typed_letter =
+        let letter =
             matches!(key.code, KeyCode::Char(_)) && key.modifiers - KeyModifiers::SHIFT == KeyModifiers::NONE;
-        let answering =
-            self.focus == Pane::Text && self.lesson.as_ref().is_some_and(LessonPane::takes_letters);
-        if !(answering && typed_letter)
-            && let Some(action) = lookup(key, &self.contexts())
-        {
+        let arrow = key.modifiers.is_empty() && matches!(key.code, KeyCode::Up | KeyCode::Down);
+        let chooses = self.focus == Pane::Text && self.lesson.as_ref().is_some_and(LessonPane::takes_arrows);
+        let is_the_panes = self.answers() && letter || chooses && arrow;
+        if !is_the_panes && let Some(action) = lookup(key, &self.contexts()) {
             return self.act(action, effects);
+        }
+        let digit = matches!(key.code, KeyCode::Char('0'..='9'));
+        if self.asked && letter && !digit && !is_the_panes {
+            // A question came, and the learner goes on typing commands.
+            self.focus = Pane::Shell;
         }
         let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         if is_interrupt {
@@ -70,6 +74,10 @@ impl App {
             {
                 effects.push(Effect::Quit(0));
             }
+            Some(Overlay::Reset) if matches!(key.code, KeyCode::Enter | KeyCode::Char('y')) => {
+                self.overlay = None;
+                effects.push(Effect::Lesson(LessonWish::Reset));
+            }
             Some(Overlay::Help(scroll)) if !close && key.code != KeyCode::F(1) => match key.code {
                 KeyCode::Down | KeyCode::Char('j') => *scroll += 1,
                 KeyCode::Up | KeyCode::Char('k') => *scroll = scroll.saturating_sub(1),
@@ -90,6 +98,7 @@ impl App {
                     effects.push(Effect::Open(lesson));
                 }
             },
+            Some(Overlay::Note { then_course: true, .. }) => self.show_course(),
             _ => self.overlay = None,
         }
     }
@@ -112,7 +121,10 @@ impl App {
                 self.layout.beside = Some(!self.layout.is_beside(self.size, self.lesson.is_some()));
             }
             Action::Zoom => self.layout.zoom = !self.layout.zoom,
-            Action::NextPane => self.focus = self.next_pane(),
+            Action::NextPane => {
+                self.focus = self.next_pane();
+                self.asked = false;
+            }
             Action::Back => self.focus = Pane::Shell,
             Action::Wider | Action::Narrower => self.nudge(true, action == Action::Wider),
             Action::Taller | Action::Shorter => self.nudge(false, action == Action::Taller),
@@ -124,9 +136,14 @@ impl App {
             Action::Hint => effects.push(Effect::Lesson(LessonWish::Hint)),
             Action::Next => effects.push(Effect::Lesson(LessonWish::Next)),
             Action::Skip => effects.push(Effect::Lesson(LessonWish::Skip)),
-            Action::Reset => effects.push(Effect::Lesson(LessonWish::Reset)),
+            Action::Reset => self.overlay = Some(Overlay::Reset),
             Action::Up => self.travel(Travel::By(-1)),
             Action::Down => self.travel(Travel::By(1)),
+            Action::Left | Action::Right => {
+                if let Some(lesson) = &mut self.lesson {
+                    lesson.move_sideways(action == Action::Right, self.theme, self.lang);
+                }
+            }
             Action::PageUp => self.travel(Travel::By(-self.page())),
             Action::PageDown => self.travel(Travel::By(self.page())),
             Action::First => self.travel(Travel::First),
@@ -195,6 +212,17 @@ impl App {
                 ShellWish::Leave => effects.push(Effect::Quit(0)),
                 ShellWish::Say(word) => self.notice = Some(word.text(self.lang).to_owned()),
             }
+        }
+    }
+
+    /// As many presses of keys, at the price of one.
+    pub(super) fn letters(&mut self, text: &str, effects: &mut Vec<Effect>) {
+        if self.overlay.is_none() && self.focus == Pane::Shell {
+            let wishes = self.shell.letters(text);
+            return self.shell_wishes(wishes, effects);
+        }
+        for c in text.chars() {
+            self.key(&KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE), effects);
         }
     }
 

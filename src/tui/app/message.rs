@@ -19,6 +19,8 @@ pub enum Message {
     Mouse(MouseEvent),
     /// A paste.
     Paste(String),
+    /// Many letters at once: a paste without brackets.
+    Letters(String),
     /// The terminal has another size.
     Resize(u16, u16),
     /// A command printed this.
@@ -84,6 +86,15 @@ pub enum Overlay {
     Course(CourseMap),
     /// Whether to leave.
     Quit,
+    /// Whether to start the lesson over.
+    Reset,
     /// Something that went wrong.
     Problem(String),
+    /// Something to know about the learner's progress before anything else.
+    Note {
+        /// What.
+        text: String,
+        /// Whether the course is shown behind it.
+        then_course: bool,
+    },
 }

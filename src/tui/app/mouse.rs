@@ -26,7 +26,7 @@ impl App {
                 if self.dragged.is_none()
                     && let Some(pane) = areas.pane_at(at.0, at.1)
                 {
-                    self.focus = pane;
+                    (self.focus, self.asked) = (pane, false);
                 }
             }
             MouseEventKind::Drag(MouseButton::Left) => {

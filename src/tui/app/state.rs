@@ -39,6 +39,8 @@ pub struct App {
     pub overlay: Option<Overlay>,
     /// What the bar says instead of keys, until the next one.
     pub notice: Option<String>,
+    /// Whether a question has the focus that the learner did not give it: letters are still meant for the shell.
+    pub(super) asked: bool,
     course: Vec<CourseRow>,
     /// The border that the mouse holds.
     pub(super) dragged: Option<Border>,
@@ -61,6 +63,7 @@ impl App {
             view: 0,
             overlay: None,
             notice: None,
+            asked: false,
             course: vec![],
             dragged: None,
             followed: vec![],
@@ -89,10 +92,20 @@ impl App {
         }
         match self.focus {
             Pane::View => contexts.push(Context::View),
-            Pane::Text => contexts.push(Context::Text),
+            Pane::Text => {
+                contexts.push(Context::Text);
+                if !self.asked && !self.answers() {
+                    contexts.push(Context::TextLetters);
+                }
+            }
             Pane::Shell => {}
         }
         contexts
+    }
+
+    /// Whether letters are those of an answer.
+    pub(super) fn answers(&self) -> bool {
+        self.focus == Pane::Text && self.lesson.as_ref().is_some_and(LessonPane::takes_letters)
     }
 
     /// Takes in a message.
@@ -106,6 +119,7 @@ impl App {
             }
             Message::Mouse(mouse) => self.mouse(mouse, &mut effects),
             Message::Paste(text) => self.paste(&text, &mut effects),
+            Message::Letters(text) => self.letters(&text, &mut effects),
             Message::Resize(columns, rows) => self.size = (columns, rows),
             Message::Output(bytes) => self.shell.output(&bytes),
             Message::Ended { prompt, notices, exited, typed } => match exited {
@@ -158,7 +172,9 @@ impl App {
                 let asked = lesson.as_ref().is_some_and(|pane| asks(pane.text()));
                 // A question is answered in the text's pane; everything else is done in the shell.
                 match (asked, asks(&text)) {
-                    (false, true) => self.focus = Pane::Text,
+                    (false, true) if self.focus != Pane::Text => {
+                        (self.focus, self.asked) = (Pane::Text, true)
+                    }
                     (true, false) if self.focus == Pane::Text => self.focus = Pane::Shell,
                     _ => {}
                 }
@@ -188,6 +204,7 @@ impl App {
     /// Brings into line what depends on several parts: sizes, the focus, the logs that are followed.
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let shows_views = self.layout.shows_views(self.size, self.lesson.is_some());
+        self.asked &= self.focus == Pane::Text;
         if self.focus == Pane::View && !shows_views && !self.layout.zoom {
             self.focus = Pane::Shell;
         }

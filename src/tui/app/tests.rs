@@ -105,7 +105,10 @@ fn a_lesson_has_a_pane_with_keys_of_its_own() {
     assert_eq!(plain(&mut app, KeyCode::F(8)), [Effect::Lesson(LessonWish::Next)]);
     app.focus = Pane::Text;
     assert_eq!(typed(&mut app, "s"), [Effect::Lesson(LessonWish::Skip)]);
-    assert_eq!(typed(&mut app, "r"), [Effect::Lesson(LessonWish::Reset)]);
+    assert_eq!(typed(&mut app, "r"), [], "it is asked first");
+    assert_eq!(typed(&mut app, "\n"), [Effect::Lesson(LessonWish::Reset)]);
+    typed(&mut app, "r");
+    assert_eq!(plain(&mut app, KeyCode::Esc), []);
     app.update(Message::Lesson(None));
     assert_eq!((app.focus, app.areas().unwrap().text), (Pane::Shell, None));
 }
@@ -117,6 +120,8 @@ fn a_question_takes_the_focus_and_gives_it_back() {
     let quiz = Quiz { choices: vec!["a".into(), "b".into()], ..Quiz::default() };
     app.update(Message::Lesson(Some(LessonText { quiz: Some(quiz.clone()), step: (2, 3), ..LESSON() })));
     assert_eq!(app.focus, Pane::Text);
+    assert_eq!(plain(&mut app, KeyCode::Down), []);
+    assert_eq!(plain(&mut app, KeyCode::Enter), [Effect::Lesson(LessonWish::Choose(1))]);
     assert_eq!(typed(&mut app, "2"), [Effect::Lesson(LessonWish::Choose(1))]);
     app.update(Message::Lesson(Some(LessonText {
         quiz: Some(quiz),
@@ -125,6 +130,16 @@ fn a_question_takes_the_focus_and_gives_it_back() {
         ..LESSON()
     })));
     assert_eq!(app.focus, Pane::Shell);
+    let other = Some(Quiz { choices: vec!["c".into(), "d".into()], ..Quiz::default() });
+    app.update(Message::Lesson(Some(LessonText { quiz: other, step: (2, 4), ..LESSON() })));
+    assert_eq!(app.focus, Pane::Text);
+    assert_eq!(
+        typed(&mut app, "describe\n"),
+        [Effect::Run("describe".into())],
+        "letters are still the shell's"
+    );
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
+    app.update(Message::Lesson(Some(LESSON())));
     let short = Quiz::default();
     app.update(Message::Lesson(Some(LessonText { quiz: Some(short), step: (3, 3), ..LESSON() })));
     assert_eq!(

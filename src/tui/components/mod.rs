@@ -1,5 +1,6 @@
 //! The parts of the screen. None calls another: each takes in keys and data, and says what it wants as a value.
 
+mod code_block;
 pub mod course_map;
 pub mod help;
 mod key_bytes;

@@ -47,6 +47,8 @@ pub struct ShellPane {
     parser: vt100::Parser,
     editor: LineEditor,
     prompt: String,
+    /// The prompt and the line as they are shown, laid out whenever they change and not for every frame.
+    rows: PromptRows,
     running: bool,
     /// How many rows the view is above the newest.
     scroll: usize,
@@ -68,6 +70,7 @@ impl ShellPane {
             parser: vt100::Parser::new(at_least_one(size.1), at_least_one(size.0), SCROLLBACK),
             editor: LineEditor::new(history),
             prompt: String::new(),
+            rows: PromptRows::default(),
             running: true,
             scroll: 0,
             size,
@@ -205,8 +208,9 @@ impl ShellPane {
 
     /// Takes in a key.
     pub fn key(&mut self, key: &KeyEvent) -> Vec<ShellWish> {
-        self.scroll_to(0);
+        self.scroll = 0;
         if self.running {
+            self.settle();
             let bytes = key_bytes(key, self.parser.screen().application_cursor());
             return if bytes.is_empty() { vec![] } else { vec![ShellWish::Keys(bytes)] };
         }
@@ -250,6 +254,27 @@ impl ShellPane {
         let text = format!("\x1b[1;32m{}\x1b[0m{shown}{behind}\r\n", self.prompt);
         self.process(text.as_bytes());
         self.settle();
+    }
+
+    /// Takes in letters that came at once.
+    pub fn letters(&mut self, text: &str) -> Vec<ShellWish> {
+        self.scroll = 0;
+        if self.running {
+            self.settle();
+            return vec![ShellWish::Keys(text.as_bytes().to_vec())];
+        }
+        if self.editor.searching().is_some() {
+            return text
+                .chars()
+                .flat_map(|c| self.key(&KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))
+                .collect();
+        }
+        if self.editor.insert(text) {
+            self.settle();
+            return vec![];
+        }
+        // Nothing is laid out anew for what is not taken, of which there may be much.
+        vec![ShellWish::Say(Word::PasteTooLong)]
     }
 
     /// Takes in a paste.
@@ -297,10 +322,6 @@ impl ShellPane {
         self.settle();
     }
 
-    fn prompt_rows(&self) -> PromptRows {
-        prompt_rows(&self.editor, &self.prompt, usize::from(self.size.0), MENU_ROWS)
-    }
-
     /// How many rows the prompt takes that do not fit below what was printed, and the rows that were printed.
     fn overflow(&self) -> (usize, usize) {
         let printed = usize::from(self.parser.screen().cursor_position().0)
@@ -309,11 +330,14 @@ impl ShellPane {
             return (0, printed);
         }
         let height = usize::from(self.size.1);
-        ((printed + self.prompt_rows().len()).saturating_sub(height), printed)
+        ((printed + self.rows.len()).saturating_sub(height), printed)
     }
 
-    /// Sets the emulator's window on its older rows by how far the learner has scrolled.
+    /// Lays the prompt out, and sets the emulator's window on its older rows by how far the learner has scrolled.
     fn settle(&mut self) {
+        if !self.running {
+            self.rows = prompt_rows(&self.editor, &self.prompt, usize::from(self.size.0), MENU_ROWS);
+        }
         let (overflow, _) = self.overflow();
         let kept = self.parser.screen().scrollback_len();
         self.scroll = self.scroll.min(kept + overflow);
@@ -335,8 +359,7 @@ impl ShellPane {
         let back = self.scroll.saturating_sub(overflow);
         draw_screen(screen, theme, skipped as u16, area, buffer);
         let top = printed + back - skipped.min(printed + back);
-        let rows = self.prompt_rows();
-        rows.draw(theme, top, skipped.saturating_sub(printed + back), area, buffer)
+        self.rows.draw(theme, top, skipped.saturating_sub(printed + back), area, buffer)
     }
 
     /// What the pane's title says besides its name.

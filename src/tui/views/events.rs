@@ -45,6 +45,10 @@ impl View for Events {
         Word::Events
     }
 
+    fn short_name(&self) -> Word {
+        Word::EventsShort
+    }
+
     fn keys(&self) -> &'static [(KeyCode, Word)] {
         OBJECT_KEYS
     }

@@ -93,6 +93,10 @@ impl View for Tree {
         Word::Tree
     }
 
+    fn short_name(&self) -> Word {
+        Word::TreeShort
+    }
+
     fn keys(&self) -> &'static [(KeyCode, Word)] {
         OBJECT_KEYS
     }
