@@ -7,10 +7,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as threads;
-use std::task::Poll;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
@@ -21,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::app::{App, Effect, Message, Overlay};
 use super::draw::draw;
 use super::history;
+use super::input::Input;
 use super::log_tasks::LogTasks;
 use super::play::{Ground, Order, PlayConfig, PlayNews, play};
 use super::shell_task::{Ended, ShellTask};
@@ -93,7 +93,7 @@ pub async fn run(start: Start) -> io::Result<i32> {
     let (news, played) = mpsc::channel(64);
     let _play = AbortOnDropHandle::new(tokio::spawn(play(config, ordered, news)));
     let inputs = Inputs {
-        keys: EventStream::new(),
+        keys: Input::new()?,
         endings: Endings::new()?,
         played,
         watch: None,
@@ -227,7 +227,7 @@ enum News {
 
 /// Everything that is waited for. What belongs to a cluster is missing as long as there is none.
 struct Inputs {
-    keys: EventStream,
+    keys: Input,
     endings: Endings,
     played: mpsc::Receiver<PlayNews>,
     watch: Option<Watch>,
@@ -255,8 +255,8 @@ impl Inputs {
         let read = screen.map(|screen| async { Some(screen.read(printed).await) });
         // Keys come first, so that nothing that prints or writes without end can keep them waiting.
         let news = tokio::select! { biased;
-            event = self.keys.next() => match event {
-                Some(event) => News::Soon(self.keys_that_wait(event?).await),
+            event = self.keys.next() => match event? {
+                Some(event) => News::Soon(self.keys_that_wait(event)),
                 None => News::End,
             },
             () = self.endings.next() => News::End,
@@ -285,12 +285,11 @@ impl Inputs {
     }
 
     /// A key and those typed with it: a paste without brackets is thousands.
-    async fn keys_that_wait(&mut self, first: Event) -> Vec<Message> {
+    fn keys_that_wait(&mut self, first: Event) -> Vec<Message> {
         let mut messages: Vec<Message> = message_of(first).into_iter().collect();
         let mut taken = 1;
         while taken < KEYS_AT_ONCE
-            // Looked at with this task's own waker: the stream wakes whoever has looked at it last.
-            && let Poll::Ready(Some(Ok(event))) = futures::poll!(self.keys.next())
+            && let Some(event) = self.keys.waiting()
         {
             taken += 1;
             if let Some(message) = message_of(event) {

@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(english(30), "  1Map 2Flow 3Obj 4Ev 5 6 7 8");
         let chinese = |columns| row(Lang::TraditionalChinese, 7, columns);
         assert_eq!(chinese(62), "  1 地圖 2 流程 3 物件 4 事件 5 日誌 6 YAML 7 儲存 8 排程");
-        assert_eq!(chinese(46), "  1地圖 2流程 3物件 4事件 5日誌 6YAML 7儲 8排程");
+        assert_eq!(chinese(46), "  1地圖 2流程 3物件 4事件 5誌 6YAML 7存 8排程");
     }
 
     /// The panes beside a lesson, from 80 columns on, in every language: each view's name is there with its number.

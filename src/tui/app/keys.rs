@@ -74,6 +74,8 @@ impl App {
             {
                 effects.push(Effect::Quit(0));
             }
+            // The bar says that it leaves, and so it does wherever the learner is.
+            Some(overlay) if key.code == KeyCode::F(10) => *overlay = Overlay::Quit,
             Some(Overlay::Reset) if matches!(key.code, KeyCode::Enter | KeyCode::Char('y')) => {
                 self.overlay = None;
                 effects.push(Effect::Lesson(LessonWish::Reset));

@@ -1,5 +1,4 @@
-//! The bytes that a terminal sends for a key, for programs that run in the pane; and the keys that bytes stand for, for what
-//! such a program has not read.
+//! The bytes that a terminal sends for a key: for programs that run in the pane.
 // Models xterm's keyboard (normal and application cursor keys).
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -71,84 +70,8 @@ fn special(code: KeyCode, modifiers: KeyModifiers, application_cursor: bool) -> 
     text.into_bytes()
 }
 
-/// The first key of these bytes, and how many of them it takes. No key: bytes that stand for none.
-pub fn next_key(bytes: &[u8]) -> (Option<KeyEvent>, usize) {
-    let Some(first) = bytes.first() else { return (None, 0) };
-    let plain = |code| Some(KeyEvent::new(code, KeyModifiers::NONE));
-    match first {
-        0x1b => escape(bytes),
-        b'\r' | b'\n' => (plain(KeyCode::Enter), 1),
-        b'\t' => (plain(KeyCode::Tab), 1),
-        0x7f => (plain(KeyCode::Backspace), 1),
-        byte @ 1..=26 => {
-            (Some(KeyEvent::new(KeyCode::Char(char::from(b'a' + byte - 1)), KeyModifiers::CONTROL)), 1)
-        }
-        0..=31 => (None, 1),
-        _ => match character(bytes) {
-            Some(c) => (plain(KeyCode::Char(c)), c.len_utf8()),
-            None => (None, 1),
-        },
-    }
-}
-
-fn character(bytes: &[u8]) -> Option<char> {
-    let most = &bytes[..bytes.len().min(4)];
-    let valid = match std::str::from_utf8(most) {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(&most[..error.valid_up_to()]).ok()?,
-    };
-    valid.chars().next()
-}
-
-/// A key that begins with an escape.
-fn escape(bytes: &[u8]) -> (Option<KeyEvent>, usize) {
-    let plain = |code| Some(KeyEvent::new(code, KeyModifiers::NONE));
-    match bytes.get(1) {
-        None => (plain(KeyCode::Esc), 1),
-        Some(b'[' | b'O') => {
-            let Some(end) = bytes[2..].iter().position(|byte| (0x40..=0x7e).contains(byte)) else {
-                return (None, bytes.len());
-            };
-            let (parameters, last) = (&bytes[2..2 + end], bytes[2 + end]);
-            (sequence(&String::from_utf8_lossy(parameters), last), 3 + end)
-        }
-        Some(_) => match character(&bytes[1..]) {
-            Some(c) if !c.is_control() => {
-                (Some(KeyEvent::new(KeyCode::Char(c), KeyModifiers::ALT)), 1 + c.len_utf8())
-            }
-            Some('\x7f') => (Some(KeyEvent::new(KeyCode::Backspace, KeyModifiers::ALT)), 2),
-            _ => (plain(KeyCode::Esc), 1),
-        },
-    }
-}
-
-fn sequence(parameters: &str, last: u8) -> Option<KeyEvent> {
-    let mut numbers = parameters.split(';').map(|number| number.parse::<u8>().ok());
-    let first = numbers.next().flatten();
-    let code = match (last, first) {
-        (b'A', _) => KeyCode::Up,
-        (b'B', _) => KeyCode::Down,
-        (b'C', _) => KeyCode::Right,
-        (b'D', _) => KeyCode::Left,
-        (b'F', _) => KeyCode::End,
-        (b'H', _) => KeyCode::Home,
-        (b'Z', _) => KeyCode::BackTab,
-        (b'~', Some(2)) => KeyCode::Insert,
-        (b'~', Some(3)) => KeyCode::Delete,
-        (b'~', Some(5)) => KeyCode::PageUp,
-        (b'~', Some(6)) => KeyCode::PageDown,
-        _ => return None,
-    };
-    let held = numbers.next().flatten().unwrap_or(1).saturating_sub(1);
-    let bits = [KeyModifiers::SHIFT, KeyModifiers::ALT, KeyModifiers::CONTROL];
-    let modifiers = bits.iter().enumerate().filter(|(bit, _)| held & (1 << bit) != 0);
-    Some(KeyEvent::new(code, modifiers.fold(KeyModifiers::NONE, |all, (_, one)| all | *one)))
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -168,51 +91,5 @@ mod tests {
             assert_eq!(key_bytes(&KeyEvent::new(*code, *modifiers), false), *bytes, "{code:?}");
         }
         assert_eq!(key_bytes(&KeyEvent::new(KeyCode::Up, KeyModifiers::NONE), true), b"\x1bOA");
-    }
-
-    #[test]
-    fn what_is_sent_for_a_key_is_that_key_again() {
-        let codes = [
-            KeyCode::Char('x'),
-            KeyCode::Char('叢'),
-            KeyCode::Enter,
-            KeyCode::Tab,
-            KeyCode::Backspace,
-            KeyCode::Esc,
-            KeyCode::Up,
-            KeyCode::Left,
-            KeyCode::Home,
-            KeyCode::Delete,
-            KeyCode::PageDown,
-        ];
-        for code in codes {
-            for application_cursor in [false, true] {
-                let key = KeyEvent::new(code, KeyModifiers::NONE);
-                let bytes = key_bytes(&key, application_cursor);
-                assert_eq!(next_key(&bytes), (Some(key), bytes.len()));
-            }
-        }
-        for (code, modifiers) in [
-            (KeyCode::Char('r'), KeyModifiers::CONTROL),
-            (KeyCode::Char('b'), KeyModifiers::ALT),
-            (KeyCode::Right, KeyModifiers::CONTROL),
-            (KeyCode::Delete, KeyModifiers::SHIFT | KeyModifiers::ALT),
-        ] {
-            let key = KeyEvent::new(code, modifiers);
-            let bytes = key_bytes(&key, false);
-            assert_eq!(next_key(&bytes), (Some(key), bytes.len()));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_come_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let mut left = &bytes[..];
-            while !left.is_empty() {
-                let (_, taken) = next_key(left);
-                prop_assert!((1..=left.len()).contains(&taken));
-                left = &left[taken..];
-            }
-        }
     }
 }

@@ -12,5 +12,6 @@ mod screen;
 pub mod shell_pane;
 
 pub use course_map::{CourseMap, CourseRow, CourseState};
+pub use key_bytes::key_bytes;
 pub use lesson_text::{Goal, LessonPane, LessonText, LessonWish, Note, NoteKind, Quiz};
 pub use shell_pane::{ShellPane, ShellWish};

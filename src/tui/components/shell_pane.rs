@@ -5,15 +5,16 @@
 
 use std::num::NonZeroU16;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::key_bytes::{key_bytes, next_key};
+use super::key_bytes::key_bytes;
 use super::line_editor::{Edited, LineEditor};
 use super::prompt_rows::{PromptRows, prompt_rows};
 use super::screen::draw_screen;
 use crate::shell::completion::Completion;
+use crate::tui::input_bytes::{Parsed, parse};
 use crate::tui::theme::Theme;
 use crate::tui::words::{Lang, Word};
 
@@ -187,13 +188,19 @@ impl ShellPane {
                 wishes.push(ShellWish::Keys(left.to_vec()));
                 break;
             }
-            let (key, bytes) = next_key(left);
+            let (event, bytes) = match parse(left) {
+                Parsed::Event(event, bytes) => (Some(event), bytes),
+                Parsed::Nothing(bytes) => (None, bytes),
+                Parsed::More => break,
+            };
             left = &left[bytes..];
             // The end of input was meant for the command and not for the whole shell.
             let is_end = |key: &KeyEvent| {
                 key.code == KeyCode::Char('d') && key.modifiers.contains(KeyModifiers::CONTROL)
             };
-            if let Some(key) = key.filter(|key| !is_end(key)) {
+            if let Some(Event::Key(key)) = event
+                && !is_end(&key)
+            {
                 wishes.extend(self.key(&key));
             }
         }
