@@ -211,7 +211,8 @@ impl App {
                 ShellWish::Run(line) => effects.push(Effect::Run(line)),
                 ShellWish::Keys(bytes) => effects.push(Effect::Keys(bytes)),
                 ShellWish::Complete(text, cursor) => effects.push(Effect::Complete(text, cursor)),
-                ShellWish::Leave => effects.push(Effect::Quit(0)),
+                // A Ctrl-D too many is no reason to lose a cluster.
+                ShellWish::Leave => self.overlay = Some(Overlay::Quit),
                 ShellWish::Say(word) => self.notice = Some(word.text(self.lang).to_owned()),
             }
         }

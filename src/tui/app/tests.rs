@@ -44,7 +44,8 @@ fn what_is_typed_runs_and_keys_go_to_what_runs() {
     assert_eq!(typed(&mut app, ":q"), [Effect::Keys(vec![b':']), Effect::Keys(vec![b'q'])]);
     assert_eq!(press(&mut app, KeyCode::Char('c'), KeyModifiers::CONTROL), [Effect::Keys(vec![3])]);
     app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
-    assert_eq!(press(&mut app, KeyCode::Char('d'), KeyModifiers::CONTROL), [Effect::Quit(0)]);
+    assert_eq!(press(&mut app, KeyCode::Char('d'), KeyModifiers::CONTROL), [], "it is asked first");
+    assert_eq!(plain(&mut app, KeyCode::Enter), [Effect::Quit(0)]);
     let exited = Message::Ended { prompt: String::new(), notices: vec![], exited: Some(3), typed: vec![] };
     assert_eq!(app.update(exited), [Effect::Quit(3)]);
 }
@@ -90,6 +91,10 @@ fn leaving_is_asked_for_once() {
     let mut app = app(80, 24);
     assert_eq!(plain(&mut app, KeyCode::F(10)), []);
     assert_eq!(plain(&mut app, KeyCode::Esc), []);
+    app.show_course();
+    assert_eq!(plain(&mut app, KeyCode::F(10)), []);
+    assert!(matches!(app.overlay, Some(Overlay::Quit)), "the bar says so over a menu, too");
+    plain(&mut app, KeyCode::Esc);
     assert!(app.overlay.is_none());
     plain(&mut app, KeyCode::F(10));
     assert_eq!(plain(&mut app, KeyCode::Enter), [Effect::Quit(0)]);

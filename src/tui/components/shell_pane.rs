@@ -230,10 +230,7 @@ impl ShellPane {
                 self.echo(&line, "^C");
                 vec![]
             }
-            Edited::End => {
-                self.echo("", "exit");
-                vec![ShellWish::Leave]
-            }
+            Edited::End => vec![ShellWish::Leave],
             Edited::Complete => {
                 vec![ShellWish::Complete(self.editor.text().to_owned(), self.editor.cursor())]
             }
