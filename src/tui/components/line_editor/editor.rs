@@ -119,7 +119,7 @@ impl LineEditor {
             KeyCode::Left => self.line.left(),
             KeyCode::Right if self.line.is_at_end() => self.take_hint(),
             KeyCode::Right => self.line.right(),
-            KeyCode::Home => self.line.to_start(),
+            KeyCode::Home => self.line.home(),
             KeyCode::End => self.end_or_hint(),
             KeyCode::Up => self.recall(true),
             KeyCode::Down => self.recall(false),
@@ -131,7 +131,7 @@ impl LineEditor {
 
     fn control(&mut self, c: char) -> Edited {
         match c {
-            'a' => self.line.to_start(),
+            'a' => self.line.home(),
             'e' => self.end_or_hint(),
             'b' => self.line.left(),
             'f' => self.line.right(),
@@ -178,7 +178,7 @@ impl LineEditor {
             return Edited::Line;
         }
         if completeness(self.text()) == Completeness::NeedsMore {
-            self.line.to_end();
+            self.line.end();
             self.insert("\n");
             return Edited::Line;
         }
@@ -191,7 +191,7 @@ impl LineEditor {
         if self.line.is_at_end() {
             self.take_hint();
         } else {
-            self.line.to_end();
+            self.line.end();
         }
     }
 

@@ -52,11 +52,11 @@ impl LineText {
 
     // Moving
 
-    pub(super) fn to_start(&mut self) {
+    pub(super) fn home(&mut self) {
         self.cursor = 0;
     }
 
-    pub(super) fn to_end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.cursor = self.text.len();
     }
 
