@@ -20,6 +20,7 @@ mod streams;
 mod terminal;
 mod tty;
 mod tty_input;
+mod typed;
 
 pub use files::{Files, FilesError, Metadata, resolve, split};
 pub use host_files::HostFiles;
@@ -34,5 +35,6 @@ pub use shell::{Bash, BashConfig, Interrupt, Programs};
 pub use sleep::{Sleep, interval_seconds};
 pub use streams::{SharedReader, SharedWriter, pipe};
 pub use terminal::{RawMode, Terminal, TerminalMode};
-pub use tty::{Foreground, tty};
+pub use tty::{Foreground, queue_tty, tty};
 pub use tty_input::TtyInput;
+pub use typed::Typed;

@@ -11,17 +11,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 
 use super::process::{Signals, signal};
 use super::program::Stdio;
 use super::streams::SharedWriter;
 use super::terminal::{Terminal, TerminalMode};
+use super::typed::Typed;
 use crate::watch;
 
-/// How many bytes of finished lines wait for the program.
-const INPUT_BYTES: usize = 64 * 1024;
 /// The longest line that is edited; more is handed on as it is.
 const MAX_LINE_BYTES: usize = 4096;
 
@@ -50,20 +49,44 @@ pub fn tty(
     size: watch::Receiver<(u16, u16)>,
     foreground: Foreground,
 ) -> Stdio {
+    terminal(Keys::Stream(keys, Typed::default()), screen, size, foreground)
+}
+
+/// The same for keys that are pushed into a queue, whose owner gets back what the program has not read.
+pub fn queue_tty(
+    typed: Typed,
+    screen: Box<dyn AsyncWrite + Send + Unpin>,
+    size: watch::Receiver<(u16, u16)>,
+    foreground: Foreground,
+) -> Stdio {
+    terminal(Keys::Queue(typed), screen, size, foreground)
+}
+
+/// Where keys come from.
+enum Keys {
+    Stream(Box<dyn AsyncRead + Send + Unpin>, Typed),
+    Queue(Typed),
+}
+
+fn terminal(
+    keys: Keys,
+    screen: Box<dyn AsyncWrite + Send + Unpin>,
+    size: watch::Receiver<(u16, u16)>,
+    foreground: Foreground,
+) -> Stdio {
     let mode = Arc::new(Mode::default());
     let screen = SharedWriter::new(screen);
-    let (lines, program) = tokio::io::duplex(INPUT_BYTES);
-    let discipline = Discipline {
-        mode: mode.clone(),
-        screen: screen.clone(),
-        foreground,
-        lines: Some(lines),
-        line: vec![],
+    let (Keys::Stream(_, typed) | Keys::Queue(typed)) = &keys;
+    let typed = typed.clone();
+    let discipline =
+        Discipline { mode: mode.clone(), screen: screen.clone(), foreground, typed: typed.clone() };
+    let task = match keys {
+        Keys::Stream(keys, _) => tokio::spawn(discipline.read(keys)),
+        Keys::Queue(_) => tokio::spawn(discipline.wait()),
     };
-    let task = tokio::spawn(discipline.run(keys));
     let writer = || Box::new(Cooked { screen: screen.clone(), mode: mode.clone(), pending: vec![] });
     Stdio {
-        stdin: Box::new(Input { lines: program, task }),
+        stdin: Box::new(Input { typed, mode: mode.clone(), task }),
         stdout: writer(),
         stderr: writer(),
         terminal: Some(Terminal::new(size, mode)),
@@ -90,7 +113,8 @@ impl Mode {
 
 /// The program's end of the keys.
 struct Input {
-    lines: DuplexStream,
+    typed: Typed,
+    mode: Arc<Mode>,
     task: JoinHandle<()>,
 }
 
@@ -102,11 +126,11 @@ impl Drop for Input {
 
 impl AsyncRead for Input {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.lines).poll_read(context, buffer)
+        self.typed.poll_read(context, buffer, !self.mode.is_raw()).map(Ok)
     }
 }
 
@@ -181,95 +205,95 @@ struct Discipline {
     mode: Arc<Mode>,
     screen: SharedWriter,
     foreground: Foreground,
-    /// Finished lines, for the program; `None` after the end.
-    lines: Option<DuplexStream>,
-    line: Vec<u8>,
+    typed: Typed,
 }
 
 impl Discipline {
-    async fn run(mut self, mut keys: Box<dyn AsyncRead + Send + Unpin>) {
+    /// Takes keys out of the queue as they are pushed.
+    async fn wait(self) {
+        while let Some(keys) = self.next().await {
+            self.keys(&keys).await;
+        }
+    }
+
+    /// Takes keys from a stream.
+    async fn read(self, mut keys: Box<dyn AsyncRead + Send + Unpin>) {
         let mut buffer = vec![0; 4096];
         // The person's end went away: a hang-up.
         while let Ok(count @ 1..) = keys.read(&mut buffer).await {
-            for byte in &buffer[..count] {
-                self.key(*byte).await;
+            self.typed.push(&buffer[..count]);
+            while !self.typed.is_empty()
+                && let Some(keys) = self.next().await
+            {
+                self.keys(&keys).await;
             }
         }
-        self.hand_on().await;
-        self.lines = None;
+        self.typed.finish();
+        self.typed.end();
         self.foreground.send(signal::HUP);
     }
 
-    async fn key(&mut self, byte: u8) {
+    /// The next key that means something, or letters.
+    async fn next(&self) -> Option<Vec<u8>> {
+        let mode = self.mode.clone();
+        self.typed
+            .next_keys(move |byte| !mode.is_raw() && (byte < b' ' || byte == key::DELETE), MAX_LINE_BYTES)
+            .await
+    }
+
+    async fn keys(&self, keys: &[u8]) {
         if self.mode.is_raw() {
-            self.line.push(byte);
-            self.hand_on().await;
-            return;
+            self.typed.add(keys);
+            return self.typed.finish();
         }
-        match byte {
-            key::INTERRUPT | key::QUIT => {
-                self.line.clear();
-                self.echo(if byte == key::INTERRUPT { b"^C" } else { b"^\\" }).await;
-                self.foreground.send(if byte == key::INTERRUPT { signal::INT } else { signal::QUIT });
+        match keys {
+            [byte @ (key::INTERRUPT | key::QUIT)] => {
+                self.typed.flush();
+                self.echo(if *byte == key::INTERRUPT { b"^C" } else { b"^\\" }).await;
+                self.foreground.send(if *byte == key::INTERRUPT { signal::INT } else { signal::QUIT });
             }
-            key::END if self.line.is_empty() => self.lines = None,
-            key::END => self.hand_on().await,
-            b'\r' | b'\n' => {
+            [key::END] if self.typed.line().is_empty() => self.typed.end(),
+            [key::END] => self.typed.finish(),
+            [b'\r' | b'\n'] => {
+                self.typed.add(b"\n");
+                // Before the program has the line, so that what it prints comes below.
                 self.echo(b"\r\n").await;
-                self.line.push(b'\n');
-                self.hand_on().await;
+                self.typed.finish();
             }
-            key::BACKSPACE | key::DELETE => self.erase(1).await,
-            key::KILL_LINE => {
-                let count = String::from_utf8_lossy(&self.line).chars().count();
-                self.erase(count).await;
-            }
-            key::KILL_WORD => {
-                let text = String::from_utf8_lossy(&self.line).into_owned();
-                let kept = text.trim_end().rfind(' ').map_or(0, |index| index + 1);
-                self.erase(text[kept..].chars().count()).await;
+            [key::BACKSPACE | key::DELETE] => self.erase(1).await,
+            [key::KILL_LINE] => self.erase(self.typed.line().chars().count()).await,
+            [key::KILL_WORD] => {
+                let line = self.typed.line();
+                let kept = line.trim_end().rfind(' ').map_or(0, |index| index + 1);
+                self.erase(line[kept..].chars().count()).await;
             }
             // An escape sequence (arrows) means nothing to a line discipline; it is shown as the kernel shows it.
-            0x1b => {
-                self.line.push(byte);
+            [0x1b] => {
+                self.typed.add(keys);
                 self.echo(b"^[").await;
             }
-            byte => {
-                self.line.push(byte);
-                self.echo(&[byte]).await;
-                if self.line.len() >= MAX_LINE_BYTES {
-                    self.hand_on().await;
+            letters => {
+                let length = self.typed.add(letters);
+                self.echo(letters).await;
+                if length >= MAX_LINE_BYTES {
+                    self.typed.finish();
                 }
             }
         }
     }
 
-    async fn erase(&mut self, characters: usize) {
+    async fn erase(&self, characters: usize) {
         for _ in 0..characters {
-            let Some(last) = self.line.pop() else { return };
-            // The rest of a character of several bytes.
-            let mut byte = last;
-            while byte & 0xc0 == 0x80 {
-                match self.line.pop() {
-                    Some(before) => byte = before,
-                    None => break,
-                }
+            if !self.typed.erase() {
+                return;
             }
             self.echo(b"\x08 \x08").await;
         }
     }
 
-    async fn echo(&mut self, bytes: &[u8]) {
+    async fn echo(&self, bytes: &[u8]) {
         // A screen that is gone shows nothing.
         let _ = self.screen.put(bytes).await;
-    }
-
-    async fn hand_on(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        if let Some(lines) = &mut self.lines {
-            // A program that does not read any more gets nothing.
-            let _ = lines.write_all(&line).await;
-        }
     }
 }
 
@@ -294,6 +318,24 @@ mod tests {
         assert_eq!(typed(b"one two\x17x\n").await.0, "one x\n");
         assert_eq!(typed(b"abc\x15d\n\x04never\n").await.0, "d\n");
         assert_eq!(typed(b"gone\x03kept\n").await, ("kept\n".into(), "gone^Ckept\r\na\r\nb".into()));
+    }
+
+    #[tokio::test]
+    async fn what_a_program_has_not_read_is_the_owners_again() {
+        let typed = Typed::default();
+        let (screen, shown) = SharedWriter::capture();
+        let (_size, receiver) = watch::channel((80, 24));
+        let mut stdio = queue_tty(typed.clone(), Box::new(screen), receiver, Foreground::default());
+        typed.push(b"read\rnot\x7f read\rnor ");
+        let mut line = [0; 64];
+        let count = stdio.stdin.read(&mut line).await.unwrap();
+        assert_eq!(&line[..count], b"read\n", "one line a read");
+        while !shown.lock().unwrap().ends_with(b"nor ") {
+            tokio::task::yield_now().await;
+        }
+        drop(stdio);
+        typed.push(b"this");
+        assert_eq!(String::from_utf8(typed.close()).unwrap(), "no read\nnor this");
     }
 
     #[tokio::test]

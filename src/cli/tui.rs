@@ -9,15 +9,15 @@ use super::shell::history_file;
 use crate::lessons::{Course, Language, Lesson, Progress, lessons_in};
 use crate::runtime::sim::Pace;
 use crate::shell::SessionConfig;
-use crate::tui::{self, Palette, PlayConfig, Start, Theme};
+use crate::tui::{self, Palette, PlayConfig, ProgressNote, Start, Theme};
 
 /// Opens the TUI on this process's terminal.
 pub(super) fn run(args: TuiArgs) -> anyhow::Result<i32> {
     is_terminal()?;
-    let (progress, notice) = progress();
+    let (progress, note) = progress();
     let course = Course::built_in()?;
     let lesson = args.lesson.as_deref().map(|id| course.lesson(id)).transpose()?;
-    open(args, Played { course, progress, lesson, directory: None }, notice)
+    open(args, Played { course, progress, lesson, directory: None }, note)
 }
 
 /// `k8s-learn run`: the lessons of a directory. What is done in them is not kept.
@@ -46,7 +46,7 @@ struct Played {
     directory: Option<PathBuf>,
 }
 
-fn open(args: TuiArgs, played: Played, notice: Option<String>) -> anyhow::Result<i32> {
+fn open(args: TuiArgs, played: Played, note: Option<ProgressNote>) -> anyhow::Result<i32> {
     let Played { course, progress, lesson, directory } = played;
     let variable = |name: &str| std::env::var(name).ok();
     let lang =
@@ -66,7 +66,7 @@ fn open(args: TuiArgs, played: Played, notice: Option<String>) -> anyhow::Result
         history: history_file(),
         theme: Theme::choose(palette, variable),
         mouse: !args.no_mouse,
-        notice,
+        note,
     };
     let runtime = live_runtime()?;
     let code = runtime.block_on(tui::run(start));
@@ -75,14 +75,15 @@ fn open(args: TuiArgs, played: Played, notice: Option<String>) -> anyhow::Result
 }
 
 /// What the learner has done so far, and what there is to tell about it.
-fn progress() -> (Progress, Option<String>) {
+fn progress() -> (Progress, Option<ProgressNote>) {
     let file: Option<PathBuf> = Progress::default_file(|name| std::env::var(name).ok());
     match file.map(|file| Progress::open(&file)) {
         Some(Ok((progress, None))) => (progress, None),
         Some(Ok((progress, Some(aside)))) => {
-            (progress, Some(format!("Progress could not be read; the old file is {}", aside.display())))
+            let lessons = progress.count();
+            (progress, Some(ProgressNote::Damaged(aside, lessons)))
         }
-        Some(Err(error)) => (Progress::unkept(), Some(format!("Progress is not kept: {error}"))),
+        Some(Err(error)) => (Progress::unkept(), Some(ProgressNote::NotKept(error.to_string()))),
         None => (Progress::unkept(), None),
     }
 }

@@ -14,6 +14,7 @@ pub mod goals;
 mod grader;
 mod language;
 mod progress;
+mod salvage;
 mod stage;
 mod world;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::language::Language;
+use super::salvage::{Salvaged, salvage};
 
 /// The form of the file; a file of another form is put aside.
 const VERSION: u32 = 1;
@@ -50,8 +51,8 @@ impl Progress {
         Self::default()
     }
 
-    /// Reads what is kept in a file; nothing is, if there is none. A file that cannot be read is put aside under another
-    /// name, which is returned: nothing is lost.
+    /// Reads what is kept in a file; nothing is, if there is none. A file that is not whole is put aside under another name,
+    /// which is returned, and what can be read of it is used: nothing is lost.
     pub fn open(file: &Path) -> std::io::Result<(Self, Option<PathBuf>)> {
         let fresh = Self { file: Some(file.to_owned()), kept: Kept { version: VERSION, ..Kept::default() } };
         let text = match std::fs::read(file) {
@@ -67,7 +68,12 @@ impl Progress {
                     .find(|path| !path.exists())
                     .expect("there is always another number");
                 std::fs::rename(file, &aside)?;
-                Ok((fresh, Some(aside)))
+                let Salvaged { language, last, lessons } = salvage(&text);
+                let kept = Kept { version: VERSION, language, last, lessons };
+                let progress = Self { kept, ..fresh };
+                // At once, since the next start does not look at the file that was put aside.
+                progress.keep()?;
+                Ok((progress, Some(aside)))
             }
         }
     }
@@ -95,6 +101,11 @@ impl Progress {
     pub fn reset(&mut self, id: &str) -> std::io::Result<()> {
         self.kept.lessons.remove(id);
         self.keep()
+    }
+
+    /// How many lessons there is something to tell of.
+    pub fn count(&self) -> usize {
+        self.kept.lessons.len()
     }
 
     /// The lesson that was played last.
@@ -146,13 +157,36 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_read_of_a_broken_file_is_used_and_kept_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("progress.json");
+        let (mut progress, _) = Progress::open(&file).unwrap();
+        for id in ["basics/a", "basics/b"] {
+            progress.update(id, |lesson| lesson.solved.push("one".to_owned())).unwrap();
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, &text[..text.find("basics/b\": {").unwrap() + 14]).unwrap();
+        let (salvaged, aside) = Progress::open(&file).unwrap();
+        assert!(aside.is_some());
+        assert_eq!((salvaged.count(), salvaged.lesson("basics/a").solved), (1, vec!["one".to_owned()]));
+        let (again, aside) = Progress::open(&file).unwrap();
+        assert_eq!((again.count(), aside), (1, None));
+        std::fs::write(&file, text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+        assert_eq!(
+            Progress::open(&file).unwrap().0.count(),
+            2,
+            "a file of another form is read as far as it goes"
+        );
+    }
+
+    #[test]
     fn a_broken_file_is_put_aside_and_never_lost() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("progress.json");
         for number in 1..=2 {
             std::fs::write(&file, format!("{{ broken {number}")).unwrap();
             let (progress, aside) = Progress::open(&file).unwrap();
-            assert_eq!(progress.lesson("a"), LessonProgress::default());
+            assert_eq!(progress.count(), 0);
             assert_eq!(std::fs::read_to_string(aside.unwrap()).unwrap(), format!("{{ broken {number}"));
         }
     }

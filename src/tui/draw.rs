@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 use super::app::{App, Overlay};
 use super::components::help::{draw_bar, help_lines};
 use super::layout::{LEAST, Pane, inside};
+use super::tabs::{Tab, tabs};
 use super::text::{cut, width};
 use super::views::Scene;
 use super::words::Word;
@@ -90,26 +91,8 @@ fn title(app: &App, pane: Pane, area: Rect, name: &str, state: Option<&str>, buf
     buffer.set_stringn(area.x, area.y, text, columns, style);
 }
 
-/// The names of the views in a title row: where each begins, and its text.
-fn tabs(app: &App, columns: usize) -> Vec<(usize, String)> {
-    let names: Vec<&str> = app.views.iter().map(|view| view.name().text(app.lang)).collect();
-    let whole = |index: usize| format!("{} {}", index + 1, names[index]);
-    let texts = |short: bool| -> Vec<String> {
-        let text =
-            |index: usize| if short && index != app.view { (index + 1).to_string() } else { whole(index) };
-        (0..names.len()).map(|index| format!(" {} ", text(index))).collect()
-    };
-    let mut chosen = texts(false);
-    if chosen.iter().map(|text| width(text)).sum::<usize>() + 2 > columns {
-        chosen = texts(true);
-    }
-    let mut at = 1;
-    let place = |text: String| {
-        let begin = at;
-        at += width(&text);
-        (begin, text)
-    };
-    chosen.into_iter().map(place).collect()
+fn tabs_of(app: &App, columns: usize) -> Vec<Tab> {
+    tabs(&super::views::names(&app.views, app.lang), app.view, columns)
 }
 
 /// The view whose name is at that place of the view's pane.
@@ -118,9 +101,7 @@ pub fn tab_at(app: &App, area: Rect, at: (u16, u16)) -> Option<usize> {
         return None;
     }
     let column = usize::from(at.0 - area.x);
-    tabs(app, area.width.into())
-        .iter()
-        .position(|(begin, text)| (*begin..begin + width(text)).contains(&column))
+    tabs_of(app, area.width.into()).iter().position(|tab| (tab.begin..tab.end()).contains(&column))
 }
 
 fn draw_view(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -131,11 +112,24 @@ fn draw_view(app: &App, area: Rect, buffer: &mut Buffer) {
     buffer.set_stringn(area.x, area.y, "─".repeat(columns), columns, style);
     buffer.set_stringn(area.x, area.y, if focused { "▶" } else { "─" }, 1, style);
     let mut end = 1;
-    for (index, (begin, text)) in tabs(app, columns).into_iter().enumerate() {
+    for (index, tab) in tabs_of(app, columns).into_iter().enumerate() {
+        if tab.begin > end {
+            let gap = " ".repeat(tab.begin - end);
+            buffer.set_stringn(
+                area.x + end.min(columns) as u16,
+                area.y,
+                gap,
+                columns.saturating_sub(end),
+                style,
+            );
+        }
         let style = if index == app.view { theme.selected() } else { style };
-        let left = columns.saturating_sub(begin);
-        buffer.set_stringn(area.x + begin.min(columns) as u16, area.y, &text, left, style);
-        end = begin + width(&text);
+        let left = columns.saturating_sub(tab.begin);
+        buffer.set_stringn(area.x + tab.begin.min(columns) as u16, area.y, &tab.text, left, style);
+        end = tab.end();
+    }
+    if end < columns {
+        buffer.set_stringn(area.x + end as u16, area.y, " ", 1, style);
     }
     let scene = Scene { world: &app.world, lang: app.lang, theme, focused };
     let view = &app.views[app.view];
@@ -185,8 +179,9 @@ fn boxed(app: &App, screen: Rect, (columns, rows): (u16, u16), name: &str, buffe
 fn draw_overlay(app: &App, screen: Rect, buffer: &mut Buffer) {
     match &app.overlay {
         None => {}
-        Some(Overlay::Quit) => {
-            let text = Word::QuitAsk.text(app.lang);
+        Some(asking @ (Overlay::Quit | Overlay::Reset)) => {
+            let word = if matches!(asking, Overlay::Quit) { Word::QuitAsk } else { Word::ResetAsk };
+            let text = word.text(app.lang);
             let columns = (width(text) as u16).min(screen.width.saturating_sub(6)).max(10);
             let lines = super::text::wrap(text, columns.into());
             let area = boxed(app, screen, (columns, lines.len() as u16), "", buffer);
@@ -194,11 +189,13 @@ fn draw_overlay(app: &App, screen: Rect, buffer: &mut Buffer) {
                 buffer.set_stringn(area.x, area.y + index as u16, line, area.width.into(), app.theme.text());
             }
         }
-        Some(Overlay::Problem(text)) => {
+        Some(Overlay::Problem(text) | Overlay::Note { text, .. }) => {
+            let is_note = matches!(app.overlay, Some(Overlay::Note { .. }));
+            let name = if is_note { Word::YourProgress } else { Word::Problem };
             let columns = screen.width.saturating_sub(10).min(100);
             let lines = super::text::wrap(text, columns.into());
             let rows = (lines.len() as u16).min(screen.height.saturating_sub(4));
-            let area = boxed(app, screen, (columns, rows), Word::Problem.text(app.lang), buffer);
+            let area = boxed(app, screen, (columns, rows), name.text(app.lang), buffer);
             for (index, line) in lines.iter().enumerate().take(area.height.into()) {
                 buffer.set_stringn(area.x, area.y + index as u16, line, area.width.into(), app.theme.text());
             }
@@ -206,7 +203,8 @@ fn draw_overlay(app: &App, screen: Rect, buffer: &mut Buffer) {
         Some(Overlay::Help(scroll)) => {
             let columns = 72.min(screen.width.saturating_sub(6));
             let keys = app.views[app.view].keys();
-            let lines = help_lines(app.theme, app.lang, keys, app.lesson.is_some(), columns.into());
+            let names = super::views::names(&app.views, app.lang);
+            let lines = help_lines(app.theme, app.lang, keys, &names, app.lesson.is_some(), columns.into());
             let area =
                 boxed(app, screen, (columns, lines.len() as u16), Word::HelpTitle.text(app.lang), buffer);
             let last = lines.len().saturating_sub(area.height.into());

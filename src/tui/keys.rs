@@ -18,6 +18,8 @@ pub enum Context {
     View,
     /// In the lesson's text.
     Text,
+    /// In the lesson's text, while letters are no answer and not meant for the shell.
+    TextLetters,
 }
 
 /// What a key does.
@@ -45,6 +47,8 @@ pub enum Action {
     Skip,
     Up,
     Down,
+    Left,
+    Right,
     PageUp,
     PageDown,
     First,
@@ -128,7 +132,7 @@ const fn row(context: Context, chords: &'static [Chord], action: Action, label: 
     Binding { context, chords, action, label, bar }
 }
 
-use Context::{Everywhere, Text, View, WithLesson};
+use Context::{Everywhere, Text, TextLetters, View, WithLesson};
 
 /// Every key of the TUI. What a view does with further keys is in its own table.
 pub const BINDINGS: &[Binding] = &[
@@ -204,6 +208,8 @@ pub const BINDINGS: &[Binding] = &[
     ),
     row(Text, &[Chord::plain(KeyCode::Up)], Action::Up, Word::KeyMove, false),
     row(Text, &[Chord::plain(KeyCode::Down)], Action::Down, Word::KeyMove, false),
+    row(Text, &[Chord::plain(KeyCode::Left)], Action::Left, Word::KeySideways, false),
+    row(Text, &[Chord::plain(KeyCode::Right)], Action::Right, Word::KeySideways, false),
     row(Text, &[Chord::plain(KeyCode::PageUp)], Action::PageUp, Word::KeyPage, false),
     row(
         Text,
@@ -212,17 +218,12 @@ pub const BINDINGS: &[Binding] = &[
         Word::KeyPage,
         false,
     ),
-    row(Text, &[Chord::plain(KeyCode::Char('h'))], Action::Hint, Word::KeyHint, false),
-    row(Text, &[Chord::plain(KeyCode::Char('n'))], Action::Next, Word::KeyNext, false),
-    row(Text, &[Chord::plain(KeyCode::Char('s'))], Action::Skip, Word::KeySkip, true),
-    row(Text, &[Chord::plain(KeyCode::Char('r'))], Action::Reset, Word::KeyReset, true),
-    row(
-        Text,
-        &[Chord::plain(KeyCode::Esc), Chord::plain(KeyCode::Char('q'))],
-        Action::Back,
-        Word::KeyBack,
-        true,
-    ),
+    row(TextLetters, &[Chord::plain(KeyCode::Char('h'))], Action::Hint, Word::KeyHint, false),
+    row(TextLetters, &[Chord::plain(KeyCode::Char('n'))], Action::Next, Word::KeyNext, false),
+    row(TextLetters, &[Chord::plain(KeyCode::Char('s'))], Action::Skip, Word::KeySkip, true),
+    row(TextLetters, &[Chord::plain(KeyCode::Char('r'))], Action::Reset, Word::KeyReset, true),
+    row(Text, &[Chord::plain(KeyCode::Esc)], Action::Back, Word::KeyBack, true),
+    row(TextLetters, &[Chord::plain(KeyCode::Char('q'))], Action::Back, Word::KeyBack, false),
 ];
 
 /// What a key does in one of these contexts.
@@ -244,7 +245,10 @@ mod tests {
                 let meet = binding.context == other.context
                     || matches!(
                         (binding.context, other.context),
-                        (Everywhere | WithLesson, _) | (_, Everywhere | WithLesson)
+                        (Everywhere | WithLesson, _)
+                            | (_, Everywhere | WithLesson)
+                            | (Text, TextLetters)
+                            | (TextLetters, Text)
                     );
                 let same = binding.chords.iter().any(|chord| other.chords.contains(chord));
                 assert!(!(meet && same), "{:?} and {:?}", binding.action, other.action);

@@ -2,10 +2,10 @@
 //!
 //! * `app`: the state, and how messages change it; `draw` shows it. Both are pure.
 //! * `play`: the lesson or the free cluster that is played; `lesson_words` puts what a stage says into the pane's struct.
-//! * `run`: the event loop around them; `terminal`, `shell_task`, `log_tasks` and `history` are its hands.
+//! * `run`: the event loop around them; `terminal`, `input`, `shell_task`, `log_tasks` and `history` are its hands.
 //! * `components`: the parts of the screen, which never call each other; `views`: the live views, one file a view.
 //! * `world`: the store as the views see it.
-//! * `keys`, `words`, `theme`, `layout`, `text`: the tables and rules that all of it shares.
+//! * `keys`, `words`, `theme`, `layout`, `tabs`, `text`: the tables and rules that all of it shares.
 //!
 //! Called by `cli`. It decides nothing about lessons: it shows what [`Stage`](crate::lessons::Stage) says.
 
@@ -13,6 +13,8 @@ mod app;
 pub mod components;
 mod draw;
 mod history;
+mod input;
+mod input_bytes;
 mod keys;
 mod layout;
 mod lesson_words;
@@ -21,6 +23,7 @@ mod play;
 mod reload;
 mod run;
 mod shell_task;
+mod tabs;
 mod terminal;
 mod text;
 mod theme;
@@ -29,6 +32,6 @@ mod words;
 mod world;
 
 pub use play::PlayConfig;
-pub use run::{Start, run};
+pub use run::{ProgressNote, Start, run};
 pub use theme::{Palette, Theme};
 pub use words::Lang;

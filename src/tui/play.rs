@@ -425,6 +425,7 @@ pub fn course_rows(course: &Course, progress: &Progress, lang: Lang) -> Vec<Cour
                 title: lesson.text(lang).title.clone(),
                 minutes: lesson.minutes,
                 state,
+                last: progress.last() == Some(&lesson.id),
             });
         }
     }

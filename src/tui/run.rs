@@ -7,10 +7,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as threads;
-use std::task::Poll;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
@@ -18,16 +17,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::app::{App, Effect, Message};
+use super::app::{App, Effect, Message, Overlay};
 use super::draw::draw;
 use super::history;
+use super::input::Input;
 use super::log_tasks::LogTasks;
 use super::play::{Ground, Order, PlayConfig, PlayNews, play};
 use super::shell_task::{Ended, ShellTask};
 use super::terminal::Taken;
 use super::theme::Theme;
 use super::views::Feed;
-use super::words::Word;
+use super::words::{Lang, Word};
 use crate::api::registry::Registry;
 use crate::clock::Clock;
 use crate::scheduler::Decisions;
@@ -40,6 +40,8 @@ const FRAME: Duration = Duration::from_millis(16);
 const CALM_FRAME: Duration = Duration::from_millis(50);
 /// How many records are taken in between two looks at the keys.
 const RECORDS_AT_ONCE: usize = 64;
+/// How many keys are taken in at once: a paste without brackets is thousands.
+const KEYS_AT_ONCE: usize = 4096;
 /// How many printed bytes are taken in between two looks at the keys.
 const BYTES_AT_ONCE: usize = 16 * 1024;
 
@@ -53,13 +55,36 @@ pub struct Start {
     pub theme: Theme,
     /// Whether the mouse is used.
     pub mouse: bool,
-    /// Something to tell at the start.
-    pub notice: Option<String>,
+    /// Something to tell of the learner's progress before anything else.
+    pub note: Option<ProgressNote>,
+}
+
+/// What has become of the file of the learner's progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgressNote {
+    /// It was damaged and is kept under another name; so many lessons could be read.
+    Damaged(PathBuf, usize),
+    /// It cannot be read or written: nothing is kept this time.
+    NotKept(String),
+}
+
+impl ProgressNote {
+    fn text(&self, lang: Lang) -> String {
+        match self {
+            Self::Damaged(aside, lessons) => format!(
+                "{}\n{}\n\n{}: {lessons}",
+                Word::ProgressDamaged.text(lang),
+                aside.display(),
+                Word::ProgressSaved.text(lang)
+            ),
+            Self::NotKept(why) => format!("{}: {why}", Word::NotKept.text(lang)),
+        }
+    }
 }
 
 /// Runs the TUI on this process's terminal until the learner leaves, and returns the code to exit with.
 pub async fn run(start: Start) -> io::Result<i32> {
-    let Start { play: config, history, theme, mouse, notice } = start;
+    let Start { play: config, history, theme, mouse, note } = start;
     let lang = config.lang;
     // With a course and no lesson named, the learner is asked.
     let choose = config.lesson.is_none() && config.course.lessons().next().is_some();
@@ -68,7 +93,7 @@ pub async fn run(start: Start) -> io::Result<i32> {
     let (news, played) = mpsc::channel(64);
     let _play = AbortOnDropHandle::new(tokio::spawn(play(config, ordered, news)));
     let inputs = Inputs {
-        keys: EventStream::new(),
+        keys: Input::new()?,
         endings: Endings::new()?,
         played,
         watch: None,
@@ -83,7 +108,10 @@ pub async fn run(start: Start) -> io::Result<i32> {
     if choose {
         app.show_course();
     }
-    let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0, first_words: notice };
+    if let Some(note) = note {
+        app.overlay = Some(Overlay::Note { text: note.text(lang), then_course: choose });
+    }
+    let mut stage = Stage { inputs, orders, ground: None, history, told_at: 0 };
     let mut frames = Frames::new(Clock::real());
     loop {
         for effect in effects.drain(..) {
@@ -199,7 +227,7 @@ enum News {
 
 /// Everything that is waited for. What belongs to a cluster is missing as long as there is none.
 struct Inputs {
-    keys: EventStream,
+    keys: Input,
     endings: Endings,
     played: mpsc::Receiver<PlayNews>,
     watch: Option<Watch>,
@@ -227,8 +255,8 @@ impl Inputs {
         let read = screen.map(|screen| async { Some(screen.read(printed).await) });
         // Keys come first, so that nothing that prints or writes without end can keep them waiting.
         let news = tokio::select! { biased;
-            event = self.keys.next() => match event {
-                Some(event) => News::Soon(self.keys_that_wait(event?).await),
+            event = self.keys.next() => match event? {
+                Some(event) => News::Soon(self.keys_that_wait(event)),
                 None => News::End,
             },
             () = self.endings.next() => News::End,
@@ -257,18 +285,21 @@ impl Inputs {
     }
 
     /// A key and those typed with it: a paste without brackets is thousands.
-    async fn keys_that_wait(&mut self, first: Event) -> Vec<Message> {
+    fn keys_that_wait(&mut self, first: Event) -> Vec<Message> {
         let mut messages: Vec<Message> = message_of(first).into_iter().collect();
-        while messages.len() < 256
-            // Looked at with this task's own waker: the stream wakes whoever has looked at it last.
-            && let Poll::Ready(Some(Ok(event))) = futures::poll!(self.keys.next())
+        let mut taken = 1;
+        while taken < KEYS_AT_ONCE
+            && let Some(event) = self.keys.waiting()
         {
-            messages.extend(message_of(event));
+            taken += 1;
+            if let Some(message) = message_of(event) {
+                add_key(&mut messages, message);
+            }
         }
         messages
     }
 
-    /// What the command printed before it ended, then its end.
+    /// What the command printed before it ended, then its end with what was typed and not read.
     fn last_words(&mut self, ended: Ended) -> Vec<Message> {
         let mut messages = vec![];
         while let Some(shell) = &mut self.shell
@@ -277,7 +308,8 @@ impl Inputs {
             messages.push(Message::Output(self.printed[..count].to_vec()));
         }
         let Ended { prompt, notices, exited } = ended;
-        messages.push(Message::Ended { prompt, notices, exited });
+        let typed = self.shell.as_ref().map_or_else(Vec::new, ShellTask::unread);
+        messages.push(Message::Ended { prompt, notices, exited, typed });
         messages
     }
 
@@ -299,6 +331,32 @@ impl Inputs {
             messages.push(Message::Feed(line));
         }
         messages
+    }
+}
+
+/// The letter of a key, if that is all it is.
+fn letter(message: &Message) -> Option<char> {
+    match message {
+        Message::Key(KeyEvent {
+            code: KeyCode::Char(c),
+            modifiers: KeyModifiers::NONE | KeyModifiers::SHIFT,
+            kind: KeyEventKind::Press,
+            ..
+        }) => Some(*c),
+        _ => None,
+    }
+}
+
+/// Adds a key to those that came with it. Letters that follow each other become one message.
+fn add_key(messages: &mut Vec<Message>, message: Message) {
+    let Some(c) = letter(&message) else { return messages.push(message) };
+    match messages.last_mut() {
+        Some(Message::Letters(text)) => text.push(c),
+        Some(last) => match letter(last) {
+            Some(before) => *last = Message::Letters([before, c].iter().collect()),
+            None => messages.push(message),
+        },
+        None => messages.push(message),
     }
 }
 
@@ -346,8 +404,6 @@ struct Stage {
     history: Option<PathBuf>,
     /// The revision at which the views were last told what the scheduler decides.
     told_at: Revision,
-    /// What the first shell begins with.
-    first_words: Option<String>,
 }
 
 /// What is kept of a ground.
@@ -364,9 +420,6 @@ impl Stage {
         let Ground { session, source, store, registry, decisions, client } = ground;
         let lines = history::read(self.history.as_deref());
         app.new_ground(registry, lines);
-        if let Some(words) = self.first_words.take() {
-            app.shell.say(&words);
-        }
         app.shell.say(Word::Welcome.text(app.lang));
         let shell = ShellTask::start(session);
         let (columns, rows) = app.shell.size();
@@ -402,7 +455,7 @@ impl Stage {
                 }
             }
             Effect::Keys(bytes) => {
-                if self.inputs.shell.as_mut().is_some_and(|shell| !shell.keys(bytes)) {
+                if self.inputs.shell.as_ref().is_some_and(|shell| !shell.keys(&bytes)) {
                     app.update(Message::InputFull);
                 }
             }

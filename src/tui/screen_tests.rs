@@ -84,7 +84,12 @@ fn app((cluster, printed): &(Cluster, Vec<String>), size: (u16, u16), lang: Lang
     let mut app = App::new(lang, Theme { palette: Palette::Dark }, cluster.registry().clone(), vec![]);
     app.update(Message::Resize(size.0, size.1));
     app.load(cluster.store());
-    let prompt = || Message::Ended { prompt: "learner@k8s-learn:~$ ".into(), notices: vec![], exited: None };
+    let prompt = || Message::Ended {
+        prompt: "learner@k8s-learn:~$ ".into(),
+        notices: vec![],
+        exited: None,
+        typed: vec![],
+    };
     app.update(prompt());
     for (command, output) in COMMANDS.iter().zip(printed) {
         for c in command.chars() {
@@ -180,12 +185,14 @@ async fn what_lies_over_the_panes() {
             title: "Create a cluster".into(),
             minutes: 8,
             state: CourseState::Done,
+            ..CourseRow::default()
         },
         CourseRow {
             id: Some("basics/b".into()),
             title: "部署應用程式".into(),
             minutes: 12,
             state: CourseState::Begun,
+            ..CourseRow::default()
         },
         CourseRow {
             id: Some("basics/c".into()),

@@ -1,26 +1,24 @@
 //! The shell behind the pane: runs one command after the other and carries bytes between it and the pane.
 //!
 //! Output goes through a pipe of bounded size, so that a command that prints without end waits for the screen and not the
-//! other way round. Keys go through a queue of bounded size; Ctrl-C gets through even when nobody reads the keys.
+//! other way round. Keys go through a queue of bounded size; Ctrl-C gets through even when nobody reads the keys, and what
+//! was not read when the command ends comes back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::DuplexStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::bash::{Foreground, SharedWriter, Signals, signal, tty};
+use crate::bash::{Foreground, SharedWriter, Signals, Typed, queue_tty, signal};
 use crate::clock::Clock;
 use crate::shell::Session;
 use crate::watch;
 
 /// How many printed bytes wait for the screen.
 const OUTPUT_BYTES: usize = 64 * 1024;
-/// How many typed bytes wait for the command.
-const INPUT_BYTES: usize = 4 * 1024 * 1024;
 /// How long a command may take to stop after Ctrl-C.
 const GRACE: Duration = Duration::from_millis(700);
 /// Ctrl-C.
@@ -44,7 +42,8 @@ pub struct ShellTask {
     /// Commands that have ended.
     pub ended: mpsc::Receiver<Ended>,
     orders: mpsc::Sender<Order>,
-    keys: Option<Keys>,
+    /// What is typed for the command that runs.
+    typed: Typed,
     interrupts: Arc<Notify>,
     size: watch::Sender<(u16, u16)>,
     task: JoinHandle<()>,
@@ -52,20 +51,7 @@ pub struct ShellTask {
 
 struct Order {
     line: String,
-    keys: DuplexStream,
-}
-
-/// The queue of what is typed for one command.
-struct Keys {
-    queue: mpsc::UnboundedSender<Vec<u8>>,
-    waiting: Arc<AtomicUsize>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Keys {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    typed: Typed,
 }
 
 impl Drop for ShellTask {
@@ -84,45 +70,30 @@ impl ShellTask {
         let interrupts = Arc::new(Notify::new());
         let serving =
             serve(session, receiver, sender, SharedWriter::new(Box::new(near)), sizes, interrupts.clone());
-        Self { screen, ended, orders, keys: None, interrupts, size, task: tokio::spawn(serving) }
+        Self { screen, ended, orders, typed: Typed::default(), interrupts, size, task: tokio::spawn(serving) }
     }
 
     /// Runs a command. Only one runs at a time: the pane has no prompt meanwhile.
     pub fn run(&mut self, line: String) {
-        let (mut writer, reader) = tokio::io::duplex(OUTPUT_BYTES);
-        let (queue, mut queued) = mpsc::unbounded_channel::<Vec<u8>>();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let count = waiting.clone();
-        let task = tokio::spawn(async move {
-            while let Some(bytes) = queued.recv().await {
-                let written = writer.write_all(&bytes).await;
-                count.fetch_sub(bytes.len(), Ordering::Relaxed);
-                if written.is_err() {
-                    return;
-                }
-            }
-        });
-        self.keys = Some(Keys { queue, waiting, task });
+        self.typed = Typed::default();
         // The task takes one order at a time and is idle now.
-        let _ = self.orders.try_send(Order { line, keys: reader });
+        let _ = self.orders.try_send(Order { line, typed: self.typed.clone() });
     }
 
     /// Types bytes for the command. `false`: too much waits unread.
-    pub fn keys(&mut self, bytes: Vec<u8>) -> bool {
-        let Some(keys) = &self.keys else { return true };
-        let waiting = keys.waiting.load(Ordering::Relaxed);
-        if bytes == [INTERRUPT] && waiting > 0 {
+    pub fn keys(&self, bytes: &[u8]) -> bool {
+        if bytes == [INTERRUPT] && self.typed.is_stuck() {
             // The byte would wait behind what nobody reads.
+            self.typed.clear();
             self.interrupts.notify_one();
             return true;
         }
-        if waiting + bytes.len() > INPUT_BYTES {
-            return false;
-        }
-        keys.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
-        // The command has just ended: nobody reads it.
-        let _ = keys.queue.send(bytes);
-        true
+        self.typed.push(bytes)
+    }
+
+    /// What was typed for the command that has ended, and not read by it.
+    pub fn unread(&self) -> Vec<u8> {
+        self.typed.close()
     }
 
     /// The pane has so many columns and rows.
@@ -153,13 +124,13 @@ async fn serve(
         if ended.send(end).await.is_err() {
             return;
         }
-        let Some(Order { line, keys }) = orders.recv().await else { return };
+        let Some(Order { line, typed }) = orders.recv().await else { return };
         let foreground = Foreground::default();
         let signals = Signals::default();
         signals.handle(signal::INT);
         signals.handle(signal::QUIT);
         foreground.set(signals.clone());
-        let stdio = tty(Box::new(keys), Box::new(screen.clone()), sizes.clone(), foreground);
+        let stdio = queue_tty(typed, Box::new(screen.clone()), sizes.clone(), foreground);
         let interrupter = session.interrupter();
         // What has not stopped by itself by then is killed.
         let mut killed_at = None;

@@ -38,6 +38,14 @@ words! {
     Yaml: "YAML", "YAML", "YAML";
     Keys: "Store", "儲存", "存储";
     Scheduling: "Scheduling", "排程", "调度";
+    // The views where there is little room
+    MapShort: "Map", "圖", "图";
+    FlowShort: "Flow", "流", "流";
+    TreeShort: "Obj", "物", "对";
+    EventsShort: "Ev", "事", "事";
+    LogsShort: "Log", "誌", "志";
+    KeysShort: "Keys", "存", "存";
+    SchedulingShort: "Sched", "排", "调";
     // Keys
     KeyHelp: "Help", "說明", "帮助";
     KeyNextView: "View", "檢視", "视图";
@@ -87,6 +95,7 @@ words! {
     // Frames and notes
     TooSmall: "Make the window larger", "請放大視窗", "请放大窗口";
     QuitAsk: "Leave? The cluster ends with it. Enter: leave   Esc: stay", "要離開嗎？叢集會跟著結束。Enter：離開   Esc：留下", "要退出吗？集群会随之结束。Enter：退出   Esc：留下";
+    ResetAsk: "Start this lesson over? What you did in it is forgotten. Enter: start over   Esc: go on", "要重新開始這一課嗎？這一課做過的都會忘記。Enter：重新開始   Esc：繼續", "要重新开始这一课吗？这一课做过的都会忘记。Enter：重新开始   Esc：继续";
     Running: "running: Ctrl-C stops it", "執行中：Ctrl-C 停止", "运行中：Ctrl-C 停止";
     Scrolled: "scrolled back", "已向上捲動", "已向上滚动";
     Paused: "paused", "已暫停", "已暂停";
@@ -94,6 +103,8 @@ words! {
     InputFull: "The command does not read what is typed; it was dropped.", "指令沒有讀取輸入，已捨棄。", "命令没有读取输入，已丢弃。";
     Problem: "This does not work", "這行不通", "这行不通";
     Trouble: "Something broke inside", "程式內部發生錯誤", "程序内部出错";
+    WideTable: "Wide table: F6, then ← →", "表格較寬：F6 後按 ← →", "表格较宽：F6 后按 ← →";
+    KeySideways: "Move wide tables", "左右移動寬表格", "左右移动宽表格";
     More: "more", "更多", "更多";
     Welcome: "A Kubernetes cluster is running in this process. Try: kubectl get nodes", "這個程式裡正執行著一個 Kubernetes 叢集。試試：kubectl get nodes", "这个程序里正运行着一个 Kubernetes 集群。试试：kubectl get nodes";
     // Views
@@ -135,7 +146,7 @@ words! {
     Bytes: "bytes", "位元組", "字节";
     // Lessons
     Step: "Step", "步驟", "步骤";
-    Goal: "Goal", "目標", "目标";
+    Goal: "Goals met", "已達成的目標", "已达成的目标";
     Hint: "Hint", "提示", "提示";
     Recognised: "Look", "注意", "注意";
     Debrief: "Why it worked", "為什麼成功", "为什么成功";
@@ -156,6 +167,9 @@ words! {
     NoMoreHints: "There are no more hints.", "沒有更多提示了。", "没有更多提示了。";
     NotSolved: "This step is not done yet. F7 gives a hint; s in the lesson's pane skips it.", "這個步驟還沒完成。F7 給提示；在課程窗格按 s 可略過。", "这个步骤还没完成。F7 给提示；在课程窗格按 s 可跳过。";
     NotKept: "Progress cannot be kept", "無法保存進度", "无法保存进度";
+    YourProgress: "Your progress", "您的進度", "您的进度";
+    ProgressDamaged: "The file of your progress was damaged. It is kept as", "您的進度檔損壞了，已另存為", "您的进度文件已损坏，已另存为";
+    ProgressSaved: "Lessons that could be read and are used", "仍可讀取並沿用的課程數", "仍可读取并沿用的课程数";
     NextLesson: "The next lesson", "下一課", "下一课";
     CourseDone: "This was the last lesson of the course.", "這是課程的最後一課。", "这是课程的最后一课。";
     Predicted: "You expect", "您的預測", "您的预测";
@@ -163,7 +177,7 @@ words! {
     PredictionWrong: "It came otherwise.", "結果並非如此。", "结果并非如此。";
     StuckReset: "Press r in the lesson's pane to start the lesson over.", "在課程窗格按 r 重新開始這一課。", "在课程窗格按 r 重新开始这一课。";
     CourseKeys: "↑↓ choose   Enter play   l language   Esc back", "↑↓ 選擇   Enter 開始   l 語言   Esc 返回", "↑↓ 选择   Enter 开始   l 语言   Esc 返回";
-    ChooseNumber: "Press the number of your choice.", "請按選項的數字。", "请按选项的数字。";
+    ChooseNumber: "Press the number of your choice, or ↑ ↓ and Enter.", "請按選項的數字，或用 ↑ ↓ 選好後按 Enter。", "请按选项的数字，或用 ↑ ↓ 选好后按 Enter。";
     TypeAnswer: "Type the answer, then Enter", "輸入答案後按 Enter", "输入答案后按 Enter";
 }
 

@@ -31,11 +31,6 @@ pub fn lint(lesson: &Lesson, world: Option<&World>) -> Vec<Problem> {
     if !lesson.steps.iter().any(|step| step.goal().is_some_and(|goal| !goal.recognise.is_empty())) {
         say("no step has a `recognise`d wrong path".to_owned());
     }
-    for manifest in &lesson.setup.manifests {
-        if !lesson.files.contains_key(manifest.strip_prefix("files/").unwrap_or(manifest)) {
-            say(format!("`setup.manifests`: there is no file {manifest:?}"));
-        }
-    }
     let mut ids = BTreeSet::new();
     for step in &lesson.steps {
         if !ids.insert(&step.id) {

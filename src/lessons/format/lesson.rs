@@ -88,14 +88,21 @@ impl Lesson {
         if texts.is_empty() && problems.is_empty() {
             problems.push(Problem::of_file(place, "there is no text: expected en.md, zh-TW.md or zh-CN.md"));
         }
+        let yaml = text_of(files, "lesson.yaml").unwrap_or_default();
         let lesson = data.map(|data| {
+            for manifest in &data.setup.manifests {
+                let name = format!("files/{}", manifest.strip_prefix("files/").unwrap_or(manifest));
+                if !files.contains_key(&name) {
+                    let message = format!("`setup.manifests`: expected a file {:?}", path(&name));
+                    problems.push(Problem::at(path("lesson.yaml"), line_with(yaml, manifest), message));
+                }
+            }
             let steps = data.steps.iter().filter_map(|step| match self::step(step) {
                 Ok(step) => Some(step),
                 Err(message) => {
-                    problems.push(Problem::of_file(
-                        path("lesson.yaml"),
-                        format!("step `{}`: {message}", step.id),
-                    ));
+                    let line = line_with(yaml, &format!("- id: {}", step.id));
+                    let message = format!("step `{}`: {message}", step.id);
+                    problems.push(Problem::at(path("lesson.yaml"), line, message));
                     None
                 }
             });
@@ -191,6 +198,15 @@ fn text_of<'a>(files: &'a LessonFiles, name: &str) -> Option<&'a str> {
     std::str::from_utf8(files.get(name)?).ok()
 }
 
+/// The line that has this text, from 1; 0 if none has, as when it is written in another of YAML's ways.
+fn line_with(yaml: &str, text: &str) -> usize {
+    let has = |line: &str| {
+        line.split_once(text)
+            .is_some_and(|(_, rest)| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
+    };
+    yaml.lines().position(has).map_or(0, |index| index + 1)
+}
+
 /// What serde-saphyr says, with its line.
 pub(crate) fn yaml_problem(file: &str, error: &serde_saphyr::Error) -> Problem {
     let line = error.location().map_or(0, |location| location.line() as usize);
@@ -234,11 +250,15 @@ mod tests {
             ),
             (
                 &format!("{head}  - id: a\n"),
-                "lessons/basics/01-t/lesson.yaml: step `a`: has one of `goal`, `quiz` and `predict`",
+                "lessons/basics/01-t/lesson.yaml:4: step `a`: has one of `goal`, `quiz` and `predict`",
             ),
             (
                 &format!("{head}  - id: a\n    quiz: {{choices: [x, y], answer: z}}\n"),
                 "step `a`: the answer \"z\" is none of the choices",
+            ),
+            (
+                &format!("setup: {{manifests: [web.yaml]}}\n{head}  - id: a\n    quiz: {{accept: [x]}}\n"),
+                "lesson.yaml:1: `setup.manifests`: expected a file \"lessons/basics/01-t/files/web.yaml\"",
             ),
             (
                 &format!("{head}  - id: a\n    goal:\n      - exist: pod/web\n"),

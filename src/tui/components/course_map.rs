@@ -45,6 +45,8 @@ pub struct CourseRow {
     pub minutes: u32,
     /// How far it is.
     pub state: CourseState,
+    /// Whether it was played last.
+    pub last: bool,
 }
 
 /// What was chosen.
@@ -67,16 +69,21 @@ pub struct CourseMap {
 }
 
 impl CourseMap {
-    /// A map of these rows, with the first lesson chosen that is not done.
+    /// A map of these rows. The lesson that was left in the middle is chosen, or else the first one that is not done.
     pub fn new(rows: Vec<CourseRow>) -> Self {
         let lessons = || rows.iter().filter(|row| row.id.is_some());
         let open = |row: &CourseRow| matches!(row.state, CourseState::New | CourseState::Begun);
-        let chosen = lessons().position(open).map_or(0, |index| index + 1);
+        let left = lessons().position(|row| row.last && row.state == CourseState::Begun);
+        let chosen = left.or_else(|| lessons().position(open)).map_or(0, |index| index + 1);
         Self { rows, chosen }
     }
 
-    /// Shows the rows as they are now; what is chosen stays.
+    /// Shows the rows as they are now; what is chosen stays. The first rows are chosen from.
     pub fn set(&mut self, rows: Vec<CourseRow>) {
+        if self.rows.is_empty() {
+            *self = Self::new(rows);
+            return;
+        }
         self.rows = rows;
         self.chosen = self.chosen.min(self.lessons().len());
     }
@@ -167,11 +174,16 @@ mod tests {
             lesson("b", CourseState::Begun),
             lesson("c", CourseState::New),
         ];
-        let mut map = CourseMap::new(rows);
+        let mut map = CourseMap::new(vec![]);
+        map.set(rows);
         let press = |map: &mut CourseMap, code| map.key(&KeyEvent::new(code, KeyModifiers::NONE));
         assert_eq!(press(&mut map, KeyCode::Enter), Some(CourseWish::Open(Some("b".into()))));
         press(&mut map, KeyCode::Up);
         assert_eq!(press(&mut map, KeyCode::Enter), Some(CourseWish::Open(Some("a".into()))));
+        let mut rows = map.rows.clone();
+        rows.push(CourseRow { last: true, ..lesson("d", CourseState::Begun) });
+        let mut left = CourseMap::new(rows);
+        assert_eq!(press(&mut left, KeyCode::Enter), Some(CourseWish::Open(Some("d".into()))));
         press(&mut map, KeyCode::Home);
         assert_eq!(press(&mut map, KeyCode::Enter), Some(CourseWish::Open(None)));
         press(&mut map, KeyCode::End);

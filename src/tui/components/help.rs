@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::tui::keys::{Action, BINDINGS, Binding, Chord, Context};
+use crate::tui::tabs::TabName;
 use crate::tui::text::{pad, width, wrap};
 use crate::tui::theme::Theme;
 use crate::tui::words::{Lang, Word};
@@ -44,7 +45,8 @@ pub fn draw_bar(
     for (code, word) in view {
         items.push((label_of(*code), word.text(lang)));
     }
-    let local = |binding: &&Binding| matches!(binding.context, Context::View | Context::Text);
+    let local =
+        |binding: &&Binding| matches!(binding.context, Context::View | Context::Text | Context::TextLetters);
     let bindings = || BINDINGS.iter().filter(in_bar);
     items.extend(bindings().filter(local).map(|b| (b.chords[0].label(), b.label.text(lang))));
     items.extend(
@@ -77,6 +79,7 @@ pub fn help_lines(
     theme: Theme,
     lang: Lang,
     view: ViewKeys,
+    names: &[TabName],
     with_lesson: bool,
     columns: usize,
 ) -> Vec<Line<'static>> {
@@ -89,6 +92,9 @@ pub fn help_lines(
     };
     heading(&mut lines, Word::HelpEverywhere);
     rows(&mut lines, theme, lang, columns, &[Context::Everywhere, Context::WithLesson]);
+    for (index, name) in names.iter().enumerate() {
+        row(&mut lines, theme, columns, &format!("  Alt-{}", index + 1), name.full);
+    }
     heading(&mut lines, Word::HelpInShell);
     for (key, word) in PROMPT_KEYS {
         row(&mut lines, theme, columns, key, word.text(lang));
@@ -100,7 +106,7 @@ pub fn help_lines(
     }
     if with_lesson {
         heading(&mut lines, Word::HelpInText);
-        rows(&mut lines, theme, lang, columns, &[Context::Text]);
+        rows(&mut lines, theme, lang, columns, &[Context::Text, Context::TextLetters]);
     }
     lines.push(Line::default());
     lines.extend(wrap(Word::HelpMouse.text(lang), columns).into_iter().map(Line::from));

@@ -9,10 +9,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::markdown::markdown;
-use crate::tui::text::wrap;
+use super::markdown::{Laid, Page, markdown};
+use crate::tui::text::{cut, width, wrap};
 use crate::tui::theme::Theme;
 use crate::tui::words::{Lang, Word};
+
+/// How far a key moves wide tables, in columns.
+const SIDEWAYS: usize = 8;
 
 /// What a lesson shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -107,6 +110,8 @@ pub enum LessonWish {
 pub struct LessonPane {
     text: LessonText,
     scroll: usize,
+    /// How far wide tables are moved to the left, in columns.
+    sideways: usize,
     choice: usize,
     answer: String,
     /// Columns and rows of the last layout.
@@ -131,13 +136,12 @@ impl LessonPane {
         let news = text.notes.len() > self.text.notes.len();
         self.text = text;
         if other {
-            (self.scroll, self.choice) = (0, 0);
+            (self.scroll, self.sideways, self.choice) = (0, 0, 0);
             self.answer.clear();
         } else if done {
             // What is said about it begins at the top.
-            let (lines, done_at) = self.lines_and_done(theme, lang);
-            let last = lines.len().saturating_sub(usize::from(self.size.1));
-            self.scroll = done_at.unwrap_or(last).min(last);
+            let laid = self.lay_out(theme, lang);
+            self.scroll = laid.done_at.unwrap_or(usize::MAX).min(self.last_scroll(theme, lang));
         } else if news {
             self.scroll = self.last_scroll(theme, lang);
         }
@@ -149,7 +153,14 @@ impl LessonPane {
     }
 
     fn last_scroll(&self, theme: Theme, lang: Lang) -> usize {
-        self.lines(theme, lang).len().saturating_sub(usize::from(self.size.1))
+        let Pages { lines, hidden, .. } = self.lay_out(theme, lang);
+        lines.len().saturating_sub(usize::from(self.size.1).saturating_sub(usize::from(hidden > 0)))
+    }
+
+    /// Moves wide tables.
+    pub fn move_sideways(&mut self, right: bool, theme: Theme, lang: Lang) {
+        let to = if right { self.sideways + SIDEWAYS } else { self.sideways.saturating_sub(SIDEWAYS) };
+        self.sideways = to.min(self.lay_out(theme, lang).hidden);
     }
 
     /// Moves the text.
@@ -166,6 +177,11 @@ impl LessonPane {
     /// Whether keys are an answer's letters.
     pub fn takes_letters(&self) -> bool {
         self.text.quiz.as_ref().is_some_and(|quiz| quiz.choices.is_empty() && !answered(quiz))
+    }
+
+    /// Whether the arrows up and down go through choices.
+    pub fn takes_arrows(&self) -> bool {
+        self.text.quiz.as_ref().is_some_and(|quiz| !quiz.choices.is_empty() && !answered(quiz))
     }
 
     /// Takes in a key that means nothing elsewhere.
@@ -188,27 +204,25 @@ impl LessonPane {
                 self.choice = c as usize - '1' as usize;
                 return Some(LessonWish::Choose(self.choice));
             }
-            KeyCode::Tab | KeyCode::Right => self.choice = (self.choice + 1) % count,
-            KeyCode::BackTab | KeyCode::Left => self.choice = (self.choice + count - 1) % count,
+            KeyCode::Tab | KeyCode::Down => self.choice = (self.choice + 1) % count,
+            KeyCode::BackTab | KeyCode::Up => self.choice = (self.choice + count - 1) % count,
             KeyCode::Enter => return Some(LessonWish::Choose(self.choice)),
             _ => {}
         }
         None
     }
 
-    fn lines(&self, theme: Theme, lang: Lang) -> Vec<Line<'static>> {
-        self.lines_and_done(theme, lang).0
-    }
-
-    /// The lines, and which of them says that the step is done.
-    fn lines_and_done(&self, theme: Theme, lang: Lang) -> (Vec<Line<'static>>, Option<usize>) {
-        let columns = usize::from(self.size.0).max(8);
+    fn lay_out(&self, theme: Theme, lang: Lang) -> Pages {
+        let page = Page { columns: usize::from(self.size.0).max(8), sideways: self.sideways, theme };
+        let columns = page.columns;
         let mut done_at = None;
-        let mut lines = markdown(&self.text.body, columns, theme);
+        let Laid { mut lines, mut hidden } = markdown(&self.text.body, page);
         if !self.text.goals.is_empty() {
             lines.push(Line::default());
             let mark = |goal: &Goal| if goal.done { ("✓", theme.good()) } else { ("·", theme.text()) };
-            let mut head = vec![Span::styled(Word::Goal.text(lang), theme.title())];
+            let met = self.text.goals.iter().filter(|goal| goal.done).count();
+            let counted = format!("{}: {met}/{}", Word::Goal.text(lang), self.text.goals.len());
+            let mut head = vec![Span::styled(counted, theme.title())];
             for goal in self.text.goals.iter().filter(|goal| goal.text.is_empty()) {
                 let (symbol, style) = mark(goal);
                 head.push(Span::styled(format!(" {symbol}"), style));
@@ -220,7 +234,7 @@ impl LessonPane {
             }
         }
         if let Some(quiz) = &self.text.quiz {
-            self.quiz(quiz, columns, theme, lang, &mut lines);
+            self.quiz(quiz, page, lang, &mut lines);
         }
         let end = match (self.text.lesson_done, self.text.step_done) {
             (true, _) => Some(Word::LessonDone),
@@ -245,17 +259,20 @@ impl LessonPane {
                 NoteKind::Note => (Word::Note, theme.text()),
             };
             lines.push(Line::styled(word.text(lang), style.add_modifier(Modifier::BOLD)));
-            lines.extend(markdown(&note.text, columns, theme));
+            let laid = markdown(&note.text, page);
+            lines.extend(laid.lines);
+            hidden = hidden.max(laid.hidden);
         }
-        (lines, done_at)
+        Pages { lines, done_at, hidden }
     }
 
-    fn quiz(&self, quiz: &Quiz, columns: usize, theme: Theme, lang: Lang, lines: &mut Vec<Line<'static>>) {
+    fn quiz(&self, quiz: &Quiz, page: Page, lang: Lang, lines: &mut Vec<Line<'static>>) {
+        let Page { columns, theme, .. } = page;
         lines.push(Line::default());
         if !quiz.question.is_empty() {
             lines.push(Line::styled(Word::Question.text(lang), theme.title()));
         }
-        lines.extend(markdown(&quiz.question, columns, theme));
+        lines.extend(markdown(&quiz.question, page).lines);
         for (index, choice) in quiz.choices.iter().enumerate() {
             let chosen = index == self.choice;
             let style = if chosen && !answered(quiz) { theme.selected() } else { theme.text() };
@@ -283,28 +300,30 @@ impl LessonPane {
             let (word, style) =
                 if *right { (Word::Right, theme.good()) } else { (Word::Wrong, theme.warn()) };
             lines.push(Line::styled(word.text(lang), style.add_modifier(Modifier::BOLD)));
-            lines.extend(markdown(text, columns, theme));
+            lines.extend(markdown(text, page).lines);
         }
     }
 
     /// Draws the text.
     pub fn draw(&self, theme: Theme, lang: Lang, area: Rect, buffer: &mut Buffer) {
-        let lines = self.lines(theme, lang);
-        let rows = usize::from(area.height);
+        let Pages { lines, hidden, .. } = self.lay_out(theme, lang);
+        let all = usize::from(area.height);
+        // What is told of the rest has a row of its own, so that it covers nothing.
+        let told = hidden > 0 || lines.len() > self.scroll + all;
+        let rows = all - usize::from(told).min(all);
         for (index, line) in lines.iter().skip(self.scroll).take(rows).enumerate() {
             buffer.set_line(area.x, area.y + index as u16, line, area.width);
         }
-        let left = lines.len().saturating_sub(self.scroll + rows);
-        if left > 0 && rows > 0 {
-            let note = format!("↓ {left} {}", Word::More.text(lang));
-            let columns = (crate::tui::text::width(&note) as u16).min(area.width);
-            buffer.set_stringn(
-                area.right() - columns,
-                area.bottom() - 1,
-                note,
-                columns.into(),
-                theme.accent(),
-            );
+        let shown = lines.len().saturating_sub(self.scroll).min(rows);
+        let left = lines.len().saturating_sub(self.scroll + shown);
+        let wide = if hidden > 0 { Word::WideTable.text(lang).to_owned() } else { String::new() };
+        let more = if left > 0 { format!("↓ {left} {}", Word::More.text(lang)) } else { String::new() };
+        if told && all > 0 {
+            let y = area.bottom() - 1;
+            let columns = (width(&more) as u16).min(area.width);
+            let room = usize::from(area.width - columns).saturating_sub(1);
+            buffer.set_stringn(area.x, y, cut(&wide, room), room, theme.dim());
+            buffer.set_stringn(area.right() - columns, y, more, columns.into(), theme.accent());
         }
     }
 
@@ -318,6 +337,15 @@ impl LessonPane {
     }
 }
 
+/// The pane's text, laid out.
+struct Pages {
+    lines: Vec<Line<'static>>,
+    /// Which line says that the step is done.
+    done_at: Option<usize>,
+    /// How many columns wide tables stick out.
+    hidden: usize,
+}
+
 fn answered(quiz: &Quiz) -> bool {
     quiz.verdict.as_ref().is_some_and(|(right, _)| *right)
 }
@@ -329,7 +357,7 @@ fn bullet(
     columns: usize,
     style: ratatui::style::Style,
 ) {
-    let hang = crate::tui::text::width(mark) + 1;
+    let hang = width(mark) + 1;
     for (index, part) in wrap(text, columns.saturating_sub(hang)).into_iter().enumerate() {
         let begin = if index == 0 { format!("{mark} ") } else { " ".repeat(hang) };
         lines.push(Line::styled(format!("{begin}{part}"), style));
@@ -354,7 +382,7 @@ mod tests {
         let quiz = Quiz { choices: vec!["kubelet".into(), "scheduler".into()], ..Quiz::default() };
         let mut pane = LessonPane::new(LessonText { quiz: Some(quiz), ..LessonText::default() });
         assert_eq!(pane.key(&key(KeyCode::Char('2'))), Some(LessonWish::Choose(1)));
-        assert_eq!(pane.key(&key(KeyCode::Tab)), None);
+        assert_eq!(pane.key(&key(KeyCode::Down)), None);
         assert_eq!(pane.key(&key(KeyCode::Enter)), Some(LessonWish::Choose(0)));
         assert_eq!(pane.key(&key(KeyCode::Char('9'))), None);
         let mut pane = LessonPane::new(LessonText { quiz: Some(Quiz::default()), ..LessonText::default() });
@@ -364,6 +392,29 @@ mod tests {
         }
         pane.key(&key(KeyCode::Backspace));
         assert_eq!(pane.key(&key(KeyCode::Enter)), Some(LessonWish::Answer("3".into())));
+    }
+
+    #[test]
+    fn what_is_told_of_the_rest_covers_nothing_and_wide_tables_move() {
+        let table = "```console\nNAME         NODE\nweb-1234     minikube-m02\n```\n";
+        let body = format!("{table}\n{}", "a line of text\n\n".repeat(9));
+        let mut pane = LessonPane::new(LessonText { body, ..LessonText::default() });
+        pane.resize(20, 6);
+        let area = Rect::new(0, 0, 20, 6);
+        let shown = |pane: &LessonPane| -> Vec<String> {
+            let mut buffer = Buffer::empty(area);
+            pane.draw(THEME, Lang::English, area, &mut buffer);
+            let row = |y| (0..20).map(|x| buffer[(x, y)].symbol().to_owned()).collect::<String>();
+            (0..6).map(|y| row(y).trim_end().to_owned()).collect()
+        };
+        let first = shown(&pane);
+        assert_eq!(first[..4], ["▏ NAME         NODE", "▏ web-1234     mini…", "", "a line of text"]);
+        assert!(first[5].ends_with("↓ 15 more"), "{first:?}");
+        pane.move_sideways(true, THEME, Lang::English);
+        assert_eq!(shown(&pane)[1], "▏ 4     minikube-m02");
+        pane.scroll_by(100, THEME, Lang::English);
+        assert_eq!(shown(&pane)[4], "a line of text", "the last line");
+        assert_eq!(shown(&pane)[5], "Wide table: F6, th…");
     }
 
     #[test]

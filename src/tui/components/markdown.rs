@@ -6,16 +6,37 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::code_block::{CONTINUED, code_rows, widest_table};
 use crate::tui::text::{char_width, cut, line_end, pad, width};
 use crate::tui::theme::Theme;
 
 /// The most levels that are indented.
 const MAX_DEPTH: usize = 4;
 
-/// Lays Markdown out in lines of at most so many columns.
-pub fn markdown(text: &str, columns: usize, theme: Theme) -> Vec<Line<'static>> {
+/// What Markdown is laid out for.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// The most columns of a line.
+    pub columns: usize,
+    /// How far the tables in code blocks are moved to the left, in columns.
+    pub sideways: usize,
+    /// The colours.
+    pub theme: Theme,
+}
+
+/// Markdown, laid out.
+#[derive(Debug, Default)]
+pub struct Laid {
+    /// Its lines.
+    pub lines: Vec<Line<'static>>,
+    /// How many columns the tables in code blocks stick out.
+    pub hidden: usize,
+}
+
+/// Lays Markdown out in lines.
+pub fn markdown(text: &str, page: Page) -> Laid {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
-    let mut writer = Writer::new(columns.max(8), theme);
+    let mut writer = Writer::new(Page { columns: page.columns.max(8), ..page });
     for event in Parser::new_ext(text, options) {
         writer.event(event);
     }
@@ -23,11 +44,13 @@ pub fn markdown(text: &str, columns: usize, theme: Theme) -> Vec<Line<'static>> 
     while writer.lines.last().is_some_and(|line| line.width() == 0) {
         writer.lines.pop();
     }
-    writer.lines
+    Laid { lines: writer.lines, hidden: writer.hidden }
 }
 
 struct Writer {
     columns: usize,
+    sideways: usize,
+    hidden: usize,
     theme: Theme,
     lines: Vec<Line<'static>>,
     /// The paragraph so far, character by character with its style.
@@ -51,9 +74,12 @@ struct Table {
 }
 
 impl Writer {
-    fn new(columns: usize, theme: Theme) -> Self {
+    fn new(page: Page) -> Self {
+        let Page { columns, sideways, theme } = page;
         Self {
             columns,
+            sideways,
+            hidden: 0,
             theme,
             lines: vec![],
             flow: vec![],
@@ -274,27 +300,18 @@ impl Writer {
         }
     }
 
-    /// A block of code: its lines as they are, continued below if they are too long, so that they can be read whole.
     fn code(&mut self) {
         let code = self.code_block.take().unwrap_or_default();
         let (indent, _) = self.indents();
         let room = self.columns.saturating_sub(width(&indent) + 2).max(4);
-        for line in code.trim_end_matches('\n').split('\n') {
-            let chars: Vec<char> = line.chars().collect();
-            let mut start = 0;
-            loop {
-                let end = line_end(&chars, start, room);
-                let text: String = chars[start..end].iter().collect();
-                let spans = vec![
-                    Span::styled(format!("{indent}▏ "), self.theme.dim()),
-                    Span::styled(text, self.theme.code()),
-                ];
-                self.lines.push(Line::from(spans));
-                start = end;
-                if start >= chars.len() {
-                    break;
-                }
-            }
+        self.hidden = self.hidden.max(widest_table(&code).saturating_sub(room));
+        for row in code_rows(&code, room, self.sideways) {
+            let mark = if row.continued { CONTINUED } else { "" };
+            self.lines.push(Line::from(vec![
+                Span::styled(format!("{indent}▏ "), self.theme.dim()),
+                Span::styled(mark, self.theme.dim()),
+                Span::styled(row.text, self.theme.code()),
+            ]));
         }
         self.blank();
     }
@@ -334,8 +351,8 @@ mod tests {
     use crate::tui::theme::Palette;
 
     fn plain(text: &str, columns: usize) -> Vec<String> {
-        let theme = Theme { palette: Palette::Dark };
-        markdown(text, columns, theme).iter().map(ToString::to_string).collect()
+        let page = Page { columns, sideways: 0, theme: Theme { palette: Palette::Dark } };
+        markdown(text, page).lines.iter().map(ToString::to_string).collect()
     }
 
     #[test]

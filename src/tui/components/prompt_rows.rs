@@ -21,6 +21,7 @@ enum Part {
 }
 
 /// The prompt, laid out.
+#[derive(Debug, Default)]
 pub struct PromptRows {
     rows: Vec<Vec<(Part, String)>>,
     /// Column and row of the cursor.

@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU16;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
@@ -14,6 +14,7 @@ use super::line_editor::{Edited, LineEditor};
 use super::prompt_rows::{PromptRows, prompt_rows};
 use super::screen::draw_screen;
 use crate::shell::completion::Completion;
+use crate::tui::input_bytes::{Parsed, parse};
 use crate::tui::theme::Theme;
 use crate::tui::words::{Lang, Word};
 
@@ -21,6 +22,9 @@ use crate::tui::words::{Lang, Word};
 const SCROLLBACK: usize = 5000;
 /// How much of what was printed is kept to be laid out anew.
 const KEPT_BYTES: usize = 128 * 1024;
+/// How much of what a command has not read is typed at the prompt, as much as Linux keeps for a terminal. More was a paste
+/// for that command, and no line of it is meant for the shell.
+const TYPE_AHEAD_BYTES: usize = 4096;
 /// The most rows that candidates take.
 const MENU_ROWS: usize = 8;
 
@@ -44,6 +48,8 @@ pub struct ShellPane {
     parser: vt100::Parser,
     editor: LineEditor,
     prompt: String,
+    /// The prompt and the line as they are shown, laid out whenever they change and not for every frame.
+    rows: PromptRows,
     running: bool,
     /// How many rows the view is above the newest.
     scroll: usize,
@@ -65,6 +71,7 @@ impl ShellPane {
             parser: vt100::Parser::new(at_least_one(size.1), at_least_one(size.0), SCROLLBACK),
             editor: LineEditor::new(history),
             prompt: String::new(),
+            rows: PromptRows::default(),
             running: true,
             scroll: 0,
             size,
@@ -169,6 +176,37 @@ impl ShellPane {
         self.settle();
     }
 
+    /// Takes in what was typed while a command ran that did not read it: as if it were typed now.
+    pub fn type_ahead(&mut self, typed: &[u8]) -> Vec<ShellWish> {
+        if typed.len() > TYPE_AHEAD_BYTES {
+            return vec![ShellWish::Say(Word::InputFull)];
+        }
+        let (mut wishes, mut left) = (vec![], typed);
+        while !left.is_empty() {
+            if self.running {
+                // A whole line was among it: the rest is for that command.
+                wishes.push(ShellWish::Keys(left.to_vec()));
+                break;
+            }
+            let (event, bytes) = match parse(left) {
+                Parsed::Event(event, bytes) => (Some(event), bytes),
+                Parsed::Nothing(bytes) => (None, bytes),
+                Parsed::More => break,
+            };
+            left = &left[bytes..];
+            // The end of input was meant for the command and not for the whole shell.
+            let is_end = |key: &KeyEvent| {
+                key.code == KeyCode::Char('d') && key.modifiers.contains(KeyModifiers::CONTROL)
+            };
+            if let Some(Event::Key(key)) = event
+                && !is_end(&key)
+            {
+                wishes.extend(self.key(&key));
+            }
+        }
+        wishes
+    }
+
     fn fresh_line(&mut self) {
         if self.parser.screen().cursor_position().1 > 0 {
             self.process(b"\r\n");
@@ -177,8 +215,9 @@ impl ShellPane {
 
     /// Takes in a key.
     pub fn key(&mut self, key: &KeyEvent) -> Vec<ShellWish> {
-        self.scroll_to(0);
+        self.scroll = 0;
         if self.running {
+            self.settle();
             let bytes = key_bytes(key, self.parser.screen().application_cursor());
             return if bytes.is_empty() { vec![] } else { vec![ShellWish::Keys(bytes)] };
         }
@@ -191,10 +230,7 @@ impl ShellPane {
                 self.echo(&line, "^C");
                 vec![]
             }
-            Edited::End => {
-                self.echo("", "exit");
-                vec![ShellWish::Leave]
-            }
+            Edited::End => vec![ShellWish::Leave],
             Edited::Complete => {
                 vec![ShellWish::Complete(self.editor.text().to_owned(), self.editor.cursor())]
             }
@@ -222,6 +258,27 @@ impl ShellPane {
         let text = format!("\x1b[1;32m{}\x1b[0m{shown}{behind}\r\n", self.prompt);
         self.process(text.as_bytes());
         self.settle();
+    }
+
+    /// Takes in letters that came at once.
+    pub fn letters(&mut self, text: &str) -> Vec<ShellWish> {
+        self.scroll = 0;
+        if self.running {
+            self.settle();
+            return vec![ShellWish::Keys(text.as_bytes().to_vec())];
+        }
+        if self.editor.searching().is_some() {
+            return text
+                .chars()
+                .flat_map(|c| self.key(&KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)))
+                .collect();
+        }
+        if self.editor.insert(text) {
+            self.settle();
+            return vec![];
+        }
+        // Nothing is laid out anew for what is not taken, of which there may be much.
+        vec![ShellWish::Say(Word::PasteTooLong)]
     }
 
     /// Takes in a paste.
@@ -269,10 +326,6 @@ impl ShellPane {
         self.settle();
     }
 
-    fn prompt_rows(&self) -> PromptRows {
-        prompt_rows(&self.editor, &self.prompt, usize::from(self.size.0), MENU_ROWS)
-    }
-
     /// How many rows the prompt takes that do not fit below what was printed, and the rows that were printed.
     fn overflow(&self) -> (usize, usize) {
         let printed = usize::from(self.parser.screen().cursor_position().0)
@@ -281,11 +334,14 @@ impl ShellPane {
             return (0, printed);
         }
         let height = usize::from(self.size.1);
-        ((printed + self.prompt_rows().len()).saturating_sub(height), printed)
+        ((printed + self.rows.len()).saturating_sub(height), printed)
     }
 
-    /// Sets the emulator's window on its older rows by how far the learner has scrolled.
+    /// Lays the prompt out, and sets the emulator's window on its older rows by how far the learner has scrolled.
     fn settle(&mut self) {
+        if !self.running {
+            self.rows = prompt_rows(&self.editor, &self.prompt, usize::from(self.size.0), MENU_ROWS);
+        }
         let (overflow, _) = self.overflow();
         let kept = self.parser.screen().scrollback_len();
         self.scroll = self.scroll.min(kept + overflow);
@@ -307,8 +363,7 @@ impl ShellPane {
         let back = self.scroll.saturating_sub(overflow);
         draw_screen(screen, theme, skipped as u16, area, buffer);
         let top = printed + back - skipped.min(printed + back);
-        let rows = self.prompt_rows();
-        rows.draw(theme, top, skipped.saturating_sub(printed + back), area, buffer)
+        self.rows.draw(theme, top, skipped.saturating_sub(printed + back), area, buffer)
     }
 
     /// What the pane's title says besides its name.
@@ -371,6 +426,23 @@ mod tests {
             shown(&pane),
             (["$ ls -l", "one", "two", "$", ""].map(str::to_owned).to_vec(), Some((2, 3)))
         );
+    }
+
+    #[test]
+    fn what_a_command_did_not_read_is_typed_at_the_prompt() {
+        let mut pane = pane(20, 5);
+        typed(&mut pane, "sleep 5\n");
+        pane.ended("$ ".into(), &[]);
+        assert_eq!(pane.type_ahead("ls 叢\x7f-l\x1b[D".as_bytes()), []);
+        assert_eq!((pane.editor().text(), pane.editor().cursor()), ("ls -l", 4));
+        assert_eq!(pane.type_ahead(b"\x04\x15"), [], "Ctrl-D does not leave, Ctrl-U empties");
+        assert_eq!(pane.editor().text(), "l");
+        let wishes = pane.type_ahead(b"s\nread x\nvalue");
+        assert_eq!(wishes[0], ShellWish::Run("sl".into()));
+        assert_eq!(wishes[1], ShellWish::Keys(b"read x\nvalue".to_vec()), "the rest is for what runs now");
+        pane.ended("$ ".into(), &[]);
+        assert_eq!(pane.type_ahead(&b"rm x\n".repeat(2000)), [ShellWish::Say(Word::InputFull)]);
+        assert!(!pane.is_running());
     }
 
     #[test]

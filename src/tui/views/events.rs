@@ -7,7 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::list::{Cursor, Travel, draw_list, draw_note};
+use super::list::{OBJECT_KEYS, ObjectList, Travel, draw_list, draw_note};
 use super::view::{Scene, View};
 use crate::tui::text::pad;
 use crate::tui::words::Word;
@@ -16,9 +16,8 @@ use crate::tui::world::{Facts, Object, World, clock_time};
 /// The view.
 #[derive(Debug, Default)]
 pub struct Events {
-    cursor: Cursor,
-    /// Whether events of nodes and the cluster's own namespaces are shown, too.
-    system: bool,
+    /// The cluster's own are those of nodes and of its namespaces.
+    list: ObjectList,
 }
 
 /// The field of an event, whichever of the two APIs it was written with.
@@ -33,7 +32,7 @@ impl Events {
             world.with_prefix("/registry/events/").map(|(key, object)| (key, object, world.facts(object)));
         let wanted = |facts: &Facts| {
             let kind = field(facts, ["/involvedObject/kind", "/regarding/kind"]);
-            self.system || (kind != "Node" && !facts.is_system())
+            self.list.system || (kind != "Node" && !facts.is_system())
         };
         let mut rows: Vec<_> = all.filter(|(_, _, facts)| wanted(facts)).collect();
         rows.sort_by_key(|(_, object, _)| object.kv.mod_revision);
@@ -46,22 +45,22 @@ impl View for Events {
         Word::Events
     }
 
+    fn short_name(&self) -> Word {
+        Word::EventsShort
+    }
+
     fn keys(&self) -> &'static [(KeyCode, Word)] {
-        &[(KeyCode::Enter, Word::KeyOpen), (KeyCode::Char('s'), Word::KeySystem)]
+        OBJECT_KEYS
     }
 
     fn key(&mut self, key: &KeyEvent, world: &World) -> Option<Arc<str>> {
-        if key.code == KeyCode::Char('s') {
-            self.system = !self.system;
-            return None;
-        }
-        let rows = self.rows(world);
-        rows.get(self.cursor.row(rows.len())).map(|(key, ..)| (*key).clone())
+        let shown: Vec<&Arc<str>> = self.rows(world).into_iter().map(|(key, ..)| key).collect();
+        self.list.key(key, &shown)
     }
 
     fn travel(&mut self, travel: Travel, world: &World) {
         let count = self.rows(world).len();
-        self.cursor.travel(travel, count, true);
+        self.list.cursor.travel(travel, count, true);
     }
 
     fn draw(&self, scene: Scene<'_>, area: Rect, buffer: &mut Buffer) {
@@ -69,7 +68,7 @@ impl View for Events {
         if rows.is_empty() {
             return draw_note(area, buffer, Word::NothingYet.text(scene.lang), scene.theme.dim());
         }
-        let chosen = self.cursor.row(rows.len());
+        let chosen = self.list.cursor.row(rows.len());
         draw_list(scene, area, buffer, (rows.len(), chosen), |index| {
             let (_, object, facts) = rows[index];
             line(scene, object, facts, area.width.into())

@@ -177,6 +177,10 @@ impl View for Flow {
         Word::Flow
     }
 
+    fn short_name(&self) -> Word {
+        Word::FlowShort
+    }
+
     fn keys(&self) -> &'static [(KeyCode, Word)] {
         &[
             (KeyCode::Char(' '), Word::KeyPause),

@@ -1,11 +1,15 @@
 //! A list with a chosen row: moving in it and drawing the part that fits. Used by most views.
 
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::view::Scene;
+use crate::tui::words::Word;
 
 /// A way to move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +54,30 @@ impl Cursor {
             Travel::Last => usize::MAX,
         };
         self.at = if grows && row >= last { None } else { Some(row.min(last)) };
+    }
+}
+
+/// The keys of an [`ObjectList`].
+pub const OBJECT_KEYS: &[(KeyCode, Word)] =
+    &[(KeyCode::Enter, Word::KeyOpen), (KeyCode::Char('s'), Word::KeySystem)];
+
+/// A list of objects that leaves out the cluster's own until they are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ObjectList {
+    /// Where the choice is.
+    pub cursor: Cursor,
+    /// Whether the cluster's own objects are shown, too.
+    pub system: bool,
+}
+
+impl ObjectList {
+    /// Takes in one of [`OBJECT_KEYS`]. Returns the object to open, of those that are shown.
+    pub fn key(&mut self, key: &KeyEvent, shown: &[&Arc<str>]) -> Option<Arc<str>> {
+        if key.code == KeyCode::Char('s') {
+            self.system = !self.system;
+            return None;
+        }
+        shown.get(self.cursor.row(shown.len())).map(|key| (*key).clone())
     }
 }
 
@@ -105,6 +133,18 @@ mod tests {
         assert_eq!((cursor.row(20), cursor.follows()), (7, false));
         cursor.travel(Travel::Last, 20, true);
         assert!(cursor.follows());
+    }
+
+    #[test]
+    fn the_clusters_own_objects_come_and_go_and_the_chosen_one_is_opened() {
+        let keys: [Arc<str>; 2] = ["/a".into(), "/b".into()];
+        let shown: Vec<&Arc<str>> = keys.iter().collect();
+        let mut list = ObjectList { cursor: Cursor::first(), system: false };
+        assert_eq!(list.key(&KeyCode::Char('s').into(), &shown), None);
+        assert!(list.system);
+        list.cursor.travel(Travel::By(1), 2, false);
+        assert_eq!(list.key(&KeyCode::Enter.into(), &shown).as_deref(), Some("/b"));
+        assert_eq!(list.key(&KeyCode::Enter.into(), &[]), None);
     }
 
     #[test]

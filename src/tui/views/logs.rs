@@ -34,6 +34,10 @@ impl View for Logs {
         Word::Logs
     }
 
+    fn short_name(&self) -> Word {
+        Word::LogsShort
+    }
+
     fn travel(&mut self, travel: Travel, _: &World) {
         self.cursor.travel(travel, self.lines.len(), true);
     }

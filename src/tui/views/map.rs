@@ -132,6 +132,10 @@ impl View for Map {
         Word::Map
     }
 
+    fn short_name(&self) -> Word {
+        Word::MapShort
+    }
+
     fn keys(&self) -> &'static [(KeyCode, Word)] {
         &[(KeyCode::Enter, Word::KeyOpen)]
     }

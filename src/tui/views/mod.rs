@@ -17,6 +17,9 @@ mod yaml;
 pub use list::Travel;
 pub use view::{Feed, LogTarget, Scene, View};
 
+use super::tabs::TabName;
+use super::words::{Lang, Word};
+
 /// Every view, in the order of their numbers.
 pub fn all() -> Vec<Box<dyn View>> {
     vec![
@@ -33,3 +36,9 @@ pub fn all() -> Vec<Box<dyn View>> {
 
 /// Where the view of one object's YAML is in [`all`].
 pub const YAML: usize = 5;
+
+/// What the views are called, in the order of their numbers.
+pub fn names(views: &[Box<dyn View>], lang: Lang) -> Vec<TabName> {
+    let name = |(full, short): (Word, Word)| TabName { full: full.text(lang), short: short.text(lang) };
+    views.iter().map(|view| name((view.name(), view.short_name()))).collect()
+}

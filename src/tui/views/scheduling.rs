@@ -27,6 +27,10 @@ impl View for Scheduling {
         Word::Scheduling
     }
 
+    fn short_name(&self) -> Word {
+        Word::SchedulingShort
+    }
+
     fn travel(&mut self, travel: Travel, _: &World) {
         self.cursor.travel(travel, self.decisions.len(), true);
     }

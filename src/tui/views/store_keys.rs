@@ -40,6 +40,10 @@ impl View for StoreKeys {
         Word::Keys
     }
 
+    fn short_name(&self) -> Word {
+        Word::KeysShort
+    }
+
     fn keys(&self) -> &'static [(KeyCode, Word)] {
         &[(KeyCode::Enter, Word::KeyOpen), (KeyCode::Char('a'), Word::KeyHeartbeats)]
     }

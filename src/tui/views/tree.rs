@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::list::{Cursor, Travel, draw_list, draw_note};
+use super::list::{Cursor, OBJECT_KEYS, ObjectList, Travel, draw_list, draw_note};
 use super::view::{Scene, View};
 use crate::tui::text::pad;
 use crate::tui::words::Word;
@@ -20,13 +20,12 @@ const HIDDEN: &[&str] = &["Event", "Lease", ""];
 /// The view.
 #[derive(Debug)]
 pub struct Tree {
-    cursor: Cursor,
-    system: bool,
+    list: ObjectList,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Self { cursor: Cursor::first(), system: false }
+        Self { list: ObjectList { cursor: Cursor::first(), system: false } }
     }
 }
 
@@ -55,7 +54,7 @@ impl Tree {
             }
         }
         let own = |facts: &Facts| !facts.is_system() && !matches!(facts.kind.as_str(), "Node" | "Namespace");
-        roots.retain(|(_, facts)| self.system || own(facts));
+        roots.retain(|(_, facts)| self.list.system || own(facts));
         // By namespace, then the kinds as their keys sort.
         roots.sort_by(|(_, a), (_, b)| {
             (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name))
@@ -94,22 +93,22 @@ impl View for Tree {
         Word::Tree
     }
 
+    fn short_name(&self) -> Word {
+        Word::TreeShort
+    }
+
     fn keys(&self) -> &'static [(KeyCode, Word)] {
-        &[(KeyCode::Enter, Word::KeyOpen), (KeyCode::Char('s'), Word::KeySystem)]
+        OBJECT_KEYS
     }
 
     fn key(&mut self, key: &KeyEvent, world: &World) -> Option<Arc<str>> {
-        if key.code == KeyCode::Char('s') {
-            self.system = !self.system;
-            return None;
-        }
-        let rows = self.rows(world);
-        rows.get(self.cursor.row(rows.len())).map(|row| row.key.clone())
+        let shown: Vec<&Arc<str>> = self.rows(world).into_iter().map(|row| row.key).collect();
+        self.list.key(key, &shown)
     }
 
     fn travel(&mut self, travel: Travel, world: &World) {
         let count = self.rows(world).len();
-        self.cursor.travel(travel, count, false);
+        self.list.cursor.travel(travel, count, false);
     }
 
     fn draw(&self, scene: Scene<'_>, area: Rect, buffer: &mut Buffer) {
@@ -117,7 +116,7 @@ impl View for Tree {
         if rows.is_empty() {
             return draw_note(area, buffer, Word::NoObjects.text(scene.lang), scene.theme.dim());
         }
-        let chosen = self.cursor.row(rows.len());
+        let chosen = self.list.cursor.row(rows.len());
         let columns = usize::from(area.width);
         let left = (columns * 55 / 100).max(24).min(columns);
         draw_list(scene, area, buffer, (rows.len(), chosen), |index| line(scene, &rows[index], left));

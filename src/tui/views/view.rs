@@ -53,6 +53,11 @@ pub trait View: Send {
     /// What it is called.
     fn name(&self) -> Word;
 
+    /// What it is called where there is little room.
+    fn short_name(&self) -> Word {
+        self.name()
+    }
+
     /// Keys of its own, for the bar and the help.
     fn keys(&self) -> &'static [(KeyCode, Word)] {
         &[]

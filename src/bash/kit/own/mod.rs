@@ -6,6 +6,7 @@ mod job_control;
 mod ls;
 mod read;
 mod timeout;
+mod whole_stdin;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,62 +21,7 @@ use job_control::{Foreground, JobsList, Kill, Wait};
 use ls::Ls;
 pub(in crate::bash) use read::Read;
 use timeout::Timeout;
-
-/// Commands that read all of their input before they answer, and are bashkit's.
-const WHOLE_STDIN: &[&str] = &[
-    "sort",
-    "wc",
-    "head",
-    "tail",
-    "grep",
-    "egrep",
-    "fgrep",
-    "sed",
-    "awk",
-    "tr",
-    "cut",
-    "uniq",
-    "tee",
-    "xargs",
-    "md5sum",
-    "sha1sum",
-    "sha256sum",
-    "base64",
-    "tac",
-    "rev",
-    "nl",
-    "jq",
-    "yq",
-    "less",
-    "more",
-    "od",
-    "xxd",
-    "hexdump",
-    "paste",
-    "join",
-    "fold",
-    "fmt",
-    "column",
-    "tar",
-    "gzip",
-    "gunzip",
-    "zcat",
-    "bash",
-    "sh",
-];
-
-/// Whether a script is such a command alone, or begins with one: it wants its input whole.
-pub(in crate::bash) fn wants_whole_stdin(script: &str) -> bool {
-    let mut words = script.split_whitespace();
-    let first = words.next().unwrap_or_default();
-    let name = first.rsplit('/').next().unwrap_or(first);
-    match name {
-        // A shell that is given its commands reads none.
-        "bash" | "sh" => words.next().is_none_or(|word| word == "-s" || word == "-"),
-        "tar" => words.any(|word| word == "-" || word.ends_with('-')),
-        name => WHOLE_STDIN.contains(&name),
-    }
-}
+pub(in crate::bash) use whole_stdin::wants_whole_stdin;
 
 /// bashkit's errors in bash's words.
 pub(in crate::bash) fn worded(error: &str) -> String {

@@ -1,19 +1,15 @@
-//! The line at the prompt: editing, history, search, completion. State and pure changes; `shell_pane` draws it.
-//!
-//! Keys are readline's. Whether a line is complete is decided by the shell's own scanner.
+//! What each key does to the line, as readline has it. Whether a line is complete is decided by the shell's own scanner.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::history::History;
+use super::menu::{Menu, offered};
+use super::text::LineText;
 use crate::bash::{Completeness, completeness};
 use crate::shell::completion::Completion;
-use crate::tui::text::char_width;
 
 /// The longest line in bytes; more goes into a file.
-pub const MAX_LINE: usize = 128 * 1024;
-/// How many lines of history are kept.
-const MAX_HISTORY: usize = 2000;
-/// The longest line that gets a hint.
-const MAX_HINTED: usize = 1024;
+const MAX_LINE: usize = 128 * 1024;
 
 /// What a key led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,51 +33,25 @@ pub enum Edited {
 /// The line that is being typed.
 #[derive(Clone, Debug, Default)]
 pub struct LineEditor {
-    text: String,
-    /// A byte index at a character's border.
-    cursor: usize,
-    history: Vec<String>,
-    /// Which line of history is shown, and what was typed before.
-    recalled: Option<(usize, String)>,
-    search: Option<Search>,
-    killed: String,
+    line: LineText,
+    history: History,
     menu: Option<Menu>,
-}
-
-/// Ctrl-R: what is looked for and which line has it.
-#[derive(Clone, Debug)]
-struct Search {
-    wanted: String,
-    found: Option<usize>,
-    before: String,
-}
-
-/// Candidates to choose from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Menu {
-    /// Where the word begins.
-    start: usize,
-    /// The candidates.
-    pub candidates: Vec<String>,
-    /// Which one is in the line.
-    pub chosen: Option<usize>,
 }
 
 impl LineEditor {
     /// An empty line with this history, oldest first.
     pub fn new(history: Vec<String>) -> Self {
-        let skip = history.len().saturating_sub(MAX_HISTORY);
-        Self { history: history.into_iter().skip(skip).collect(), ..Self::default() }
+        Self { history: History::new(history), ..Self::default() }
     }
 
     /// The text.
     pub fn text(&self) -> &str {
-        &self.text
+        self.line.as_str()
     }
 
     /// Where the cursor is, in bytes.
     pub fn cursor(&self) -> usize {
-        self.cursor
+        self.line.cursor()
     }
 
     /// The candidates to choose from.
@@ -91,29 +61,22 @@ impl LineEditor {
 
     /// What is looked for in history: the text and whether it was found.
     pub fn searching(&self) -> Option<(&str, bool)> {
-        self.search.as_ref().map(|search| (search.wanted.as_str(), search.found.is_some()))
+        self.history.searching()
     }
 
     /// The rest of the newest line of history that begins like this one.
     pub fn hint(&self) -> Option<&str> {
-        let at_end = self.cursor == self.text.len() && !self.text.is_empty() && self.text.len() < MAX_HINTED;
-        if !at_end || self.search.is_some() || self.menu.is_some() {
-            return None;
-        }
-        self.history
-            .iter()
-            .rev()
-            .find_map(|line| line.strip_prefix(&self.text).filter(|rest| !rest.is_empty()))
+        let wanted = self.line.is_at_end() && self.searching().is_none() && self.menu.is_none();
+        wanted.then(|| self.history.hint(self.line.as_str())).flatten()
     }
 
     /// Puts text in at the cursor. `false`: it is too long.
     pub fn insert(&mut self, text: &str) -> bool {
-        if self.text.len() + text.len() > MAX_LINE {
+        if self.text().len() + text.len() > MAX_LINE {
             return false;
         }
         self.menu = None;
-        self.text.insert_str(self.cursor, text);
-        self.cursor += text.len();
+        self.line.insert(text);
         true
     }
 
@@ -127,7 +90,7 @@ impl LineEditor {
 
     /// Takes in a key.
     pub fn key(&mut self, key: &KeyEvent) -> Edited {
-        if self.search.is_some()
+        if self.searching().is_some()
             && let Some(edited) = self.search_key(key)
         {
             return edited;
@@ -148,17 +111,16 @@ impl LineEditor {
                 self.insert(c.encode_utf8(&mut [0; 4]));
             }
             KeyCode::Enter => return self.enter(had_menu),
-            KeyCode::Backspace if alt || control => self.kill_word_back(),
-            KeyCode::Backspace => self.delete_back(),
-            KeyCode::Delete => self.delete(),
-            KeyCode::Left if control || alt => self.cursor = self.word_left(),
-            KeyCode::Right if control || alt => self.cursor = self.word_right(),
-            KeyCode::Left => self.cursor = self.left_of(self.cursor),
-            KeyCode::Right if self.cursor == self.text.len() => self.take_hint(),
-            KeyCode::Right => self.cursor = self.right_of(self.cursor),
-            KeyCode::Home => self.cursor = 0,
-            KeyCode::End if self.cursor == self.text.len() => self.take_hint(),
-            KeyCode::End => self.cursor = self.text.len(),
+            KeyCode::Backspace if alt || control => self.line.kill_word_back(),
+            KeyCode::Backspace => self.line.delete_back(),
+            KeyCode::Delete => self.line.delete(),
+            KeyCode::Left if control || alt => self.line.word_left(),
+            KeyCode::Right if control || alt => self.line.word_right(),
+            KeyCode::Left => self.line.left(),
+            KeyCode::Right if self.line.is_at_end() => self.take_hint(),
+            KeyCode::Right => self.line.right(),
+            KeyCode::Home => self.line.home(),
+            KeyCode::End => self.end_or_hint(),
             KeyCode::Up => self.recall(true),
             KeyCode::Down => self.recall(false),
             KeyCode::Esc => {}
@@ -169,34 +131,31 @@ impl LineEditor {
 
     fn control(&mut self, c: char) -> Edited {
         match c {
-            'a' => self.cursor = 0,
-            'e' if self.cursor == self.text.len() => self.take_hint(),
-            'e' => self.cursor = self.text.len(),
-            'b' => self.cursor = self.left_of(self.cursor),
-            'f' => self.cursor = self.right_of(self.cursor),
-            'h' => self.delete_back(),
-            'k' => self.killed = self.text.split_off(self.cursor),
-            'u' => self.kill(0, self.cursor),
-            'w' => self.kill_word_back(),
+            'a' => self.line.home(),
+            'e' => self.end_or_hint(),
+            'b' => self.line.left(),
+            'f' => self.line.right(),
+            'h' => self.line.delete_back(),
+            'k' => self.line.kill_to_end(),
+            'u' => self.line.kill_to_start(),
+            'w' => self.line.kill_word_back(),
             'y' => {
-                let killed = self.killed.clone();
+                let killed = self.line.killed().to_owned();
                 self.insert(&killed);
             }
             'p' => self.recall(true),
             'n' => self.recall(false),
             'r' => {
-                let before = std::mem::take(&mut self.text);
-                self.cursor = 0;
-                self.search = Some(Search { wanted: String::new(), found: None, before });
+                let before = self.line.take();
+                self.history.search(before);
             }
-            'd' if self.text.is_empty() => return Edited::End,
-            'd' => self.delete(),
+            'd' if self.text().is_empty() => return Edited::End,
+            'd' => self.line.delete(),
             'l' => return Edited::Clear,
             'j' | 'm' => return self.enter(false),
             'c' => {
-                self.recalled = None;
-                self.cursor = 0;
-                return Edited::Dropped(std::mem::take(&mut self.text));
+                self.history.leave();
+                return Edited::Dropped(self.line.take());
             }
             _ => return Edited::Unknown,
         }
@@ -205,9 +164,9 @@ impl LineEditor {
 
     fn alt(&mut self, c: char) -> Edited {
         match c {
-            'b' => self.cursor = self.word_left(),
-            'f' => self.cursor = self.word_right(),
-            'd' => self.kill(self.cursor, self.word_right()),
+            'b' => self.line.word_left(),
+            'f' => self.line.word_right(),
+            'd' => self.line.kill_word(),
             _ => return Edited::Unknown,
         }
         Edited::Line
@@ -218,71 +177,21 @@ impl LineEditor {
         if had_menu {
             return Edited::Line;
         }
-        if completeness(&self.text) == Completeness::NeedsMore {
-            self.cursor = self.text.len();
+        if completeness(self.text()) == Completeness::NeedsMore {
+            self.line.end();
             self.insert("\n");
             return Edited::Line;
         }
-        self.recalled = None;
-        self.cursor = 0;
-        let line = std::mem::take(&mut self.text);
-        if !line.trim().is_empty() && !line.starts_with(' ') && self.history.last() != Some(&line) {
-            if self.history.len() == MAX_HISTORY {
-                self.history.remove(0);
-            }
-            self.history.push(line.clone());
-        }
+        let line = self.line.take();
+        self.history.add(&line);
         Edited::Submit(line)
     }
 
-    // Moving and deleting
-
-    fn left_of(&self, at: usize) -> usize {
-        let mut before = self.text[..at].char_indices().rev();
-        // Marks that sit on a character go with it.
-        before.find(|(_, c)| char_width(*c) > 0 || *c == '\n').map_or(0, |(index, _)| index)
-    }
-
-    fn right_of(&self, at: usize) -> usize {
-        let mut after = self.text[at..].char_indices().skip(1);
-        after.find(|(_, c)| char_width(*c) > 0 || *c == '\n').map_or(self.text.len(), |(index, _)| at + index)
-    }
-
-    fn word_left(&self) -> usize {
-        let before = self.text[..self.cursor].trim_end_matches(|c: char| !c.is_alphanumeric());
-        before.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |index| self.right_of(index)).min(self.cursor)
-    }
-
-    fn word_right(&self) -> usize {
-        let rest = &self.text[self.cursor..];
-        let begin = rest.find(char::is_alphanumeric).unwrap_or(rest.len());
-        let end =
-            rest[begin..].find(|c: char| !c.is_alphanumeric()).map_or(rest.len(), |index| begin + index);
-        self.cursor + end
-    }
-
-    fn kill(&mut self, from: usize, to: usize) {
-        self.killed = self.text.drain(from..to).collect();
-        self.cursor = from;
-    }
-
-    fn kill_word_back(&mut self) {
-        // As bash's Ctrl-W: to the space before.
-        let before = self.text[..self.cursor].trim_end();
-        let from = before.rfind(char::is_whitespace).map_or(0, |index| self.right_of(index)).min(self.cursor);
-        self.kill(from, self.cursor);
-    }
-
-    fn delete_back(&mut self) {
-        let from = self.left_of(self.cursor);
-        self.text.drain(from..self.cursor);
-        self.cursor = from;
-    }
-
-    fn delete(&mut self) {
-        if self.cursor < self.text.len() {
-            let to = self.right_of(self.cursor);
-            self.text.drain(self.cursor..to);
+    fn end_or_hint(&mut self) {
+        if self.line.is_at_end() {
+            self.take_hint();
+        } else {
+            self.line.end();
         }
     }
 
@@ -292,138 +201,65 @@ impl LineEditor {
         }
     }
 
-    fn set(&mut self, text: String) {
-        self.cursor = text.len();
-        self.text = text;
+    fn recall(&mut self, older: bool) {
+        let recalled = self.history.recall(older, self.line.as_str());
+        self.show(recalled);
     }
 
-    // History
-
-    fn recall(&mut self, older: bool) {
-        let (index, typed) = match (self.recalled.take(), older) {
-            (None, true) => (self.history.len().checked_sub(1), self.text.clone()),
-            (None, false) => return,
-            (Some((index, typed)), true) => (Some(index.saturating_sub(1)), typed),
-            (Some((index, typed)), false) => (Some(index + 1), typed),
-        };
-        let Some(index) = index else { return };
-        match self.history.get(index) {
-            Some(line) => {
-                self.set(line.clone());
-                self.recalled = Some((index, typed));
-            }
-            None => self.set(typed),
+    /// Shows another line, if there is one.
+    fn show(&mut self, line: Option<String>) {
+        if let Some(line) = line {
+            self.line.set(line);
         }
     }
 
     /// A key while history is searched; `None`: the search is over and the key means what it means.
     fn search_key(&mut self, key: &KeyEvent) -> Option<Edited> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
-        let search = self.search.as_mut()?;
-        match key.code {
-            KeyCode::Char('r') if control => self.look(true),
-            KeyCode::Char('g' | 'c') if control => {
-                let before = self.search.take()?.before;
-                self.set(before);
-            }
-            KeyCode::Esc => self.end_search(),
-            KeyCode::Backspace => {
-                search.wanted.pop();
-                search.found = None;
-                self.look(false);
-            }
-            KeyCode::Char(c) if !control && !key.modifiers.contains(KeyModifiers::ALT) => {
-                search.wanted.push(c);
-                self.look(false);
-            }
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        let line = match key.code {
+            KeyCode::Char('r') if control => self.history.search_further(),
+            KeyCode::Char('g' | 'c') if control => self.history.drop_search(),
+            KeyCode::Esc => self.history.end_search(),
+            KeyCode::Backspace => self.history.search_for_less(),
+            KeyCode::Char(c) if !control && !alt => self.history.search_for(c),
             _ => {
                 self.end_search();
                 return None;
             }
-        }
+        };
+        self.show(line);
         Some(Edited::Line)
     }
 
-    fn look(&mut self, further: bool) {
-        let Some(search) = &mut self.search else { return };
-        let end = match search.found {
-            Some(found) if further => found,
-            Some(found) => found + 1,
-            None => self.history.len(),
-        };
-        let newest =
-            |(_, line): &(usize, &String)| !search.wanted.is_empty() && line.contains(&search.wanted);
-        let found = self.history.iter().enumerate().take(end).rev().find(newest).map(|(index, _)| index);
-        if found.is_some() || !further {
-            search.found = found;
-        }
-        let line = search.found.map(|index| self.history[index].clone());
-        if let Some(line) = line {
-            self.set(line);
-        }
-    }
-
     fn end_search(&mut self) {
-        if let Some(search) = self.search.take()
-            && search.found.is_none()
-        {
-            self.set(search.before);
-        }
+        let line = self.history.end_search();
+        self.show(line);
     }
-
-    // Completion
 
     fn tab(&mut self, forward: bool) -> Edited {
         self.end_search();
         let Some(menu) = &mut self.menu else { return Edited::Complete };
-        let count = menu.candidates.len();
-        let next = match (menu.chosen, forward) {
-            (None, true) => 0,
-            (None, false) => count - 1,
-            (Some(chosen), true) => (chosen + 1) % count,
-            (Some(chosen), false) => (chosen + count - 1) % count,
-        };
-        menu.chosen = Some(next);
-        let (start, word) = (menu.start, menu.candidates[next].clone());
-        self.text.replace_range(start..self.cursor, &word);
-        self.cursor = start + word.len();
+        let start = menu.start;
+        self.line.replace_word(start, menu.choose(forward));
         Edited::Line
     }
 
     /// Takes in candidates for the line that was `text` with the cursor at `cursor`; passed over if it is another by now.
     pub fn complete(&mut self, text: &str, cursor: usize, completion: Completion) {
-        let still = self.text == text && self.cursor == cursor && self.search.is_none();
-        if !still || completion.start > cursor || !self.text.is_char_boundary(completion.start) {
+        let still = self.text() == text && self.cursor() == cursor && self.searching().is_none();
+        let start = completion.start;
+        if !still || start > cursor || !text.is_char_boundary(start) {
             return;
         }
-        let Completion { start, candidates } = completion;
-        let whole = match &candidates[..] {
-            [] => return,
-            [only] => {
-                // A flag's value or the rest of a path may follow at once.
-                let space = if only.ends_with(['/', '=', ':']) { "" } else { " " };
-                format!("{only}{space}")
-            }
-            several => common_prefix(several),
-        };
-        if whole.len() > cursor - start {
-            self.text.replace_range(start..cursor, &whole);
-            self.cursor = start + whole.len();
+        let Some((word, menu)) = offered(completion) else { return };
+        if word.len() > cursor - start {
+            self.line.replace_word(start, &word);
         }
-        if candidates.len() > 1 {
-            self.menu = Some(Menu { start, candidates, chosen: None });
+        if menu.is_some() {
+            self.menu = menu;
         }
     }
-}
-
-fn common_prefix(words: &[String]) -> String {
-    let mut prefix = words[0].as_str();
-    for word in words {
-        let shared =
-            prefix.char_indices().zip(word.chars()).find(|((_, a), b)| a != b).map(|((index, _), _)| index);
-        prefix = &prefix[..shared.unwrap_or(prefix.len().min(word.len()))];
-    }
-    prefix.to_owned()
 }
 
 #[cfg(test)]

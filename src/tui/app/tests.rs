@@ -1,10 +1,15 @@
 //! `App::update` without a terminal: keys, the mouse, pastes, sizes.
 
-use crossterm::event::{KeyEventState, MouseEvent};
+use crossterm::event::{
+    KeyCode, KeyEvent, KeyEventKind, KeyEventState, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 
-use super::*;
-use crate::tui::components::{Goal, Quiz};
-use crate::tui::theme::Palette;
+use super::{App, Effect, Message, Overlay};
+use crate::api::registry::Registry;
+use crate::tui::components::{Goal, LessonText, LessonWish, Quiz};
+use crate::tui::layout::Pane;
+use crate::tui::theme::{Palette, Theme};
+use crate::tui::words::{Lang, Word};
 
 const LESSON: fn() -> LessonText = || LessonText {
     title: "Deploy".into(),
@@ -16,7 +21,7 @@ const LESSON: fn() -> LessonText = || LessonText {
 fn app(columns: u16, rows: u16) -> App {
     let mut app = App::new(Lang::English, Theme { palette: Palette::Dark }, Registry::built_in(), vec![]);
     app.update(Message::Resize(columns, rows));
-    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None });
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
     app
 }
 
@@ -38,9 +43,10 @@ fn what_is_typed_runs_and_keys_go_to_what_runs() {
     assert_eq!(typed(&mut app, "vi 1\n"), [Effect::Run("vi 1".into())]);
     assert_eq!(typed(&mut app, ":q"), [Effect::Keys(vec![b':']), Effect::Keys(vec![b'q'])]);
     assert_eq!(press(&mut app, KeyCode::Char('c'), KeyModifiers::CONTROL), [Effect::Keys(vec![3])]);
-    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None });
-    assert_eq!(press(&mut app, KeyCode::Char('d'), KeyModifiers::CONTROL), [Effect::Quit(0)]);
-    let exited = Message::Ended { prompt: String::new(), notices: vec![], exited: Some(3) };
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
+    assert_eq!(press(&mut app, KeyCode::Char('d'), KeyModifiers::CONTROL), [], "it is asked first");
+    assert_eq!(plain(&mut app, KeyCode::Enter), [Effect::Quit(0)]);
+    let exited = Message::Ended { prompt: String::new(), notices: vec![], exited: Some(3), typed: vec![] };
     assert_eq!(app.update(exited), [Effect::Quit(3)]);
 }
 
@@ -85,6 +91,10 @@ fn leaving_is_asked_for_once() {
     let mut app = app(80, 24);
     assert_eq!(plain(&mut app, KeyCode::F(10)), []);
     assert_eq!(plain(&mut app, KeyCode::Esc), []);
+    app.show_course();
+    assert_eq!(plain(&mut app, KeyCode::F(10)), []);
+    assert!(matches!(app.overlay, Some(Overlay::Quit)), "the bar says so over a menu, too");
+    plain(&mut app, KeyCode::Esc);
     assert!(app.overlay.is_none());
     plain(&mut app, KeyCode::F(10));
     assert_eq!(plain(&mut app, KeyCode::Enter), [Effect::Quit(0)]);
@@ -100,7 +110,10 @@ fn a_lesson_has_a_pane_with_keys_of_its_own() {
     assert_eq!(plain(&mut app, KeyCode::F(8)), [Effect::Lesson(LessonWish::Next)]);
     app.focus = Pane::Text;
     assert_eq!(typed(&mut app, "s"), [Effect::Lesson(LessonWish::Skip)]);
-    assert_eq!(typed(&mut app, "r"), [Effect::Lesson(LessonWish::Reset)]);
+    assert_eq!(typed(&mut app, "r"), [], "it is asked first");
+    assert_eq!(typed(&mut app, "\n"), [Effect::Lesson(LessonWish::Reset)]);
+    typed(&mut app, "r");
+    assert_eq!(plain(&mut app, KeyCode::Esc), []);
     app.update(Message::Lesson(None));
     assert_eq!((app.focus, app.areas().unwrap().text), (Pane::Shell, None));
 }
@@ -112,6 +125,8 @@ fn a_question_takes_the_focus_and_gives_it_back() {
     let quiz = Quiz { choices: vec!["a".into(), "b".into()], ..Quiz::default() };
     app.update(Message::Lesson(Some(LessonText { quiz: Some(quiz.clone()), step: (2, 3), ..LESSON() })));
     assert_eq!(app.focus, Pane::Text);
+    assert_eq!(plain(&mut app, KeyCode::Down), []);
+    assert_eq!(plain(&mut app, KeyCode::Enter), [Effect::Lesson(LessonWish::Choose(1))]);
     assert_eq!(typed(&mut app, "2"), [Effect::Lesson(LessonWish::Choose(1))]);
     app.update(Message::Lesson(Some(LessonText {
         quiz: Some(quiz),
@@ -120,6 +135,16 @@ fn a_question_takes_the_focus_and_gives_it_back() {
         ..LESSON()
     })));
     assert_eq!(app.focus, Pane::Shell);
+    let other = Some(Quiz { choices: vec!["c".into(), "d".into()], ..Quiz::default() });
+    app.update(Message::Lesson(Some(LessonText { quiz: other, step: (2, 4), ..LESSON() })));
+    assert_eq!(app.focus, Pane::Text);
+    assert_eq!(
+        typed(&mut app, "describe\n"),
+        [Effect::Run("describe".into())],
+        "letters are still the shell's"
+    );
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
+    app.update(Message::Lesson(Some(LESSON())));
     let short = Quiz::default();
     app.update(Message::Lesson(Some(LessonText { quiz: Some(short), step: (3, 3), ..LESSON() })));
     assert_eq!(
@@ -188,6 +213,6 @@ fn output_without_end_keeps_memory_bounded() {
     for _ in 0..200 {
         app.update(Message::Output(b"y\r\n".repeat(1000)));
     }
-    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None });
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
     assert_eq!(typed(&mut app, "ls\n"), [Effect::Run("ls".into())]);
 }
