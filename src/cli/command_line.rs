@@ -164,6 +164,10 @@ impl ClusterArgs {
 pub fn main() -> ExitCode {
     let arguments: Vec<String> =
         std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    // In one of the course's real containers this is the program that it was called as.
+    if let Some(code) = crate::runtime::sim::contained::main(&arguments) {
+        return code;
+    }
     let called =
         arguments.first().map(PathBuf::from).and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     tracing_subscriber::fmt()

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use super::outside::Outside;
 use super::rules::ServiceRules;
 use crate::net::{BoxIo, Dial, Listen, Listener};
 use crate::seed::Seed;
@@ -41,6 +42,7 @@ struct State {
     /// The Service rules by node.
     rules: BTreeMap<String, Arc<ServiceRules>>,
     resolver: Option<Arc<dyn Resolve>>,
+    outside: Option<Arc<dyn Outside>>,
 }
 
 impl std::fmt::Debug for State {
@@ -129,8 +131,25 @@ impl Fabric {
         self.lock().resolver = Some(resolver);
     }
 
+    /// Sets what is outside: where addresses lead that no host here has.
+    pub fn set_outside(&self, outside: Arc<dyn Outside>) {
+        self.lock().outside = Some(outside);
+    }
+
+    fn outside(&self) -> Option<Arc<dyn Outside>> {
+        self.lock().outside.clone()
+    }
+
+    /// What is outside, if there is nothing else.
+    fn only_outside(&self) -> Option<Arc<dyn Outside>> {
+        self.outside().filter(|outside| outside.is_all())
+    }
+
     /// Asks the cluster's DNS for a full name.
-    pub fn resolve(&self, name: &str) -> Vec<IpAddr> {
+    pub async fn resolve(&self, name: &str) -> Vec<IpAddr> {
+        if let Some(outside) = self.only_outside() {
+            return outside.resolve(name).await;
+        }
         let resolver = self.lock().resolver.clone();
         resolver.map(|resolver| resolver.resolve(name)).unwrap_or_default()
     }
@@ -201,10 +220,17 @@ impl NetHost {
         if ip.is_loopback() || ip == self.ip() { Some(self.namespace.clone()) } else { self.fabric.host(ip) }
     }
 
-    fn connect(&self, address: SocketAddr) -> io::Result<BoxIo> {
+    async fn connect(&self, address: SocketAddr) -> io::Result<BoxIo> {
+        if let Some(outside) = self.fabric.only_outside() {
+            return outside.dial(address).await;
+        }
         let target = self.route(address).ok_or_else(refused)?;
-        let unreachable = || io::Error::new(io::ErrorKind::HostUnreachable, "no route to host");
-        let host = self.destination(target.ip()).ok_or_else(unreachable)?;
+        let Some(host) = self.destination(target.ip()) else {
+            return match self.fabric.outside() {
+                Some(outside) => outside.dial(target).await,
+                None => Err(io::Error::new(io::ErrorKind::HostUnreachable, "no route to host")),
+            };
+        };
         let listener = host.listener(target).ok_or_else(refused)?;
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         // Over the loopback a connection comes from the loopback.
@@ -247,13 +273,18 @@ fn refused() -> io::Error {
 
 impl Dial for NetHost {
     fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<BoxIo>> {
-        Box::pin(async move { self.connect(address) })
+        Box::pin(self.connect(address))
     }
 }
 
 impl Listen for NetHost {
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
-        Box::pin(async move { self.bind(address).map(|listener| Box::new(listener) as Box<dyn Listener>) })
+        Box::pin(async move {
+            match self.fabric.only_outside() {
+                Some(outside) => outside.listen(address).await,
+                None => self.bind(address).map(|listener| Box::new(listener) as Box<dyn Listener>),
+            }
+        })
     }
 }
 
