@@ -10,8 +10,9 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{bench, kubectl, lesson, shell, tui, up};
-use crate::cluster::{ClusterConfig, Component};
+use crate::cluster::{ClusterConfig, Component, RuntimeConfig};
 use crate::lessons::Language;
+use crate::runtime::containerd::{ContainerdConfig, DEFAULT_SOCKET, DEFAULT_STATE};
 use crate::runtime::sim::Pace;
 
 #[derive(Parser)]
@@ -92,6 +93,23 @@ pub(super) struct ClusterArgs {
     /// Whether image pulls and starts take believable time
     #[arg(long, value_enum)]
     pub(super) pace: Option<PaceArg>,
+    /// Who runs the containers
+    #[arg(long, value_enum, default_value = "sim")]
+    pub(super) runtime: RuntimeArg,
+    /// containerd's socket, for --runtime containerd
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_SOCKET)]
+    pub(super) containerd_socket: PathBuf,
+    /// Where volumes and logs are kept with --runtime containerd
+    #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_STATE)]
+    pub(super) containerd_state: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RuntimeArg {
+    /// This program, everywhere and without rights
+    Sim,
+    /// Real containers of this machine's containerd (Linux, as root)
+    Containerd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -145,7 +163,14 @@ pub(super) struct UpArgs {
 
 impl Default for ClusterArgs {
     fn default() -> Self {
-        Self { nodes: 1, seed: None, pace: None }
+        Self {
+            nodes: 1,
+            seed: None,
+            pace: None,
+            runtime: RuntimeArg::Sim,
+            containerd_socket: DEFAULT_SOCKET.into(),
+            containerd_state: DEFAULT_STATE.into(),
+        }
     }
 }
 
@@ -156,7 +181,15 @@ impl ClusterArgs {
             Some(PaceArg::Real) => Pace::Real,
             Some(PaceArg::Instant) => Pace::Instant,
         };
-        ClusterConfig { nodes: usize::from(self.nodes), seed: self.seed, pace, ..ClusterConfig::default() }
+        let runtime = match self.runtime {
+            RuntimeArg::Sim => RuntimeConfig::Sim,
+            RuntimeArg::Containerd => RuntimeConfig::Containerd(ContainerdConfig {
+                socket: self.containerd_socket.clone(),
+                state: self.containerd_state.clone(),
+            }),
+        };
+        let nodes = usize::from(self.nodes);
+        ClusterConfig { nodes, seed: self.seed, pace, runtime, ..ClusterConfig::default() }
     }
 }
 

@@ -15,6 +15,7 @@ use super::outside::Outside;
 use super::rules::ServiceRules;
 use crate::net::{BoxIo, Dial, Listen, Listener};
 use crate::seed::Seed;
+use crate::watch;
 
 /// How many bytes a connection holds that nobody has read yet.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -33,6 +34,8 @@ pub struct Fabric {
 struct Shared {
     seed: Seed,
     state: Mutex<State>,
+    /// How often Service rules were set.
+    rule_changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -83,7 +86,8 @@ struct Namespace {
 impl Fabric {
     /// A network without hosts. Backends and free ports are drawn from `seed`.
     pub fn new(seed: Seed) -> Self {
-        Self { shared: Arc::new(Shared { seed, state: Mutex::default() }) }
+        let rule_changes = watch::Sender::new(0);
+        Self { shared: Arc::new(Shared { seed, state: Mutex::default(), rule_changes }) }
     }
 
     /// Gives a pod an address. `node` is the node that it is on, whose Service rules apply to it.
@@ -119,11 +123,17 @@ impl Fabric {
     /// Replaces the Service rules of a node, as kube-proxy does.
     pub fn set_rules(&self, node: &str, rules: ServiceRules) {
         self.lock().rules.insert(node.to_owned(), Arc::new(rules));
+        self.shared.rule_changes.send_modify(|count| *count += 1);
     }
 
     /// The Service rules of a node.
     pub fn rules(&self, node: &str) -> Arc<ServiceRules> {
         self.lock().rules.get(node).cloned().unwrap_or_default()
+    }
+
+    /// Changes with the Service rules of any node.
+    pub fn rule_changes(&self) -> watch::Receiver<u64> {
+        self.shared.rule_changes.subscribe()
     }
 
     /// Sets the cluster's DNS.

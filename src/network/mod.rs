@@ -6,6 +6,7 @@
 
 mod dns;
 mod fabric;
+pub mod kernel;
 mod node_ports;
 mod outside;
 mod proxy;

@@ -89,6 +89,12 @@ impl Outside for HostSockets {
     }
 }
 
+impl crate::net::Listen for HostSockets {
+    fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
+        Outside::listen(self, address)
+    }
+}
+
 /// Asks a name server for a name's addresses, IPv4 first.
 async fn ask(server: IpAddr, name: &str) -> io::Result<Vec<IpAddr>> {
     let mut addresses = vec![];

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::clock::Clock;
+use crate::network::kernel::HostPorts;
 
 /// Where containerd listens if nobody says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/containerd/containerd.sock";
@@ -40,6 +41,8 @@ pub struct NodeConfig {
     pub state: PathBuf,
     /// The cluster's time.
     pub clock: Clock,
+    /// The ports of this machine that pods ask for.
+    pub ports: HostPorts,
 }
 
 /// The end of each message: what works anywhere.

@@ -57,6 +57,9 @@ impl ContainerRuntime for ContainerdRuntime {
         shared.keep_config(&id, sent);
         shared.events.created(&id, &config.uid, true);
         let ips = shared.addresses(&id).await?;
+        if let Some(ip) = ips.first().filter(|_| !config.host_network) {
+            shared.config.ports.set(&id, *ip, &config.host_ports);
+        }
         let created_at = shared.config.clock.now();
         Ok(SandboxStatus { id, config, state: SandboxState::Ready, created_at, ips })
     }
@@ -64,6 +67,7 @@ impl ContainerRuntime for ContainerdRuntime {
     async fn stop_pod_sandbox(&self, id: &str) -> Result<()> {
         let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
         gone_is_fine(self.shared.client.runtime().stop_pod_sandbox(request).await)?;
+        self.shared.config.ports.clear(id);
         self.shared.events.stopped(id);
         Ok(())
     }
