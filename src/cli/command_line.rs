@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{bench, kubectl, lesson, shell, tui, up};
+use super::{bench, doctor, images, kubectl, lesson, shell, tui, up};
 use crate::cluster::{ClusterConfig, Component, RuntimeConfig};
 use crate::lessons::Language;
 use crate::runtime::containerd::{ContainerdConfig, DEFAULT_SOCKET, DEFAULT_STATE};
@@ -52,6 +52,11 @@ enum Command {
         #[command(flatten)]
         tui: TuiArgs,
     },
+    /// The course's images for real containers, made from this program
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
+    /// Say what this machine lacks for real containers
+    Doctor(RuntimeArgs),
     /// Measure how fast the cluster is on this machine
     Bench,
 }
@@ -93,6 +98,13 @@ pub(super) struct ClusterArgs {
     /// Whether image pulls and starts take believable time
     #[arg(long, value_enum)]
     pub(super) pace: Option<PaceArg>,
+    #[command(flatten)]
+    pub(super) runtime: RuntimeArgs,
+}
+
+/// Who runs the containers.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RuntimeArgs {
     /// Who runs the containers
     #[arg(long, value_enum, default_value = "sim")]
     pub(super) runtime: RuntimeArg,
@@ -167,9 +179,26 @@ impl Default for ClusterArgs {
             nodes: 1,
             seed: None,
             pace: None,
-            runtime: RuntimeArg::Sim,
-            containerd_socket: DEFAULT_SOCKET.into(),
-            containerd_state: DEFAULT_STATE.into(),
+            runtime: RuntimeArgs {
+                runtime: RuntimeArg::Sim,
+                containerd_socket: DEFAULT_SOCKET.into(),
+                containerd_state: DEFAULT_STATE.into(),
+            },
+        }
+    }
+}
+
+impl RuntimeArgs {
+    /// Where containerd is and what it may use.
+    pub(super) fn containerd(&self) -> ContainerdConfig {
+        ContainerdConfig { socket: self.containerd_socket.clone(), state: self.containerd_state.clone() }
+    }
+
+    /// Who was chosen.
+    pub(super) fn config(&self) -> RuntimeConfig {
+        match self.runtime {
+            RuntimeArg::Sim => RuntimeConfig::Sim,
+            RuntimeArg::Containerd => RuntimeConfig::Containerd(self.containerd()),
         }
     }
 }
@@ -181,13 +210,7 @@ impl ClusterArgs {
             Some(PaceArg::Real) => Pace::Real,
             Some(PaceArg::Instant) => Pace::Instant,
         };
-        let runtime = match self.runtime {
-            RuntimeArg::Sim => RuntimeConfig::Sim,
-            RuntimeArg::Containerd => RuntimeConfig::Containerd(ContainerdConfig {
-                socket: self.containerd_socket.clone(),
-                state: self.containerd_state.clone(),
-            }),
-        };
+        let runtime = self.runtime.config();
         let nodes = usize::from(self.nodes);
         ClusterConfig { nodes, seed: self.seed, pace, runtime, ..ClusterConfig::default() }
     }
@@ -227,6 +250,8 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Lesson(command)) => lesson::run(command),
         Some(Command::Run { directory, tui }) => tui::run_directory(tui, &directory),
+        Some(Command::Images(command)) => images::run(command),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

@@ -9,11 +9,11 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::client::Client;
 use super::config::ContainerdError;
-use super::images::{Blob, Store, Whole, own, program};
+use super::images::{Blob, Store, Whole, own, program, write_archive};
 use super::proto::cri;
 use crate::clock::Clock;
 use crate::runtime::api::{RegistryCredential, Result, RuntimeError};
-use crate::runtime::sim::images::{Asked, ImageData, ask};
+use crate::runtime::sim::images::{Asked, ImageData, ask, public_images};
 
 /// The image of sandboxes that containerd wants if it does not say.
 const DEFAULT_PAUSE: &str = "registry.k8s.io/pause:3.10";
@@ -55,10 +55,40 @@ impl Course {
         Ok(())
     }
 
+    /// The names of the course's images, one a repository.
+    pub fn names() -> Vec<String> {
+        public_images()
+    }
+
+    /// Writes images into one file, which containerd and others can import.
+    pub async fn write_archive(
+        to: impl std::io::Write,
+        images: &[String],
+        clock: &Clock,
+    ) -> std::result::Result<(), ContainerdError> {
+        let failed = |why: String| ContainerdError::Images(why);
+        let base = program().map_err(|error| failed(error.to_string()))?;
+        let mut all = vec![];
+        for image in images {
+            match ask(image, &[]).map_err(|error| failed(error.to_string()))? {
+                Asked::Elsewhere => return Err(failed(format!("{image} is none of the course's"))),
+                Asked::Ours(name, data) => {
+                    let whole = whole(&base, &data, &name, clock).await;
+                    all.push((name, whole.map_err(|error| failed(error.to_string()))?));
+                }
+            }
+        }
+        write_archive(to, &all).map_err(|error| failed(error.to_string()))
+    }
+
     /// Has the image that sandboxes are made of.
     pub(super) async fn have_pause(&self) -> Result<()> {
-        let made = self.pause.get_or_try_init(|| self.make_pause()).await;
-        made.map(drop).map_err(|why| RuntimeError::Other(why.to_string()))
+        self.load_pause().await.map_err(|why| RuntimeError::Other(why.to_string()))
+    }
+
+    /// Puts the image that sandboxes are made of into containerd.
+    pub async fn load_pause(&self) -> std::result::Result<(), ContainerdError> {
+        self.pause.get_or_try_init(|| self.make_pause()).await.map(drop)
     }
 
     async fn make_pause(&self) -> std::result::Result<(), ContainerdError> {
@@ -94,12 +124,17 @@ impl Course {
             Some(blob) => blob.clone(),
             None => kept.insert(program().map_err(failed)?).clone(),
         };
-        let files = data.files(self.store.clock.clone());
-        let layers = vec![base, own(&files, reference).await.map_err(failed)?];
-        let whole = Whole { layers, start: start(data) };
+        let whole = whole(&base, data, reference, &self.store.clock).await.map_err(failed)?;
         let put = self.store.put(&whole, &[name.to_owned()]).await;
         put.map_err(|status| ContainerdError::Images(status.message().to_owned()))
     }
+}
+
+/// An image that the course knows as `reference`, over the layer with this program.
+async fn whole(base: &Blob, data: &ImageData, reference: &str, clock: &Clock) -> std::io::Result<Whole> {
+    let files = data.files(clock.clone());
+    let layers = vec![base.clone(), own(&files, reference).await?];
+    Ok(Whole { layers, start: start(data) })
 }
 
 /// How an image starts, as its configuration says it.

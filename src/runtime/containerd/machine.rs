@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::network::kernel::{HostPorts, Links, PacketRules};
 
 /// Held by the cluster that uses this machine: packet rules and addresses are the whole machine's.
-const LOCK: &str = "/run/k8s-learn.lock";
+pub(super) const LOCK: &str = "/run/k8s-learn.lock";
 /// How many sandboxes are taken away at a time.
 const AT_A_TIME: usize = 16;
 /// How long one may take to go.
@@ -109,7 +109,8 @@ impl Containerd {
     }
 }
 
-fn lock(path: &Path) -> Result<File, ContainerdError> {
+/// Holds the machine for as long as the file is open.
+pub(super) fn lock(path: &Path) -> Result<File, ContainerdError> {
     let failed = |why: std::io::Error| ContainerdError::Files { path: path.to_owned(), why: why.to_string() };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     match file.try_lock() {

@@ -16,7 +16,7 @@ const FILE: &str = "99-k8s-learn.conflist";
 /// Where in our state the addresses are that pods have.
 pub(super) const ADDRESSES: &str = "addresses";
 /// The plugins of our network.
-const PLUGINS: [&str; 3] = ["ptp", "host-local", "loopback"];
+pub(super) const PLUGINS: [&str; 3] = ["ptp", "host-local", "loopback"];
 /// Where tools are.
 const TOOL_DIRECTORIES: [&str; 5] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin"];
 /// How long containerd may take to notice a network.
@@ -60,6 +60,14 @@ fn cni(info: &BTreeMap<String, String>) -> Cni {
     Cni { plugins, configurations: path(&own["confDir"]).unwrap_or_else(|| PathBuf::from("/etc/cni/net.d")) }
 }
 
+/// The plugin of our network that containerd would not find.
+pub(super) fn missing_plugin(info: &BTreeMap<String, String>) -> Option<String> {
+    let Cni { plugins, .. } = cni(info);
+    let missing = PLUGINS.iter().find(|plugin| !plugins.iter().any(|at| at.join(plugin).exists()))?;
+    let places = plugins.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+    Some(format!("the CNI plugin {missing} is not in {places}"))
+}
+
 async fn is_ready(client: &Client) -> Result<(bool, BTreeMap<String, String>), ContainerdError> {
     let answer = client.status().await?;
     let conditions = answer.status.unwrap_or_default().conditions;
@@ -80,15 +88,11 @@ pub(super) async fn have(
     if ready && !file.exists() {
         return Ok(None);
     }
-    for plugin in PLUGINS {
-        if !cni.plugins.iter().any(|directory| directory.join(plugin).exists()) {
-            let places =
-                cni.plugins.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-            let why = format!(
-                "pods have no network: the CNI plugin {plugin} is not in {places}: install containernetworking-plugins, and set bin_dir in containerd's configuration to where it is (Debian: /usr/lib/cni)"
-            );
-            return Err(ContainerdError::Network(why));
-        }
+    if let Some(missing) = missing_plugin(&info) {
+        let why = format!(
+            "pods have no network: {missing}: install containernetworking-plugins, and set bin_dir in containerd's configuration to where it is (Debian: /usr/lib/cni)"
+        );
+        return Err(ContainerdError::Network(why));
     }
     let failed =
         |error: std::io::Error| ContainerdError::Files { path: file.clone(), why: error.to_string() };

@@ -37,7 +37,11 @@ pub async fn command<T: Io>(io: T, streams: ClientStreams) -> Result<Outcome, St
         let copied = futures::future::join_all(outputs.into_iter().map(|(from, to)| put(from, to)));
         let mut status = vec![];
         let (_, read) = tokio::join!(copied, error.read_to_end(&mut status));
-        read.map(|_| status)
+        // A server that closes the connection behind the status need not end the stream first.
+        match read {
+            Err(error) if status.is_empty() => Err(error),
+            _ => Ok(status),
+        }
     };
     let sending = async {
         // The streams stay open on the other side until the command has ended.

@@ -18,7 +18,7 @@ use super::super::proto::leases::{CreateRequest, DeleteRequest};
 use super::layers::Blob;
 use crate::clock::Clock;
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The label of images that the CRI sees.
@@ -31,7 +31,7 @@ const SETTLE: Duration = Duration::from_millis(5);
 const SETTLE_TRIES: usize = 1000;
 
 /// Go's name of this machine's processor.
-pub(in crate::runtime::containerd) fn architecture() -> &'static str {
+fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -44,6 +44,30 @@ pub(in crate::runtime::containerd) struct Whole {
     pub(in crate::runtime::containerd) layers: Vec<Blob>,
     /// The `config` of an image's configuration.
     pub(in crate::runtime::containerd) start: serde_json::Value,
+}
+
+impl Whole {
+    /// The configuration and the manifest.
+    pub(in crate::runtime::containerd) fn described(&self) -> (Blob, Blob) {
+        let digests: Vec<&str> = self.layers.iter().map(|layer| layer.digest.as_str()).collect();
+        let config = Blob::new(text(&json!({
+            "architecture": architecture(), "os": "linux", "created": "1970-01-01T00:00:00Z",
+            "config": self.start,
+            // The layers are not compressed: their digests are those of their content.
+            "rootfs": {"type": "layers", "diff_ids": digests},
+        })));
+        let manifest = Blob::new(text(&json!({
+            "schemaVersion": 2, "mediaType": MANIFEST,
+            "config": descriptor(CONFIG, &config),
+            "layers": self.layers.iter().map(|layer| descriptor(LAYER, layer)).collect::<Vec<_>>(),
+        })));
+        (config, manifest)
+    }
+}
+
+/// A blob as another one refers to it.
+pub(super) fn descriptor(kind: &str, blob: &Blob) -> serde_json::Value {
+    json!({"mediaType": kind, "digest": blob.digest, "size": blob.bytes.len()})
 }
 
 /// Writes into one containerd.
@@ -85,25 +109,12 @@ impl Store {
         for layer in &image.layers {
             self.write(lease, layer, BTreeMap::new()).await?;
         }
-        let digests: Vec<&str> = image.layers.iter().map(|layer| layer.digest.as_str()).collect();
-        let config = Blob::new(text(&json!({
-            "architecture": architecture(), "os": "linux", "created": "1970-01-01T00:00:00Z",
-            "config": image.start,
-            // The layers are not compressed: their digests are those of their content.
-            "rootfs": {"type": "layers", "diff_ids": digests},
-        })));
-        // Snapshots are known by the configuration's label.
+        let (config, manifest) = image.described();
         self.write(lease, &config, BTreeMap::new()).await?;
-        let descriptor = |kind: &str, blob: &Blob| json!({"mediaType": kind, "digest": blob.digest, "size": blob.bytes.len()});
-        let manifest = Blob::new(text(&json!({
-            "schemaVersion": 2, "mediaType": MANIFEST,
-            "config": descriptor(CONFIG, &config),
-            "layers": image.layers.iter().map(|layer| descriptor(LAYER, layer)).collect::<Vec<_>>(),
-        })));
         let mut labels =
             BTreeMap::from([("containerd.io/gc.ref.content.config".to_owned(), config.digest.clone())]);
-        for (index, digest) in digests.iter().enumerate() {
-            labels.insert(format!("containerd.io/gc.ref.content.l.{index}"), (*digest).to_owned());
+        for (index, layer) in image.layers.iter().enumerate() {
+            labels.insert(format!("containerd.io/gc.ref.content.l.{index}"), layer.digest.clone());
         }
         self.write(lease, &manifest, labels).await?;
         let target = Descriptor {

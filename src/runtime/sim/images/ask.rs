@@ -27,3 +27,26 @@ pub(in crate::runtime) fn ask(image: &str, secrets: &[RegistryCredential]) -> Re
         Found::NoSuchRepository => Ok(Asked::Elsewhere),
     }
 }
+
+/// A name of every image that everybody may have: each repository's first, with its newest tag.
+pub(in crate::runtime) fn public_images() -> Vec<String> {
+    catalogue::newest()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_of_the_course_answer_and_others_are_elsewhere() {
+        let ours = ask("nginx:1.25", &[]).unwrap();
+        assert!(matches!(ours, Asked::Ours(name, _) if name == "docker.io/library/nginx:1.25"));
+        assert!(ask("nginx:9.99", &[]).is_err());
+        assert!(matches!(ask("example.com/x", &[]), Ok(Asked::Elsewhere)));
+        let all = public_images();
+        assert!(all.contains(&"docker.io/library/nginx:latest".to_owned()), "{all:?}");
+        for image in all {
+            assert!(matches!(ask(&image, &[]), Ok(Asked::Ours(..))), "{image}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ mod reference;
 mod store;
 mod userland;
 
-pub(in crate::runtime) use ask::{Asked, ask};
+pub(in crate::runtime) use ask::{Asked, ask, public_images};
 pub(in crate::runtime) use catalogue::ImageData;
 pub(super) use store::{ImageStore, NodeImage};
 pub(super) use userland::{ELF, all_programs};
