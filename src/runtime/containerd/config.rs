@@ -43,6 +43,8 @@ pub struct NodeConfig {
     pub clock: Clock,
     /// The ports of this machine that pods ask for.
     pub ports: HostPorts,
+    /// The control group that pods are in; empty for containerd's own choice.
+    pub cgroup_parent: String,
 }
 
 /// The end of each message: what works anywhere.

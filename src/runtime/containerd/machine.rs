@@ -20,6 +20,8 @@ use crate::network::kernel::{HostPorts, Links, PacketRules};
 
 /// Held by the cluster that uses this machine: packet rules and addresses are the whole machine's.
 pub(super) const LOCK: &str = "/run/k8s-learn.lock";
+/// The control group of our pods.
+const CGROUP: &str = "k8s-learn";
 /// How many sandboxes are taken away at a time.
 const AT_A_TIME: usize = 16;
 /// How long one may take to go.
@@ -33,6 +35,7 @@ pub struct Containerd {
     clock: Clock,
     course: Arc<Course>,
     ports: HostPorts,
+    cgroup_parent: String,
     /// Our file in containerd's own directory of networks, if it had none.
     conflist: Option<PathBuf>,
     _lock: File,
@@ -55,8 +58,18 @@ impl Containerd {
         let course = Arc::new(Course::new(client.clone(), clock.clone()));
         let ports = HostPorts::default();
         let config = config.clone();
-        let opened =
-            Self { client, version, config, clock: clock.clone(), course, ports, conflist, _lock: lock };
+        let cgroup_parent = cgroup_parent(&client.status().await?.info);
+        let opened = Self {
+            client,
+            version,
+            config,
+            clock: clock.clone(),
+            course,
+            ports,
+            cgroup_parent,
+            conflist,
+            _lock: lock,
+        };
         opened.clear().await?;
         Ok(opened)
     }
@@ -64,8 +77,13 @@ impl Containerd {
     /// The runtime of one node.
     pub fn node(&self, name: &str) -> ContainerdRuntime {
         let state = self.config.state.join("nodes").join(name);
-        let config =
-            NodeConfig { node: name.to_owned(), state, clock: self.clock.clone(), ports: self.ports.clone() };
+        let config = NodeConfig {
+            node: name.to_owned(),
+            state,
+            clock: self.clock.clone(),
+            ports: self.ports.clone(),
+            cgroup_parent: self.cgroup_parent.clone(),
+        };
         ContainerdRuntime::new(self.client.clone(), self.version.clone(), config, self.course.clone())
     }
 
@@ -103,6 +121,7 @@ impl Containerd {
                 _ => {}
             }
         }
+        remove_cgroups().await;
         // The directory itself goes if nothing else is in it.
         let _ = tokio::fs::remove_dir(&self.config.state).await;
         Ok(())
@@ -117,6 +136,27 @@ pub(super) fn lock(path: &Path) -> Result<File, ContainerdError> {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(ContainerdError::Taken(path.to_owned())),
         Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// The control group of our pods. Where systemd keeps the groups they have other names, and containerd chooses.
+fn cgroup_parent(info: &BTreeMap<String, String>) -> String {
+    let config = info.get("config").and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let by_systemd = config.is_some_and(|config| {
+        let runtimes = config["containerd"]["runtimes"].as_object().into_iter().flatten();
+        let mut options = runtimes.map(|(_, runtime)| runtime["options"]["SystemdCgroup"] == true);
+        config["systemdCgroup"] == true || options.any(|by_systemd| by_systemd)
+    });
+    if by_systemd { String::new() } else { format!("/{CGROUP}") }
+}
+
+/// Takes our control group away, in every hierarchy that there is. With something in it, it stays.
+async fn remove_cgroups() {
+    let root = Path::new("/sys/fs/cgroup");
+    let _ = tokio::fs::remove_dir(root.join(CGROUP)).await;
+    let Ok(mut hierarchies) = tokio::fs::read_dir(root).await else { return };
+    while let Ok(Some(hierarchy)) = hierarchies.next_entry().await {
+        let _ = tokio::fs::remove_dir(hierarchy.path().join(CGROUP)).await;
     }
 }
 
@@ -148,6 +188,14 @@ async fn remove(client: &Client, id: String) -> Result<(), tonic::Status> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn systemd_names_its_own_groups() {
+        let info = |text: &str| BTreeMap::from([("config".to_owned(), text.to_owned())]);
+        assert_eq!(cgroup_parent(&info("{}")), "/k8s-learn");
+        let options = r#"{"containerd": {"runtimes": {"runc": {"options": {"SystemdCgroup": true}}}}}"#;
+        assert_eq!(cgroup_parent(&info(options)), "");
+    }
 
     #[test]
     fn one_cluster_has_the_machine() {

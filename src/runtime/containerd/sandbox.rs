@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::config::{NODE_LABEL, OWNER, OWNER_LABEL};
+use super::config::{NODE_LABEL, NodeConfig, OWNER, OWNER_LABEL};
 use super::proto::cri;
 use crate::runtime::api::{SandboxConfig, SandboxState, SandboxStatus};
 
@@ -26,7 +26,8 @@ pub(super) fn log_directory(state: &Path, config: &SandboxConfig) -> PathBuf {
 }
 
 /// The sandbox for the CRI.
-pub(super) fn config(node: &str, state: &Path, config: &SandboxConfig) -> cri::PodSandboxConfig {
+pub(super) fn config(of: &NodeConfig, config: &SandboxConfig) -> cri::PodSandboxConfig {
+    let (node, state) = (of.node.as_str(), of.state.as_path());
     let mut labels = config.labels.clone();
     labels.extend(own_labels(node));
     let ports =
@@ -59,6 +60,7 @@ pub(super) fn config(node: &str, state: &Path, config: &SandboxConfig) -> cri::P
         labels,
         annotations: annotations.into(),
         linux: Some(cri::LinuxPodSandboxConfig {
+            cgroup_parent: of.cgroup_parent.clone(),
             security_context: Some(cri::LinuxSandboxSecurityContext {
                 namespace_options: Some(namespaces),
                 seccomp: Some(unconfined()),
@@ -136,7 +138,15 @@ mod tests {
             host_ports: vec![(8080, 80, "TCP".to_owned()), (53, 53, "UDP".to_owned())],
             ..SandboxConfig::default()
         };
-        let sent = config("minikube", Path::new("/state"), &wanted);
+        let node = NodeConfig {
+            node: "minikube".to_owned(),
+            state: "/state".into(),
+            clock: crate::clock::Clock::real(),
+            ports: Default::default(),
+            cgroup_parent: "/k8s-learn".to_owned(),
+        };
+        let sent = config(&node, &wanted);
+        assert_eq!(sent.linux.as_ref().unwrap().cgroup_parent, "/k8s-learn");
         assert_eq!(sent.labels[NODE_LABEL], "minikube");
         assert_eq!(sent.log_directory, "/state/logs/default_web_u");
         let listed = cri::PodSandbox {

@@ -38,7 +38,7 @@ impl ContainerRuntime for ContainerdRuntime {
 
     async fn run_pod_sandbox(&self, config: SandboxConfig) -> Result<SandboxStatus> {
         let shared = &self.shared;
-        let sent = sandbox::config(&shared.config.node, &shared.config.state, &config);
+        let sent = sandbox::config(&shared.config, &config);
         let directory = Path::new(&sent.log_directory);
         tokio::fs::create_dir_all(directory)
             .await
