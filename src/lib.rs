@@ -2,7 +2,7 @@
 //!
 //! A tour, from the bottom floor up. A module may use its own floor and lower ones; `tests/tidy.rs` holds that.
 //!
-//! * Floor 0: [`clock`] (time), [`seed`] (chance), [`watch`] (values that change), [`net`] (byte streams), [`meta`] (Kubernetes' small value types).
+//! * Floor 0: [`clock`] (time), [`seed`] (chance), [`watch`] (values that change), [`net`] (byte streams), [`meta`] (Kubernetes' small value types), [`yaml`].
 //! * Floor 1: [`store`], which is etcd's semantics in memory; [`bash`], which is the learner's and the containers' shell.
 //! * Floor 2: [`api`], the API server.
 //! * Floor 3: [`client`], [`informer`] and [`events`], and the components that use them: [`network`], [`runtime`], [`controllers`],
@@ -36,3 +36,4 @@ pub mod store;
 pub mod streams;
 pub mod tui;
 pub mod watch;
+pub mod yaml;

@@ -24,6 +24,7 @@ kubectl get pod crash
 kubectl describe pod crash
 cat ~/.kube/config
 timeout 1 etcdctl watch / --prefix --rev=2
+echo the end
 ";
 
 fn run() -> Vec<u8> {

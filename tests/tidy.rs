@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("clock", 0),
     ("seed", 0),
     ("watch", 0),
+    ("yaml", 0),
     ("net", 0),
     ("meta", 0),
     ("store", 1),

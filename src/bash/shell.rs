@@ -247,7 +247,7 @@ fn build(config: &BashConfig, jobs: &Jobs, exited: Arc<AtomicI32>) -> bashkit::B
     for (name, value) in &config.env {
         builder = builder.env(name, value);
     }
-    let own = own::programs(jobs);
+    let own = own::programs(jobs, &config.programs);
     let programs = own.iter().chain(config.programs.iter());
     for (name, program) in programs {
         let adapter =
@@ -289,9 +289,12 @@ mod tests {
 
     fn bash(clock: &Clock) -> Bash {
         let program: Arc<dyn Program> = Arc::new(Upper);
+        let system = System::new("box", clock.clone());
+        // The shell is not the machine's first process, which would not end by TERM.
+        system.processes.skip_to(1000);
         Bash::new(BashConfig {
             files: Arc::new(MemoryFiles::new(clock.clone())),
-            system: System::new("box", clock.clone()),
+            system,
             env: [("HOME", "/"), ("PATH", "/bin")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             cwd: "/".to_owned(),
             programs: Arc::new([("upper".to_owned(), program)].into()),
@@ -357,6 +360,29 @@ mod tests {
         let mut bash = bash(&clock);
         assert_eq!(output(&mut bash, "sleep 300; date -u +%M", "").await, ("05\n".to_owned(), 0));
         assert_eq!(clock.now().duration_since(before).as_secs(), 300);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_ends_when_its_time_is_over_and_what_it_said_is_kept() {
+        let clock = Clock::virtual_time();
+        let mut bash = bash(&clock);
+        for (script, expected, code) in [
+            ("timeout 2 bash -c 'echo begun; sleep 100; echo no' > f; echo $?; cat f", "124\nbegun\n", 0),
+            ("timeout 2 bash -c 'echo begun; sleep 100' | upper", "BEGUN\n", 1),
+            ("timeout 5 sleep 1", "", 0),
+            ("timeout 5 bash -c 'exit 7'", "", 7),
+            ("timeout -s KILL 1 sleep 9", "", 137),
+            ("timeout --preserve-status 1 sleep 9", "", 143),
+            ("timeout -v 1 sleep 9", "timeout: sending signal TERM to command 'sleep'\n", 124),
+            ("timeout 400 sleep 350; echo $?", "0\n", 0),
+            ("echo in | timeout 1 upper x", "IN\n", 2),
+            ("timeout 1 nosuch", "timeout: failed to run command 'nosuch': No such file or directory\n", 127),
+        ] {
+            assert_eq!(output(&mut bash, script, "").await, (expected.to_owned(), code), "{script}");
+        }
+        let before = clock.now();
+        output(&mut bash, "timeout 30 sleep infinity", "").await;
+        assert_eq!(clock.now().duration_since(before).as_secs(), 30);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 //! A look at one machine, not a test: machines are noisy, so compare ratios within one run.
 #![allow(clippy::disallowed_methods)] // Measuring is about the machine's time, not the cluster's.
 
+use std::io::{Write, stdout};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -22,14 +23,14 @@ const RUNS: usize = 5;
 /// Measures and prints a table.
 pub(super) fn run() -> anyhow::Result<()> {
     live_runtime()?.block_on(async {
-        println!("{:<58} {:>12} {:>12}", "what", "measured", "keep");
+        writeln!(stdout(), "{:<58} {:>12} {:>12}", "what", "measured", "keep")?;
         let mut starts = vec![];
         for _ in 0..RUNS {
             let (process, took) = start_process().await?;
             starts.push(took);
             drop(process);
         }
-        row("process start to a Ready cluster (3 nodes)", &millis(middle(&mut starts)), "100 ms");
+        row("process start to a Ready cluster (3 nodes)", &millis(middle(&mut starts)), "100 ms")?;
         let (mut first, mut more) = (vec![], vec![]);
         for _ in 0..RUNS {
             let cluster = Cluster::start(config()).await?;
@@ -42,12 +43,12 @@ pub(super) fn run() -> anyhow::Result<()> {
             more.push(begin.elapsed());
             cluster.stop().await;
         }
-        row("one-replica Deployment to Available, pace instant", &millis(middle(&mut first)), "20 ms");
-        row("30 more replicas", &millis(middle(&mut more)), "100 ms");
+        row("one-replica Deployment to Available, pace instant", &millis(middle(&mut first)), "20 ms")?;
+        row("30 more replicas", &millis(middle(&mut more)), "100 ms")?;
         let (process, _) = start_process().await?;
         let (cpu_percent, resident_mb) = idle(process.id().context("the process has ended")?).await?;
-        row("idle: CPU of a 3-node cluster, whole process", &format!("{cpu_percent:.2} %"), "< 0.5 %");
-        row("idle: RSS of a 3-node cluster, whole process", &format!("{resident_mb:.0} MB"), "40 MB");
+        row("idle: CPU of a 3-node cluster, whole process", &format!("{cpu_percent:.2} %"), "< 0.5 %")?;
+        row("idle: RSS of a 3-node cluster, whole process", &format!("{resident_mb:.0} MB"), "40 MB")?;
         Ok(())
     })
 }
@@ -56,8 +57,8 @@ fn config() -> ClusterConfig {
     ClusterConfig { nodes: 3, pace: Pace::Instant, ..ClusterConfig::default() }
 }
 
-fn row(what: &str, measured: &str, keep: &str) {
-    println!("{what:<58} {measured:>12} {keep:>12}");
+fn row(what: &str, measured: &str, keep: &str) -> std::io::Result<()> {
+    writeln!(stdout(), "{what:<58} {measured:>12} {keep:>12}")
 }
 
 fn millis(duration: Duration) -> String {

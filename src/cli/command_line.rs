@@ -261,11 +261,18 @@ fn ended(outcome: anyhow::Result<i32>) -> ExitCode {
     match outcome {
         // An exit status has eight bits.
         Ok(code) => ExitCode::from((code & 0xff) as u8),
+        // Whoever read has closed the pipe: nobody is left to be told. 128 and SIGPIPE, as a shell says it.
+        Err(error) if closed_pipe(&error) => ExitCode::from(141),
         Err(error) => {
             eprintln!("k8s-learn: {error:#}");
             ExitCode::from(1)
         }
     }
+}
+
+fn closed_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// A runtime for live clusters: as many threads as there are cores.

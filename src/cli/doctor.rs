@@ -1,5 +1,7 @@
 //! `k8s-learn doctor`: what this machine lacks for real containers.
 
+use std::io::{Write, stdout};
+
 use super::command_line::{RuntimeArgs, live_runtime};
 use crate::clock::Clock;
 use crate::runtime::containerd::{Finding, examine};
@@ -7,15 +9,15 @@ use crate::runtime::containerd::{Finding, examine};
 /// Tells what is there and what is not. The code is 1 if something is missing.
 pub(super) fn run(args: &RuntimeArgs) -> anyhow::Result<i32> {
     let findings = live_runtime()?.block_on(examine(&args.containerd(), &Clock::real()));
-    println!("--runtime sim        works on every machine");
+    writeln!(stdout(), "--runtime sim        works on every machine")?;
     for line in findings.iter().map(line) {
-        println!("{line}");
+        writeln!(stdout(), "{line}")?;
     }
     let missing = findings.iter().filter(|finding| finding.mend.is_some()).count();
     match missing {
-        0 => println!("--runtime containerd works here"),
-        1 => println!("--runtime containerd: 1 thing is missing"),
-        many => println!("--runtime containerd: {many} things are missing"),
+        0 => writeln!(stdout(), "--runtime containerd works here")?,
+        1 => writeln!(stdout(), "--runtime containerd: 1 thing is missing")?,
+        many => writeln!(stdout(), "--runtime containerd: {many} things are missing")?,
     }
     Ok(i32::from(missing > 0))
 }

@@ -1,5 +1,6 @@
 //! `k8s-learn images`: the course's images for real containers, made from this very program.
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -35,7 +36,9 @@ pub(super) fn run(command: ImagesCommand) -> anyhow::Result<i32> {
     let or_all = |images: Vec<String>| if images.is_empty() { Course::names() } else { images };
     match command {
         ImagesCommand::List => {
-            Course::names().iter().for_each(|name| println!("{name}"));
+            for name in Course::names() {
+                writeln!(stdout(), "{name}")?;
+            }
         }
         ImagesCommand::Build { output, images } => {
             let images = or_all(images);
@@ -43,7 +46,7 @@ pub(super) fn run(command: ImagesCommand) -> anyhow::Result<i32> {
                 .with_context(|| format!("cannot write {}", output.display()))?;
             let to = std::io::BufWriter::new(file);
             live_runtime()?.block_on(Course::write_archive(to, &images, &Clock::real()))?;
-            println!("wrote {} images to {}", images.len(), output.display());
+            writeln!(stdout(), "wrote {} images to {}", images.len(), output.display())?;
         }
         ImagesCommand::Load { images, runtime } => {
             let images = or_all(images);
@@ -55,7 +58,7 @@ pub(super) fn run(command: ImagesCommand) -> anyhow::Result<i32> {
                 course.load_pause().await?;
                 course.load(&images).await
             })?;
-            println!("containerd has {count} images of the course, and the one of sandboxes");
+            writeln!(stdout(), "containerd has {count} images of the course, and the one of sandboxes")?;
         }
     }
     Ok(0)

@@ -1,6 +1,6 @@
 //! `k8s-learn lesson`: for those who write lessons.
 
-use std::io::Write;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,26 +68,27 @@ pub(super) fn run(command: LessonCommand) -> anyhow::Result<i32> {
         LessonCommand::Show { lesson, lang } => show(&lesson, language(lang)),
         LessonCommand::New { directory } => {
             for file in new_lesson(&directory)? {
-                println!("made {}", file.display());
+                writeln!(stdout(), "made {}", file.display())?;
             }
-            println!("next: k8s-learn lesson test {}", directory.display());
+            writeln!(stdout(), "next: k8s-learn lesson test {}", directory.display())?;
             Ok(0)
         }
         LessonCommand::Lint { path } => {
             let lessons = lessons(path.as_deref())?;
             let problems = lint_all(path.as_deref(), &lessons)?;
-            Ok(tell(&problems, lessons.len()))
+            tell(&problems, lessons.len())
         }
         LessonCommand::Test { path, transcript, runtime } => {
             let lessons = lessons(path.as_deref())?;
             let mut problems = lint_all(path.as_deref(), &lessons)?;
             problems.extend(prove_all(&lessons, transcript, &runtime.config())?);
-            Ok(tell(&problems, lessons.len()))
+            tell(&problems, lessons.len())
         }
         LessonCommand::Import { scenario, directory } => {
-            println!("made {}; what is left to do by hand:", directory.display());
-            for left in import(&scenario, &directory)? {
-                println!("- {left}");
+            let left = import(&scenario, &directory)?;
+            writeln!(stdout(), "made {}; what is left to do by hand:", directory.display())?;
+            for left in left {
+                writeln!(stdout(), "- {left}")?;
             }
             Ok(0)
         }
@@ -112,9 +113,9 @@ fn list(path: Option<&Path>, language: Language) -> anyhow::Result<i32> {
         let (of, _) = lesson.id.split_once('/').unwrap_or_default();
         if of != track {
             track = of.to_owned();
-            println!("{track}");
+            writeln!(stdout(), "{track}")?;
         }
-        println!("  {:<40} {:>2} min  {}", lesson.id, lesson.minutes, lesson.text(language).title);
+        writeln!(stdout(), "  {:<40} {:>2} min  {}", lesson.id, lesson.minutes, lesson.text(language).title)?;
     }
     Ok(0)
 }
@@ -128,12 +129,12 @@ fn show(lesson: &str, language: Language) -> anyhow::Result<i32> {
         false => Course::built_in()?.lesson(lesson)?,
     };
     let text = lesson.text(language);
-    println!("# {}\n\n{}", text.title, text.intro);
+    writeln!(stdout(), "# {}\n\n{}", text.title, text.intro)?;
     for step in &lesson.steps {
         let Some(text) = text.step(&step.id) else { continue };
-        println!("\n## {}\n\n{}", text.title, text.body);
+        writeln!(stdout(), "\n## {}\n\n{}", text.title, text.body)?;
         for choice in step.quiz().into_iter().flat_map(|quiz| &quiz.choices) {
-            println!("- {}", text.options.get(choice).unwrap_or(choice));
+            writeln!(stdout(), "- {}", text.options.get(choice).unwrap_or(choice))?;
         }
     }
     Ok(0)
@@ -180,8 +181,7 @@ fn prove_all(
                 let took = std::time::Duration::from_nanos(nanos()).saturating_sub(begin);
                 let verdict = if proof.problems.is_empty() { "ok" } else { "NOT AS WRITTEN" };
                 // Whoever closed the pipe does not wait for the verdicts.
-                let _ =
-                    writeln!(std::io::stdout(), "{:<48} {verdict} ({:.1} s)", lesson.id, took.as_secs_f64());
+                let _ = writeln!(stdout(), "{:<48} {verdict} ({:.1} s)", lesson.id, took.as_secs_f64());
                 proofs.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(proof);
             }
             Ok(())
@@ -197,7 +197,7 @@ fn prove_all(
     for (lesson, proof) in lessons.iter().zip(proofs) {
         let Some(proof) = proof else { continue };
         if transcripts {
-            println!("\n# {}\n\n{}", lesson.id, proof.transcript);
+            writeln!(stdout(), "\n# {}\n\n{}", lesson.id, proof.transcript)?;
         }
         problems.extend(proof.problems);
     }
@@ -217,11 +217,11 @@ fn nanos() -> u64 {
 }
 
 /// Tells the problems; the code to exit with.
-fn tell(problems: &[Problem], lessons: usize) -> i32 {
+fn tell(problems: &[Problem], lessons: usize) -> anyhow::Result<i32> {
     for problem in problems {
-        println!("{problem}");
+        writeln!(stdout(), "{problem}")?;
     }
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    println!("{}, {}", count(lessons, "lesson"), count(problems.len(), "problem"));
-    i32::from(!problems.is_empty())
+    writeln!(stdout(), "{}, {}", count(lessons, "lesson"), count(problems.len(), "problem"))?;
+    Ok(i32::from(!problems.is_empty()))
 }

@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
+use crate::yaml;
+
 /// A client's certificate and key, and the authority that signed the server's, all in PEM.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
@@ -29,5 +31,5 @@ pub(super) fn kubeconfig(server: &str, credentials: &Credentials) -> String {
         "current-context": "minikube",
         "preferences": {},
     });
-    serde_saphyr::to_string(&config).unwrap_or_else(|_| config.to_string())
+    yaml::to_string(&config)
 }

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::error::{KubectlError, Result};
 use super::session::absolute;
-use super::yaml;
 use crate::bash::{Files, FilesError};
+use crate::yaml;
 
 /// A kubeconfig as clients see it: everything by name.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -27,7 +27,6 @@ pub mod session;
 pub mod verbs;
 pub mod version;
 mod writer;
-pub mod yaml;
 
 pub use connect::{ClusterConfig, Connect, HostConnect};
 pub use diff_program::{DiffProgram, HostDiffProgram, NoDiffProgram};

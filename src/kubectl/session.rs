@@ -4,7 +4,7 @@
 //! several futures at once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -26,6 +26,8 @@ use crate::seed::Seed;
 
 /// How often kubectl asks a server for its API that nobody serves.
 const DISCOVERY_TRIES: usize = 5;
+/// The largest number of a process on Linux, unless it was raised; those below 1000 belong to what started with the machine.
+const MAX_PID: u64 = 32_768;
 
 /// One call of kubectl.
 pub struct Session {
@@ -64,6 +66,7 @@ pub struct Session {
     pub factory: Factory,
     pub(crate) client: OnceCell<Client>,
     pub(crate) mapper: OnceCell<Arc<Mapper>>,
+    pub(crate) process_number: OnceLock<u64>,
 }
 
 /// What a [`Session`] is made of that comes from outside.
@@ -107,6 +110,7 @@ impl Session {
             factory: parts.factory,
             client: OnceCell::new(),
             mapper: OnceCell::new(),
+            process_number: OnceLock::new(),
         }
     }
 
@@ -114,6 +118,11 @@ impl Session {
     pub async fn client(&self) -> Result<Client> {
         let client = self.client.get_or_try_init(|| self.factory.client(self.err.clone())).await?;
         Ok(client.clone())
+    }
+
+    /// The number under which the machine runs this call.
+    pub fn process_number(&self) -> u64 {
+        *self.process_number.get_or_init(|| 1000 + self.seed.below(MAX_PID - 1000))
     }
 
     /// What the cluster's API has.

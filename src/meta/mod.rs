@@ -5,6 +5,7 @@
 pub mod age;
 pub mod names;
 pub mod node_affinity;
+pub mod number;
 pub mod owner;
 pub mod quantity;
 pub mod selector;

@@ -9,6 +9,10 @@ use super::types::*;
 use super::watch::{Watch, WatchRequest, Watchers};
 use crate::clock::Clock;
 
+/// How many revisions stay readable at least. When there are twice as many, the older half is compacted, so that a cluster
+/// that runs for days keeps its size; a real API server compacts what is older than five minutes.
+const KEPT: usize = 20_000;
+
 /// A store. Cheap to clone; clones share the data.
 ///
 /// One lock guards everything: writes are short, readers take `Arc`s out and let go.
@@ -136,6 +140,21 @@ impl State {
         let record = Arc::new(record);
         self.watchers.publish(&record);
         self.log.push_back(record);
+        if self.log.len() >= 2 * KEPT {
+            let oldest = self.log[self.log.len() - KEPT].revision;
+            self.compact(oldest);
+        }
+    }
+
+    fn compact(&mut self, revision: Revision) {
+        self.compacted = revision;
+        self.keys.retain(|_, versions| {
+            let in_force = versions.partition_point(|version| version.revision <= revision).saturating_sub(1);
+            versions.drain(..in_force);
+            versions.len() > 1 || versions.last().is_some_and(|version| version.kv.is_some())
+        });
+        let kept = self.log.partition_point(|record| record.revision <= revision);
+        self.log.drain(..kept);
     }
 }
 
@@ -253,14 +272,7 @@ impl Store {
     pub fn compact(&self, revision: Revision) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.readable(revision)?;
-        state.compacted = revision;
-        state.keys.retain(|_, versions| {
-            let in_force = versions.partition_point(|version| version.revision <= revision).saturating_sub(1);
-            versions.drain(..in_force);
-            versions.len() > 1 || versions.last().is_some_and(|version| version.kv.is_some())
-        });
-        let kept = state.log.partition_point(|record| record.revision <= revision);
-        state.log.drain(..kept);
+        state.compact(revision);
         Ok(())
     }
 
@@ -385,6 +397,19 @@ mod tests {
         assert_eq!(read(&store, "/", 2), Err(StoreError::Compacted { compacted: third }));
         assert_eq!(read(&store, "/", 99), Err(StoreError::Future { current: third }));
         assert!(store.watch(WatchRequest::new(KeyRange::prefix("/"), third)).is_err());
+    }
+
+    #[tokio::test]
+    async fn history_does_not_grow_without_end() {
+        let store = store();
+        let first = write(&store, "/first", "1");
+        for number in 0..2 * KEPT {
+            write(&store, "/a", &number.to_string());
+        }
+        assert!(store.compacted() > first, "nothing was compacted by itself");
+        assert_eq!(read(&store, "/first", 0).unwrap(), ["/first=1"], "what is not overwritten stays");
+        let kept = store.history(0, store.revision()).len();
+        assert!((KEPT - 1..2 * KEPT).contains(&kept), "{kept} revisions are kept");
     }
 
     #[tokio::test]

@@ -105,9 +105,16 @@ impl Up {
         Self(child)
     }
 
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+    fn kill(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It was started by this test; it may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

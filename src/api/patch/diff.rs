@@ -64,7 +64,7 @@ pub fn create_three_way_merge_patch(
 }
 
 pub(super) fn yaml(value: &Value) -> String {
-    serde_saphyr::to_string(value).unwrap_or_else(|error| error.to_string())
+    crate::yaml::to_string(value)
 }
 
 static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);

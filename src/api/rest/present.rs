@@ -214,7 +214,7 @@ pub fn written(code: u16, json: &[u8], output: &Output) -> Response<Body> {
         MediaType::Json => ("application/json", [json, b"\n"].concat().into()),
         MediaType::Yaml => {
             let value: Value = serde_json::from_slice(json).unwrap_or_default();
-            ("application/yaml", serde_saphyr::to_string(&value).unwrap_or_default().into())
+            ("application/yaml", crate::yaml::to_string(&value).into())
         }
     };
     let mut response = Response::new(Body::from(body));

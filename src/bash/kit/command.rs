@@ -121,9 +121,11 @@ impl Command for Adapter {
             system: self.system.clone(),
         });
         // A pump that ends has a reader that went away: the program's next write fails.
-        let pumps =
-            async { tokio::join!(pump(out_reader, &context.stdout), pump(err_reader, &context.stderr)) };
-        let (exit_code, _) = tokio::join!(program, pumps);
+        let pumps = async {
+            tokio::join!(biased; pump(out_reader, &context.stdout), pump(err_reader, &context.stderr))
+        };
+        // In a fixed order, which would else change with each time that this is asked.
+        let (_, exit_code) = tokio::join!(biased; pumps, program);
         Ok(CommandStatus::with_code(exit_code))
     }
 }
@@ -135,7 +137,15 @@ async fn pump(mut from: PipeReader, to: &CommandOutput) {
         }
         // bashkit has a pipe of its own behind this one. Its reader is asked once before or once after us in each round,
         // so two rounds pass before the program goes on.
-        tokio::task::yield_now().await;
-        tokio::task::yield_now().await;
+        round().await;
+        round().await;
     }
+}
+
+/// A round of the runtime's queue: when it is over, everybody who was ready has had a turn.
+///
+/// `yield_now` would be over as soon as it is asked again, and bashkit draws whether it asks a new command once or twice.
+async fn round() {
+    // A task of nothing cannot fail.
+    let _ = tokio::spawn(async {}).await;
 }

@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::json::go_number;
-use crate::kubectl::yaml::go_float;
+use crate::meta::number::{go_float, go_number};
 
 /// `%v`: `map[a:1 b:[x y]]`, texts as they are, `<nil>`.
 pub fn plain(value: &Value) -> String {

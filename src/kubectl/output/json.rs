@@ -4,6 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::meta::number::go_number;
+
 use super::print_flags::ResourcePrinter;
 use crate::kubectl::error::Result;
 
@@ -85,27 +87,6 @@ fn write_value(out: &mut String, value: &Value, indent: Option<&str>, depth: usi
         }
         other => *out += &other.to_string(),
     }
-}
-
-/// A number as Go writes it: integers as they are, floats shortest, with an exponent when far from one.
-// Models encoding/json's floatEncoder.
-pub fn go_number(number: &serde_json::Number) -> String {
-    if number.is_i64() || number.is_u64() {
-        return number.to_string();
-    }
-    let Some(float) = number.as_f64() else { return number.to_string() };
-    let size = float.abs();
-    if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        let text = format!("{float:e}");
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
-        return if digits.len() == 1 && sign == '-' {
-            format!("{mantissa}e-0{digits}").replace("e-0", "e-")
-        } else {
-            format!("{mantissa}e{sign}{digits:0>2}")
-        };
-    }
-    format!("{float}")
 }
 
 fn write_string(out: &mut String, text: &str) {

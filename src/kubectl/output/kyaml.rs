@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::json::go_number;
 use super::print_flags::ResourcePrinter;
 use crate::kubectl::error::Result;
+use crate::meta::number::go_number;
 
 /// Prints documents with `---` in front of each.
 #[derive(Default)]
@@ -128,7 +128,7 @@ fn needs_quotes(key: &str) -> bool {
     let plain = key.chars().all(inside) && key.starts_with(edge) && key.ends_with(edge);
     let words =
         ["null", "true", "false", "y", "yes", "n", "no", "t", "f", "on", "off", "inf", "infinity", "nan"];
-    !plain || words.contains(&key.to_lowercase().as_str()) || !crate::kubectl::yaml::resolve::is_text(key)
+    !plain || words.contains(&key.to_lowercase().as_str()) || !crate::yaml::resolve::is_text(key)
 }
 
 #[cfg(test)]
@@ -156,7 +156,7 @@ mod tests {
             let value = json!({"k": {key: [text.clone(), {"x": text.clone(), "n": [[number, true, null]]}]}, "t": text});
             let mut out = String::new();
             KyamlPrinter.print(&value, &mut out).unwrap();
-            proptest::prop_assert_eq!(crate::kubectl::yaml::to_json(out.trim_start_matches("---\n")).unwrap(), value, "{}", out);
+            proptest::prop_assert_eq!(crate::yaml::to_json(out.trim_start_matches("---\n")).unwrap(), value, "{}", out);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::template::TemplatePrinter;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::session::Session;
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// Prints objects one after another.
 pub trait ResourcePrinter: Send {

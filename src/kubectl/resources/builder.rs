@@ -328,8 +328,9 @@ impl<'a> Builder<'a> {
         if let Some(text) = refused {
             return Err(KubectlError::message(text));
         }
+        let mappings = self.mappings().await?;
         let client = self.session.client().await?;
-        for mapping in self.mappings().await? {
+        for mapping in mappings {
             if let Err(error) = self.list(&client, &mapping, found).await {
                 found.errors.push(error);
                 if !self.continue_on_error {

@@ -9,7 +9,7 @@ use crate::bash::FilesError;
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::session::Session;
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// What `-f`, `-k` and `-R` say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

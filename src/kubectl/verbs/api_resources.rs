@@ -12,7 +12,7 @@ use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::mapper::{Mapper, Mapping};
 use crate::kubectl::output::{ResourcePrinter, TabWriter, json::JsonPrinter};
 use crate::kubectl::session::Session;
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `kubectl api-resources`.
 pub struct ApiResources;

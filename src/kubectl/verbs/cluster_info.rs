@@ -12,7 +12,7 @@ use crate::kubectl::output::json;
 use crate::kubectl::output::print_flags::no_printer;
 use crate::kubectl::resources::list_items;
 use crate::kubectl::session::Session;
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `kubectl cluster-info`.
 pub struct ClusterInfo;
@@ -50,13 +50,17 @@ impl Verb for ClusterInfo {
     async fn run(&self, session: &Session, _: &Flags, _: &[String]) -> Result<()> {
         let (namespace, explicit) = session.namespace()?;
         let namespace = if explicit { namespace } else { "kube-system".to_owned() };
-        let client = session.client().await?;
-        let request = Request::get(format!("/api/v1/namespaces/{namespace}/services"));
-        let services =
-            client.json(request.query("labelSelector", "kubernetes.io/cluster-service=true")).await;
+        let asked = async {
+            session.mapper().await?;
+            let client = session.client().await?;
+            let request = Request::get(format!("/api/v1/namespaces/{namespace}/services"));
+            let list =
+                client.json(request.query("labelSelector", "kubernetes.io/cluster-service=true")).await?;
+            Ok((client, list))
+        };
         let mut text = String::new();
-        let failed = match services {
-            Ok(list) => {
+        let failed = match asked.await {
+            Ok((client, list)) => {
                 text += &format!("Kubernetes control plane is running at {}\n", client.server());
                 for service in list_items(list) {
                     let label = service["metadata"]["labels"]["kubernetes.io/name"].as_str();

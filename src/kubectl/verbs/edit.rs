@@ -17,7 +17,7 @@ use crate::kubectl::output::{json::pretty, print_flags};
 use crate::kubectl::resources::{Builder, FilenameOptions, Info, decode_documents, is_list, list_items};
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::recording::{record, record_flag};
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `kubectl edit`.
 pub struct Edit;

@@ -7,7 +7,7 @@ use super::patching::{MERGE_PATCH, Patch, STRATEGIC_PATCH};
 use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::mapper::Mapping;
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `--overrides` and `--override-type`.
 pub fn flags(default_type: &str) -> Vec<Flag> {

@@ -17,7 +17,7 @@ use crate::kubectl::output::print_flags;
 use crate::kubectl::resources::{Builder, FilenameOptions, Info};
 use crate::kubectl::session::Session;
 use crate::kubectl::verbs::recording::{record_flag, record_patch};
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `kubectl patch`.
 pub struct PatchVerb;

@@ -11,7 +11,8 @@ use crate::kubectl::error::{KubectlError, Result};
 use crate::kubectl::flags::{Flag, Flags};
 use crate::kubectl::output::json;
 use crate::kubectl::session::Session;
-use crate::kubectl::{version, yaml};
+use crate::kubectl::version;
+use crate::yaml;
 
 /// The verb.
 pub struct Version;

@@ -12,11 +12,11 @@ use similar::{ChangeTag, TextDiff};
 
 use super::list::{Travel, draw_note};
 use super::view::{Scene, View};
-use crate::kubectl::yaml;
 use crate::shell::causes::about;
 use crate::store::{EventKind, KeyValue, Record};
 use crate::tui::words::Word;
 use crate::tui::world::{World, exact_time};
+use crate::yaml;
 
 /// How many revisions of the object are kept.
 const KEPT: usize = 64;

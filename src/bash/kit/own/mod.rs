@@ -5,18 +5,21 @@ mod date;
 mod job_control;
 mod ls;
 mod read;
+mod timeout;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::jobs::Jobs;
 use crate::bash::program::Program;
+use crate::bash::shell::Programs;
 use crate::bash::sleep::Sleep;
 use cat::Cat;
 use date::Date;
 use job_control::{Foreground, JobsList, Kill, Wait};
 use ls::Ls;
 pub(in crate::bash) use read::Read;
+use timeout::Timeout;
 
 /// Commands that read all of their input before they answer, and are bashkit's.
 const WHOLE_STDIN: &[&str] = &[
@@ -79,8 +82,8 @@ pub(in crate::bash) fn worded(error: &str) -> String {
     error.trim_start_matches("bash: ").trim_start_matches("parse error: ").to_owned()
 }
 
-/// The programs by name.
-pub(in crate::bash) fn programs(jobs: &Jobs) -> BTreeMap<String, Arc<dyn Program>> {
+/// The programs by name, in a shell that has `others`, too.
+pub(in crate::bash) fn programs(jobs: &Jobs, others: &Programs) -> BTreeMap<String, Arc<dyn Program>> {
     let mut programs: BTreeMap<String, Arc<dyn Program>> = BTreeMap::new();
     let mut add = |name: &str, program: Arc<dyn Program>| programs.insert(name.to_owned(), program);
     add("sleep", Arc::new(Sleep));
@@ -90,6 +93,7 @@ pub(in crate::bash) fn programs(jobs: &Jobs) -> BTreeMap<String, Arc<dyn Program
     add("jobs", Arc::new(JobsList(jobs.clone())));
     add("kill", Arc::new(Kill(jobs.clone())));
     add("wait", Arc::new(Wait(jobs.clone())));
+    add("timeout", Arc::new(Timeout(others.clone())));
     add("fg", Arc::new(Foreground(jobs.clone())));
     programs
 }

@@ -16,7 +16,7 @@ use crate::kubectl::verbs::targets::{Finding, all_flag, find, selector_flag};
 use crate::kubectl::verbs::writing::{
     DryRun, LAST_APPLIED, WriteOptions, dry_run, dry_run_flag, go_json, tell,
 };
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `kubectl apply view-last-applied`.
 pub struct ViewLastApplied;

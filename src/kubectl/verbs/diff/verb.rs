@@ -18,7 +18,7 @@ use crate::kubectl::verbs::targets::selector_flag;
 use crate::kubectl::verbs::writing::{
     DryRun, WriteOptions, configuration, create_request, field_manager_flag, go_json,
 };
-use crate::kubectl::yaml;
+use crate::yaml;
 
 /// `kubectl diff`.
 pub struct Diff;

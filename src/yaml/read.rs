@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
                 Value::String(text) => text,
                 Value::Bool(bool) => bool.to_string(),
                 Value::Number(number) if number.is_f64() => {
-                    super::go_float(number.as_f64().unwrap_or_default())
+                    crate::meta::number::go_float(number.as_f64().unwrap_or_default())
                 }
                 Value::Number(number) => number.to_string(),
                 other => {

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 use serde_json::{Map, Value};
 
 use super::resolve;
-use crate::kubectl::output::json::go_number;
+use crate::meta::number::{go_float, go_number};
 
 /// The column behind which lines are folded.
 const BEST_WIDTH: usize = 80;
@@ -318,18 +318,6 @@ fn is_break(letter: char) -> bool {
 /// Whether a letter is written as it is.
 fn printable(letter: char) -> bool {
     matches!(letter, '\n' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
-}
-
-/// A float as Go's `%g` with the fewest digits.
-pub fn go_float(float: f64) -> String {
-    let text = format!("{float:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-4..6).contains(&exponent) {
-        return format!("{float}");
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
 /// Whether a key comes before another: numbers in keys count as numbers, letters come last.
