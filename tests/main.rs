@@ -3,6 +3,7 @@
 
 mod api;
 mod bad_input;
+mod containerd;
 mod control_plane;
 mod copying;
 mod healing;

@@ -8,6 +8,7 @@ mod files;
 mod host_files;
 mod host_stdio;
 mod interactive;
+mod kernel_processes;
 mod kit;
 mod memory_files;
 mod memory_tree;

@@ -179,6 +179,8 @@ struct Table {
 #[derive(Clone, Default)]
 pub struct Processes {
     table: Arc<Mutex<Table>>,
+    /// Where this process has one: the kernel's own table besides.
+    kernel: bool,
 }
 
 impl Processes {
@@ -191,10 +193,22 @@ impl Processes {
         let mut table = self.lock();
         table.last += 1;
         let pid = table.last;
+        if self.kernel {
+            // The first is this process itself; the next ones are none of the kernel's.
+            table.last = table.last.max(super::kernel_processes::LAST);
+        }
         let signals = Signals::new(pid == 1);
         let info = ProcessInfo { pid, parent, user: user.to_owned(), command, started };
         table.processes.insert(pid, (info, signals.clone()));
         Process { pid, signals, processes: self.clone() }
+    }
+
+    /// The processes of this machine or container, as the kernel knows them; this one is `pid`. What runs inside this process
+    /// has numbers above those that a kernel gives.
+    pub fn of_kernel(pid: u32) -> Self {
+        let processes = Self { kernel: true, ..Self::default() };
+        processes.skip_to(pid - 1);
+        processes
     }
 
     /// Counts on from `pid`, so that no process is a container's first.
@@ -212,13 +226,16 @@ impl Processes {
 
     /// The processes by number.
     pub fn list(&self) -> Vec<ProcessInfo> {
-        self.lock().processes.values().map(|(info, _)| info.clone()).collect()
+        let own = self.lock().processes.values().map(|(info, _)| info.clone()).collect();
+        if self.kernel { super::kernel_processes::merged(own) } else { own }
     }
 
     /// Sends a signal; `false` if there is no such process. Number 0 only asks.
     pub fn kill(&self, pid: u32, number: i32) -> bool {
         let signals = self.lock().processes.get(&pid).map(|(_, signals)| signals.clone());
-        let Some(signals) = signals else { return false };
+        let Some(signals) = signals else {
+            return self.kernel && super::kernel_processes::kill(pid, number);
+        };
         // From inside, a container's first process cannot be killed.
         if number != 0 && !(pid == 1 && number == signal::KILL) {
             signals.send(number);

@@ -9,9 +9,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::{bench, kubectl, lesson, shell, tui, up};
-use crate::cluster::{ClusterConfig, Component};
+use super::{bench, doctor, images, kubectl, lesson, shell, tui, up};
+use crate::cluster::{ClusterConfig, Component, RuntimeConfig};
 use crate::lessons::Language;
+use crate::runtime::containerd::{ContainerdConfig, DEFAULT_SOCKET, DEFAULT_STATE};
 use crate::runtime::sim::Pace;
 
 #[derive(Parser)]
@@ -51,6 +52,11 @@ enum Command {
         #[command(flatten)]
         tui: TuiArgs,
     },
+    /// The course's images for real containers, made from this program
+    #[command(subcommand)]
+    Images(images::ImagesCommand),
+    /// Say what this machine lacks for real containers
+    Doctor(RuntimeArgs),
     /// Measure how fast the cluster is on this machine
     Bench,
 }
@@ -92,6 +98,30 @@ pub(super) struct ClusterArgs {
     /// Whether image pulls and starts take believable time
     #[arg(long, value_enum)]
     pub(super) pace: Option<PaceArg>,
+    #[command(flatten)]
+    pub(super) runtime: RuntimeArgs,
+}
+
+/// Who runs the containers.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RuntimeArgs {
+    /// Who runs the containers
+    #[arg(long, value_enum, default_value = "sim")]
+    pub(super) runtime: RuntimeArg,
+    /// containerd's socket, for --runtime containerd
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_SOCKET)]
+    pub(super) containerd_socket: PathBuf,
+    /// Where volumes and logs are kept with --runtime containerd
+    #[arg(long, value_name = "DIRECTORY", default_value = DEFAULT_STATE)]
+    pub(super) containerd_state: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RuntimeArg {
+    /// This program, everywhere and without rights
+    Sim,
+    /// Real containers of this machine's containerd (Linux, as root)
+    Containerd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -145,7 +175,31 @@ pub(super) struct UpArgs {
 
 impl Default for ClusterArgs {
     fn default() -> Self {
-        Self { nodes: 1, seed: None, pace: None }
+        Self {
+            nodes: 1,
+            seed: None,
+            pace: None,
+            runtime: RuntimeArgs {
+                runtime: RuntimeArg::Sim,
+                containerd_socket: DEFAULT_SOCKET.into(),
+                containerd_state: DEFAULT_STATE.into(),
+            },
+        }
+    }
+}
+
+impl RuntimeArgs {
+    /// Where containerd is and what it may use.
+    pub(super) fn containerd(&self) -> ContainerdConfig {
+        ContainerdConfig { socket: self.containerd_socket.clone(), state: self.containerd_state.clone() }
+    }
+
+    /// Who was chosen.
+    pub(super) fn config(&self) -> RuntimeConfig {
+        match self.runtime {
+            RuntimeArg::Sim => RuntimeConfig::Sim,
+            RuntimeArg::Containerd => RuntimeConfig::Containerd(self.containerd()),
+        }
     }
 }
 
@@ -156,7 +210,9 @@ impl ClusterArgs {
             Some(PaceArg::Real) => Pace::Real,
             Some(PaceArg::Instant) => Pace::Instant,
         };
-        ClusterConfig { nodes: usize::from(self.nodes), seed: self.seed, pace, ..ClusterConfig::default() }
+        let runtime = self.runtime.config();
+        let nodes = usize::from(self.nodes);
+        ClusterConfig { nodes, seed: self.seed, pace, runtime, ..ClusterConfig::default() }
     }
 }
 
@@ -164,6 +220,10 @@ impl ClusterArgs {
 pub fn main() -> ExitCode {
     let arguments: Vec<String> =
         std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    // In one of the course's real containers this is the program that it was called as.
+    if let Some(code) = crate::runtime::sim::contained::main(&arguments) {
+        return code;
+    }
     let called =
         arguments.first().map(PathBuf::from).and_then(|path| Some(path.file_stem()?.to_str()?.to_owned()));
     tracing_subscriber::fmt()
@@ -190,6 +250,8 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Lesson(command)) => lesson::run(command),
         Some(Command::Run { directory, tui }) => tui::run_directory(tui, &directory),
+        Some(Command::Images(command)) => images::run(command),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Bench) => bench::run().map(|()| 0),
     };
     ended(outcome)

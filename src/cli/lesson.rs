@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::command_line::virtual_runtime;
-use crate::cluster::{Cluster, ClusterConfig, Component, Time};
-use crate::lessons::check::{Proof, import, lint, lint_course, new_lesson, prove};
-use crate::lessons::{Course, Language, Lesson, Problem, World, lessons_in};
+use super::command_line::{RuntimeArgs, live_runtime, virtual_runtime};
+use crate::cluster::{Cluster, ClusterConfig, Component, RuntimeConfig, Time};
+use crate::lessons::check::{Proof, import, lint, lint_course, new_lesson, prove_as};
+use crate::lessons::{Course, Language, Lesson, Problem, StageConfig, World, lessons_in};
 use crate::shell::CommandLog;
 
 #[derive(Subcommand)]
@@ -49,6 +49,8 @@ pub(super) enum LessonCommand {
         /// Print what the first solutions show
         #[arg(long)]
         transcript: bool,
+        #[command(flatten)]
+        runtime: RuntimeArgs,
     },
     /// Make the start of a lesson from a Killercoda scenario
     Import {
@@ -76,10 +78,10 @@ pub(super) fn run(command: LessonCommand) -> anyhow::Result<i32> {
             let problems = lint_all(path.as_deref(), &lessons)?;
             tell(&problems, lessons.len())
         }
-        LessonCommand::Test { path, transcript } => {
+        LessonCommand::Test { path, transcript, runtime } => {
             let lessons = lessons(path.as_deref())?;
             let mut problems = lint_all(path.as_deref(), &lessons)?;
-            problems.extend(prove_all(&lessons, transcript)?);
+            problems.extend(prove_all(&lessons, transcript, &runtime.config())?);
             tell(&problems, lessons.len())
         }
         LessonCommand::Import { scenario, directory } => {
@@ -158,17 +160,24 @@ fn lint_all(path: Option<&Path>, lessons: &[Arc<Lesson>]) -> anyhow::Result<Vec<
 }
 
 /// Proves lessons side by side, one a core, and tells of each as it is done.
-fn prove_all(lessons: &[Arc<Lesson>], transcripts: bool) -> anyhow::Result<Vec<Problem>> {
+fn prove_all(
+    lessons: &[Arc<Lesson>],
+    transcripts: bool,
+    runtime: &RuntimeConfig,
+) -> anyhow::Result<Vec<Problem>> {
     let next = AtomicUsize::new(0);
     let proofs: Mutex<Vec<Option<Proof>>> = Mutex::new(vec![None; lessons.len()]);
-    let workers =
-        std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(lessons.len().max(1));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Real containers have the machine's own time and addresses: one cluster at a time.
+    let simulated = *runtime == RuntimeConfig::Sim;
+    let workers = if simulated { cores.min(lessons.len().max(1)) } else { 1 };
+    let how = StageConfig { virtual_time: simulated, step: 0, runtime: runtime.clone() };
     std::thread::scope(|scope| {
         let work = || -> anyhow::Result<()> {
             while let Some((index, lesson)) = take(&next, lessons) {
-                let runtime = virtual_runtime()?;
+                let runtime = if simulated { virtual_runtime()? } else { live_runtime()? };
                 let begin = std::time::Duration::from_nanos(nanos());
-                let proof = runtime.block_on(prove(lesson));
+                let proof = runtime.block_on(prove_as(lesson, &how));
                 let took = std::time::Duration::from_nanos(nanos()).saturating_sub(begin);
                 let verdict = if proof.problems.is_empty() { "ok" } else { "NOT AS WRITTEN" };
                 // Whoever closed the pipe does not wait for the verdicts.

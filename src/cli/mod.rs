@@ -2,6 +2,8 @@
 
 mod bench;
 mod command_line;
+mod doctor;
+mod images;
 mod kubectl;
 mod lesson;
 mod shell;

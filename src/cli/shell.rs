@@ -11,7 +11,7 @@ use super::command_line::{ClusterArgs, ShellArgs, TimeArg, live_runtime, virtual
 use crate::api::auth::UserInfo;
 use crate::bash::{Stdio, host_stdio, host_terminal};
 use crate::client;
-use crate::cluster::{Cluster, Time};
+use crate::cluster::{Cluster, RuntimeConfig, Time};
 use crate::runtime::sim::Pace;
 use crate::shell::{LiveSource, Session, SessionConfig, repl};
 
@@ -33,6 +33,10 @@ pub(super) fn run(args: ShellArgs) -> anyhow::Result<i32> {
         TimeArg::Real => live_runtime()?,
         TimeArg::Virtual => virtual_runtime()?,
     };
+    anyhow::ensure!(
+        args.time == TimeArg::Real || args.cluster.runtime.config() == RuntimeConfig::Sim,
+        "--time virtual is for --runtime sim: real containers live in the machine's own time"
+    );
     let time = if args.time == TimeArg::Virtual { Time::Virtual } else { Time::Real };
     let code = runtime.block_on(async {
         let (cluster, mut session) = start(&args.cluster, time, Pace::Instant).await?;

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use crate::runtime::containerd::{ContainerdConfig, ContainerdError};
 use crate::runtime::sim::Pace;
 
 /// The network of the nodes, as minikube has it. The machine of the learner is .1, the first node .2.
@@ -20,6 +21,8 @@ pub struct ClusterConfig {
     pub time: Time,
     /// Whether pulls and starts take believable time.
     pub pace: Pace,
+    /// Who runs the containers.
+    pub runtime: RuntimeConfig,
     /// The images that every node is delivered with.
     pub images: Vec<String>,
     /// What is left out.
@@ -37,12 +40,23 @@ impl Default for ClusterConfig {
             seed: None,
             time: Time::Real,
             pace: Pace::Instant,
+            runtime: RuntimeConfig::Sim,
             images: vec![],
             without: vec![],
             token: None,
             serve_names: vec![],
         }
     }
+}
+
+/// Who runs a cluster's containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RuntimeConfig {
+    /// This process, everywhere.
+    #[default]
+    Sim,
+    /// The machine's containerd.
+    Containerd(ContainerdConfig),
 }
 
 /// Which time it is in a cluster.
@@ -130,6 +144,9 @@ pub enum ClusterError {
     /// A node cannot be delivered with an image.
     #[error("a node cannot have an image from the start: {0}")]
     Image(String),
+    /// Real containers cannot be had.
+    #[error(transparent)]
+    Containerd(#[from] ContainerdError),
     /// A kubelet did not start.
     #[error("a kubelet does not start: {0}")]
     Kubelet(String),

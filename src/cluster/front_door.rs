@@ -32,8 +32,19 @@ impl FrontDoor {
         host: NetHost,
         clock: Clock,
     ) -> Result<Self, ClusterError> {
-        let address = SocketAddr::new(host.ip(), API_PORT);
-        let listener = host.listen(address).await.map_err(|_| ClusterError::Address(host.ip()))?;
+        Self::open_on(&host, host.ip(), api, pki, clock).await
+    }
+
+    /// Opens the port on an address of a network.
+    pub(super) async fn open_on(
+        network: &dyn Listen,
+        ip: IpAddr,
+        api: ApiServer,
+        pki: Pki,
+        clock: Clock,
+    ) -> Result<Self, ClusterError> {
+        let address = SocketAddr::new(ip, API_PORT);
+        let listener = network.listen(address).await.map_err(|_| ClusterError::Address(ip))?;
         Ok(Self { _task: AbortOnDropHandle::new(tokio::spawn(accept(api, pki, listener, clock))) })
     }
 }

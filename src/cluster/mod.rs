@@ -9,10 +9,11 @@ mod control_plane;
 mod front_door;
 mod kubeconfig;
 mod node;
+mod real;
 mod run;
 pub mod scenarios;
 
 pub use components::{Changed, ComponentError, ComponentStatus, Components};
-pub use config::{ClusterConfig, ClusterError, Component, Time, UnknownComponent};
+pub use config::{ClusterConfig, ClusterError, Component, RuntimeConfig, Time, UnknownComponent};
 pub use node::NodeMachine;
 pub use run::Cluster;

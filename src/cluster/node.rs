@@ -7,14 +7,18 @@ use k8s_openapi::api::core::v1::Node;
 use tokio::task::JoinHandle;
 
 use super::config::{ClusterError, Component, NODE_NETWORK};
+use super::real;
 use crate::api::auth::{Pki, UserInfo};
 use crate::api::server_config;
+use crate::bash::ProcessInfo;
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::events::Recorder;
 use crate::informer::{Change, Informers};
 use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig, ServerSecurity};
 use crate::network::{Fabric, KubeProxy, NetHost, ServerTls};
+use crate::runtime::ContainerRuntime;
+use crate::runtime::containerd::{Containerd, ContainerdRuntime};
 use crate::runtime::sim::{Pace, SimConfig, SimRuntime};
 use crate::scheduler::Decisions;
 use crate::seed::Seed;
@@ -28,6 +32,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) seed: Seed,
     pub(super) pace: Pace,
+    /// The machine's containerd, if containers are real.
+    pub(super) containerd: Option<Arc<Containerd>>,
     pub(super) pki: Pki,
     /// By what kubelets know the API server.
     pub(super) api_server_token: Arc<str>,
@@ -42,7 +48,7 @@ pub(super) struct ClusterNode {
     shared: Shared,
     kubelet: Option<Kubelet>,
     proxy: Option<KubeProxy>,
-    _pod_cidr: Follower,
+    _pod_cidr: Option<Follower>,
 }
 
 impl std::fmt::Debug for ClusterNode {
@@ -68,7 +74,30 @@ impl std::fmt::Debug for Machine {
 pub(super) struct Machine {
     pub(super) name: String,
     pub(super) host: NetHost,
-    pub(super) runtime: Arc<SimRuntime>,
+    pub(super) runtime: NodeRuntime,
+}
+
+/// Who runs a node's containers.
+#[derive(Clone)]
+pub(super) enum NodeRuntime {
+    Sim(Arc<SimRuntime>),
+    Containerd(Arc<ContainerdRuntime>),
+}
+
+impl NodeRuntime {
+    fn as_cri(&self) -> Arc<dyn ContainerRuntime> {
+        match self {
+            Self::Sim(runtime) => runtime.clone(),
+            Self::Containerd(runtime) => runtime.clone(),
+        }
+    }
+
+    fn as_sim(&self) -> Option<&Arc<SimRuntime>> {
+        match self {
+            Self::Sim(runtime) => Some(runtime),
+            Self::Containerd(_) => None,
+        }
+    }
 }
 
 /// A task that ends with its owner.
@@ -95,7 +124,8 @@ pub(super) fn address(index: usize) -> Ipv4Addr {
 pub struct NodeMachine {
     name: String,
     host: NetHost,
-    runtime: Weak<SimRuntime>,
+    runtime: Weak<dyn ContainerRuntime>,
+    sim: Option<Weak<SimRuntime>>,
 }
 
 impl std::fmt::Debug for NodeMachine {
@@ -119,8 +149,14 @@ impl NodeMachine {
     }
 
     /// Its container runtime; `None` when the cluster has ended.
-    pub fn runtime(&self) -> Option<Arc<SimRuntime>> {
+    pub fn runtime(&self) -> Option<Arc<dyn ContainerRuntime>> {
         self.runtime.upgrade()
+    }
+
+    /// The processes of every simulated container by the container's id; none of real ones, which are the kernel's.
+    pub fn processes(&self) -> Vec<(String, Vec<ProcessInfo>)> {
+        let sim = self.sim.as_ref().and_then(Weak::upgrade);
+        sim.map(|runtime| runtime.processes()).unwrap_or_default()
     }
 }
 
@@ -129,15 +165,17 @@ impl Machine {
         NodeMachine {
             name: self.name.clone(),
             host: self.host.clone(),
-            runtime: Arc::downgrade(&self.runtime),
+            runtime: Arc::downgrade(&self.runtime.as_cri()),
+            sim: self.runtime.as_sim().map(Arc::downgrade),
         }
     }
 
     /// Puts images on the node's disk, as a machine may be delivered with some.
     pub(super) fn deliver(&self, images: &[String]) -> Result<(), ClusterError> {
+        let Some(runtime) = self.runtime.as_sim() else { return Ok(()) };
         images
             .iter()
-            .try_for_each(|image| self.runtime.preload(image))
+            .try_for_each(|image| runtime.preload(image))
             .map_err(|error| ClusterError::Image(error.to_string()))
     }
 
@@ -145,6 +183,10 @@ impl Machine {
     pub(super) fn new(index: usize, shared: &Shared) -> Result<Self, ClusterError> {
         let (name, ip) = (name(index), IpAddr::V4(address(index)));
         let host = shared.fabric.join_node(ip, &name).map_err(|_| ClusterError::Address(ip))?;
+        if let Some(containerd) = &shared.containerd {
+            let runtime = NodeRuntime::Containerd(Arc::new(containerd.node(&name)));
+            return Ok(Self { name, host, runtime });
+        }
         let runtime = Arc::new(SimRuntime::new(SimConfig {
             node: name.clone(),
             fabric: shared.fabric.clone(),
@@ -155,17 +197,22 @@ impl Machine {
         // Until a controller gives the node a range it has the one that it is likely to get.
         runtime.set_pod_cidr(Ipv4Addr::new(10, 244, index as u8, 0), 24);
         runtime.set_node_host(host.clone());
-        Ok(Self { name, host, runtime })
+        Ok(Self { name, host, runtime: NodeRuntime::Sim(runtime) })
     }
 }
 
 impl ClusterNode {
     /// A node on that machine, without a kubelet and a kube-proxy.
     pub(super) fn new(machine: Machine, shared: Shared) -> Self {
-        let following =
-            follow_pod_cidr(machine.name.clone(), machine.runtime.clone(), shared.informers.clone());
-        let config = NodeConfig::new(&machine.name, machine.host.ip(), &shared.seed);
-        let pod_cidr = Follower(tokio::spawn(following));
+        // Real pods have their addresses of CNI.
+        let pod_cidr = machine.runtime.as_sim().map(|runtime| {
+            let following = follow_pod_cidr(machine.name.clone(), runtime.clone(), shared.informers.clone());
+            Follower(tokio::spawn(following))
+        });
+        let mut config = NodeConfig::new(&machine.name, machine.host.ip(), &shared.seed);
+        if shared.containerd.is_some() {
+            real::describe(&mut config);
+        }
         Self { machine, config, shared, kubelet: None, proxy: None, _pod_cidr: pod_cidr }
     }
 
@@ -188,7 +235,7 @@ impl ClusterNode {
         let dependencies = Dependencies {
             client,
             informers: informers.clone(),
-            runtime: runtime.clone(),
+            runtime: runtime.as_cri(),
             host: host.clone(),
             clock: clock.clone(),
             seed: seed.clone(),

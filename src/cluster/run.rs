@@ -9,10 +9,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::components::{Components, Plane};
-use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWORK, Time};
+use super::config::{API_PORT, ClusterConfig, ClusterError, Component, NODE_NETWORK, RuntimeConfig, Time};
 use super::front_door::{self, FrontDoor};
 use super::kubeconfig::{Credentials, kubeconfig};
 use super::node::{self, Machine, NodeMachine, Shared};
+use super::real::{self, RealMachine};
 use crate::api::auth::{Pki, UserInfo};
 use crate::api::registry::Registry;
 use crate::api::server::{ApiServer, Config};
@@ -20,6 +21,7 @@ use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::informer::Informers;
 use crate::network::{ClusterDns, Fabric, HostNodePorts, NetHost};
+use crate::runtime::containerd::Containerd;
 use crate::scheduler::Decisions;
 use crate::seed::Seed;
 use crate::store::Store;
@@ -39,6 +41,7 @@ pub struct Cluster {
     decisions: Decisions,
     _door: Option<FrontDoor>,
     plane: Arc<Plane>,
+    real: Option<RealMachine>,
 }
 
 /// The API on a socket; dropping it closes the socket and its connections.
@@ -68,6 +71,26 @@ impl Cluster {
             Time::Virtual => Clock::virtual_time(),
         };
         let seed = config.seed.map_or_else(Seed::from_entropy, Seed::new);
+        // First of all: if it cannot be had nothing else is begun.
+        let containerd = match &config.runtime {
+            RuntimeConfig::Sim => None,
+            RuntimeConfig::Containerd(wanted) => Some(Arc::new(Containerd::open(wanted, &clock).await?)),
+        };
+        let started = Self::build(config, clock, seed, containerd.clone()).await;
+        if started.is_err()
+            && let Some(containerd) = &containerd
+        {
+            real::close(containerd).await;
+        }
+        started
+    }
+
+    async fn build(
+        config: ClusterConfig,
+        clock: Clock,
+        seed: Seed,
+        containerd: Option<Arc<Containerd>>,
+    ) -> Result<Self, ClusterError> {
         let store = Store::new(clock.clone());
         let fabric = Fabric::new(seed.clone());
         let pki = Pki::generate(seed.fork()).map_err(|error| ClusterError::Pki(error.to_string()))?;
@@ -90,6 +113,11 @@ impl Cluster {
         let system = UserInfo::new("system:masters", &["system:masters"]);
         let informers = Informers::new(client::component(&service, "k8s-learn", system), clock.clone());
         fabric.set_resolver(Arc::new(ClusterDns::new(&informers)));
+        let mut real = None;
+        if let Some(containerd) = &containerd {
+            let names = Arc::new(ClusterDns::new(&informers));
+            real = Some(RealMachine::prepare(containerd, &config, &fabric, names, &clock).await?);
+        }
         let own = IpAddr::V4(std::net::Ipv4Addr::from(u32::from(NODE_NETWORK) + 1));
         let learner = fabric.join_node(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
         api.set_dialer(Arc::new(learner.clone()));
@@ -101,6 +129,7 @@ impl Cluster {
             clock: clock.clone(),
             seed: seed.clone(),
             pace: config.pace,
+            containerd,
             pki: pki.clone(),
             api_server_token,
             decisions: decisions.clone(),
@@ -112,6 +141,9 @@ impl Cluster {
         if let Some(first) = plane.machines.first() {
             api.set_dialer(Arc::new(first.host.clone()));
             door = Some(FrontDoor::open(api.clone(), pki.clone(), first.host.clone(), clock.clone()).await?);
+            if let Some(real) = &mut real {
+                real.open(first.host.ip(), api.clone(), pki.clone(), &clock).await?;
+            }
         }
         Ok(Self {
             config,
@@ -127,6 +159,7 @@ impl Cluster {
             decisions,
             _door: door,
             plane,
+            real,
         })
     }
 
@@ -244,6 +277,9 @@ impl Cluster {
     /// Stops everything, kubelets first.
     pub async fn stop(self) {
         self.plane.stop().await;
+        if let Some(real) = &self.real {
+            real.close().await;
+        }
     }
 }
 

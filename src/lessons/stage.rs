@@ -13,7 +13,7 @@ use super::format::{Lesson, PaceData, Step, StepData, Work};
 use super::grader::{Grade, Grader};
 use super::world::World;
 use crate::bash::{SharedWriter, Stdio};
-use crate::cluster::{Cluster, ClusterConfig, Time};
+use crate::cluster::{Cluster, ClusterConfig, RuntimeConfig, Time};
 use crate::runtime::sim::Pace;
 use crate::shell::{CommandLog, HOME, Session, SessionConfig, commands};
 use crate::watch;
@@ -28,6 +28,8 @@ pub struct StageConfig {
     pub virtual_time: bool,
     /// The step to begin with; the steps before it are brought about by their first solutions.
     pub step: usize,
+    /// Who runs the containers.
+    pub runtime: RuntimeConfig,
 }
 
 /// What came of an answer to a question.
@@ -93,6 +95,7 @@ impl Stage {
             seed: Some(data.seed),
             pace: if data.pace == PaceData::Real { Pace::Real } else { Pace::Instant },
             time: if config.virtual_time { Time::Virtual } else { Time::Real },
+            runtime: config.runtime.clone(),
             ..ClusterConfig::default()
         })
         .await?;

@@ -151,7 +151,7 @@ impl World {
         let (host, port) = (uri.host()?.to_owned(), uri.port_u16().unwrap_or(80));
         let ip = match host.parse() {
             Ok(ip) => ip,
-            Err(_) => self.learner.fabric().resolve(&host).into_iter().next()?,
+            Err(_) => self.learner.fabric().resolve(&host).await.into_iter().next()?,
         };
         let stream = self.learner.dial(SocketAddr::new(ip, port)).await.ok()?;
         let (mut sender, connection) =

@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use super::outside::Outside;
 use super::rules::ServiceRules;
 use crate::net::{BoxIo, Dial, Listen, Listener};
 use crate::seed::Seed;
+use crate::watch;
 
 /// How many bytes a connection holds that nobody has read yet.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -32,6 +34,8 @@ pub struct Fabric {
 struct Shared {
     seed: Seed,
     state: Mutex<State>,
+    /// How often Service rules were set.
+    rule_changes: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -41,6 +45,7 @@ struct State {
     /// The Service rules by node.
     rules: BTreeMap<String, Arc<ServiceRules>>,
     resolver: Option<Arc<dyn Resolve>>,
+    outside: Option<Arc<dyn Outside>>,
 }
 
 impl std::fmt::Debug for State {
@@ -81,7 +86,8 @@ struct Namespace {
 impl Fabric {
     /// A network without hosts. Backends and free ports are drawn from `seed`.
     pub fn new(seed: Seed) -> Self {
-        Self { shared: Arc::new(Shared { seed, state: Mutex::default() }) }
+        let rule_changes = watch::Sender::new(0);
+        Self { shared: Arc::new(Shared { seed, state: Mutex::default(), rule_changes }) }
     }
 
     /// Gives a pod an address. `node` is the node that it is on, whose Service rules apply to it.
@@ -117,6 +123,7 @@ impl Fabric {
     /// Replaces the Service rules of a node, as kube-proxy does.
     pub fn set_rules(&self, node: &str, rules: ServiceRules) {
         self.lock().rules.insert(node.to_owned(), Arc::new(rules));
+        self.shared.rule_changes.send_modify(|count| *count += 1);
     }
 
     /// The Service rules of a node.
@@ -124,13 +131,35 @@ impl Fabric {
         self.lock().rules.get(node).cloned().unwrap_or_default()
     }
 
+    /// Changes with the Service rules of any node.
+    pub fn rule_changes(&self) -> watch::Receiver<u64> {
+        self.shared.rule_changes.subscribe()
+    }
+
     /// Sets the cluster's DNS.
     pub fn set_resolver(&self, resolver: Arc<dyn Resolve>) {
         self.lock().resolver = Some(resolver);
     }
 
+    /// Sets what is outside: where addresses lead that no host here has.
+    pub fn set_outside(&self, outside: Arc<dyn Outside>) {
+        self.lock().outside = Some(outside);
+    }
+
+    fn outside(&self) -> Option<Arc<dyn Outside>> {
+        self.lock().outside.clone()
+    }
+
+    /// What is outside, if there is nothing else.
+    fn only_outside(&self) -> Option<Arc<dyn Outside>> {
+        self.outside().filter(|outside| outside.is_all())
+    }
+
     /// Asks the cluster's DNS for a full name.
-    pub fn resolve(&self, name: &str) -> Vec<IpAddr> {
+    pub async fn resolve(&self, name: &str) -> Vec<IpAddr> {
+        if let Some(outside) = self.only_outside() {
+            return outside.resolve(name).await;
+        }
         let resolver = self.lock().resolver.clone();
         resolver.map(|resolver| resolver.resolve(name)).unwrap_or_default()
     }
@@ -201,10 +230,17 @@ impl NetHost {
         if ip.is_loopback() || ip == self.ip() { Some(self.namespace.clone()) } else { self.fabric.host(ip) }
     }
 
-    fn connect(&self, address: SocketAddr) -> io::Result<BoxIo> {
+    async fn connect(&self, address: SocketAddr) -> io::Result<BoxIo> {
+        if let Some(outside) = self.fabric.only_outside() {
+            return outside.dial(address).await;
+        }
         let target = self.route(address).ok_or_else(refused)?;
-        let unreachable = || io::Error::new(io::ErrorKind::HostUnreachable, "no route to host");
-        let host = self.destination(target.ip()).ok_or_else(unreachable)?;
+        let Some(host) = self.destination(target.ip()) else {
+            return match self.fabric.outside() {
+                Some(outside) => outside.dial(target).await,
+                None => Err(io::Error::new(io::ErrorKind::HostUnreachable, "no route to host")),
+            };
+        };
         let listener = host.listener(target).ok_or_else(refused)?;
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         // Over the loopback a connection comes from the loopback.
@@ -247,13 +283,18 @@ fn refused() -> io::Error {
 
 impl Dial for NetHost {
     fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<BoxIo>> {
-        Box::pin(async move { self.connect(address) })
+        Box::pin(self.connect(address))
     }
 }
 
 impl Listen for NetHost {
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
-        Box::pin(async move { self.bind(address).map(|listener| Box::new(listener) as Box<dyn Listener>) })
+        Box::pin(async move {
+            match self.fabric.only_outside() {
+                Some(outside) => outside.listen(address).await,
+                None => self.bind(address).map(|listener| Box::new(listener) as Box<dyn Listener>),
+            }
+        })
     }
 }
 

@@ -6,7 +6,9 @@
 
 mod dns;
 mod fabric;
+pub mod kernel;
 mod node_ports;
+mod outside;
 mod proxy;
 mod proxy_health;
 mod proxy_server;
@@ -16,6 +18,7 @@ mod serve;
 pub use dns::{CLUSTER_DOMAIN, ClusterDns};
 pub use fabric::{Fabric, JoinError, NetHost, Resolve};
 pub use node_ports::HostNodePorts;
+pub use outside::{HostSockets, Outside};
 pub use proxy::KubeProxy;
 pub use rules::{Backend, ServicePort, ServiceRules};
 pub use serve::{Greeting, ServerTls, not_found, plain, serve};

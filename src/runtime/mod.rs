@@ -5,6 +5,7 @@
 //! Pods: it is told names, images, commands and mounts.
 
 pub mod api;
+pub mod containerd;
 pub mod sim;
 
 pub use api::ContainerRuntime;

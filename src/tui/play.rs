@@ -273,7 +273,8 @@ impl Play {
         let progress = self.config.progress.lesson(&lesson.id);
         let left = progress.step.filter(|_| resume && !progress.done);
         let step = left.and_then(|left| lesson.steps.iter().position(|step| step.id == left)).unwrap_or(0);
-        let config = StageConfig { step, ..StageConfig::default() };
+        let runtime = self.config.cluster.runtime.clone();
+        let config = StageConfig { step, runtime, ..StageConfig::default() };
         let (stage, session) = Stage::open(lesson, &config).await.map_err(|error| error.to_string())?;
         let ground = Ground::of(stage.cluster(), session).await;
         self.played = Played::Lesson(Box::new(stage));

@@ -140,7 +140,7 @@ impl Target<'_> {
         };
         let ip = match ip {
             Ok(ip) => ip,
-            Err(_) => match self.deps.host.fabric().resolve(host).first() {
+            Err(_) => match self.deps.host.fabric().resolve(host).await.first() {
                 Some(ip) => *ip,
                 None => return Err(format!("dial tcp: lookup {host}: no such host")),
             },

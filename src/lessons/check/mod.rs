@@ -9,4 +9,4 @@ mod prove;
 pub use begin::new_lesson;
 pub use import::import;
 pub use lint::{lint, lint_course};
-pub use prove::{Proof, prove};
+pub use prove::{Proof, prove, prove_as};

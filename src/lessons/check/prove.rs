@@ -29,14 +29,23 @@ pub struct Proof {
 
 /// Plays a lesson. Call it on a paused runtime.
 pub async fn prove(lesson: &Arc<Lesson>) -> Proof {
+    prove_as(lesson, &StageConfig { virtual_time: true, ..StageConfig::default() }).await
+}
+
+/// [`prove`], in clusters of another kind. In real time only the first solutions are played.
+pub async fn prove_as(lesson: &Arc<Lesson>, how: &StageConfig) -> Proof {
     let mut proof = Proof::default();
-    if let Err(error) = main_line(lesson, &mut proof).await {
+    if let Err(error) = main_line(lesson, how, &mut proof).await {
         proof.problems.push(problem(lesson, error.to_string()));
+        return proof;
+    }
+    // What does not solve a step has to be watched for minutes: that is proven where minutes take no time.
+    if !how.virtual_time {
         return proof;
     }
     for (index, step) in lesson.steps.iter().enumerate() {
         let Work::Goal(data) = &step.work else { continue };
-        if let Err(error) = trials(lesson, index, data, &mut proof).await {
+        if let Err(error) = trials(&Tried { lesson, how, index }, data, &mut proof).await {
             proof.problems.push(problem(lesson, format!("step `{}`: {error}", step.id)));
         }
     }
@@ -48,9 +57,8 @@ fn problem(lesson: &Lesson, message: String) -> Problem {
 }
 
 /// The whole lesson by its first solutions, in one cluster.
-async fn main_line(lesson: &Arc<Lesson>, proof: &mut Proof) -> Result<(), LessonError> {
-    let config = StageConfig { virtual_time: true, step: 0 };
-    let (mut stage, mut session) = Stage::open(lesson.clone(), &config).await?;
+async fn main_line(lesson: &Arc<Lesson>, how: &StageConfig, proof: &mut Proof) -> Result<(), LessonError> {
+    let (mut stage, mut session) = Stage::open(lesson.clone(), how).await?;
     while !stage.over() {
         let step = &lesson.steps[stage.step()];
         proof.transcript += &format!("## {}\n", step.id);
@@ -85,16 +93,12 @@ async fn main_line(lesson: &Arc<Lesson>, proof: &mut Proof) -> Result<(), Lesson
 }
 
 /// What a step says of other solutions, wrong answers and known paths, each in its own cluster.
-async fn trials(
-    lesson: &Arc<Lesson>,
-    index: usize,
-    data: &StepData,
-    proof: &mut Proof,
-) -> Result<(), LessonError> {
+async fn trials(tried: &Tried<'_>, data: &StepData, proof: &mut Proof) -> Result<(), LessonError> {
+    let Tried { lesson, index, .. } = *tried;
     let id = &lesson.steps[index].id;
     let mut say = |message: String| proof.problems.push(problem(lesson, format!("step `{id}`: {message}")));
     for (number, script) in data.solutions.iter().enumerate().skip(1) {
-        let (stage, mut session) = at(lesson, index).await?;
+        let (stage, mut session) = tried.open().await?;
         type_in(&mut session, script).await;
         if !solved(&stage).await {
             say(unsolved(&format!("solution {}", number + 1), &stage, data));
@@ -102,7 +106,7 @@ async fn trials(
         stage.close().await;
     }
     for (number, script) in data.wrong.iter().enumerate() {
-        let (stage, mut session) = at(lesson, index).await?;
+        let (stage, mut session) = tried.open().await?;
         type_in(&mut session, script).await;
         if until(&stage, WATCHED, |grade| grade.solved).await {
             say(format!("wrong answer {} solves it", number + 1));
@@ -111,7 +115,7 @@ async fn trials(
     }
     let paths = data.recognise.iter().map(|path| (path, "recognised"));
     for (path, what) in paths.chain(data.stuck.iter().map(|path| (path, "stuck"))) {
-        let (stage, mut session) = at(lesson, index).await?;
+        let (stage, mut session) = tried.open().await?;
         if settled(&stage).await.met.contains(&path.id) {
             say(format!("the path `{}` is {what} before anything is done", path.id));
         }
@@ -127,12 +131,21 @@ async fn trials(
     Ok(())
 }
 
-/// A fresh cluster at a step, whose start has been looked at.
-async fn at(lesson: &Arc<Lesson>, step: usize) -> Result<(Stage, Session), LessonError> {
-    let config = StageConfig { virtual_time: true, step };
-    let (stage, session) = Stage::open(lesson.clone(), &config).await?;
-    settled(&stage).await;
-    Ok((stage, session))
+/// A step that is tried.
+struct Tried<'a> {
+    lesson: &'a Arc<Lesson>,
+    how: &'a StageConfig,
+    index: usize,
+}
+
+impl Tried<'_> {
+    /// A fresh cluster at the step, whose start has been looked at.
+    async fn open(&self) -> Result<(Stage, Session), LessonError> {
+        let config = StageConfig { step: self.index, ..self.how.clone() };
+        let (stage, session) = Stage::open(self.lesson.clone(), &config).await?;
+        settled(&stage).await;
+        Ok((stage, session))
+    }
 }
 
 /// The grade once the step's start has been looked at and what was under way is done.

@@ -1,8 +1,9 @@
 //! What a container may use and has used: memory with its limit, CPU time.
 //!
 //! Programs that need much take it here; asking for more memory than the limit has the whole container killed, as the
-//! kernel does with `memory.oom.group`. Nothing real is allocated.
+//! kernel does with `memory.oom.group`. Nothing real is allocated, but where the program is a real process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -31,6 +32,8 @@ pub struct Cgroup {
     cpu_limit_milli: f64,
     memory_limit_bytes: u64,
     out_of_memory: CancellationToken,
+    /// Whether memory and time are taken from the machine, whose kernel keeps the limits.
+    real: bool,
     state: Arc<Mutex<State>>,
 }
 
@@ -38,12 +41,14 @@ pub struct Cgroup {
 pub struct Allocation {
     cgroup: Cgroup,
     bytes: u64,
+    _held: Vec<u8>,
 }
 
 /// CPU time that a program burns; dropping it stops that.
 pub struct Burn {
     cgroup: Cgroup,
     milli: f64,
+    stop: Arc<AtomicBool>,
 }
 
 impl Cgroup {
@@ -59,8 +64,14 @@ impl Cgroup {
             cpu_limit_milli: cpu_limit,
             memory_limit_bytes: if memory_limit == 0 { NODE_MEMORY_BYTES } else { memory_limit },
             out_of_memory: CancellationToken::new(),
+            real: false,
             state: Arc::new(Mutex::new(state)),
         }
+    }
+
+    /// The group that this process is in: what programs take here they take from the machine.
+    pub(super) fn of_this_process(clock: Clock) -> Self {
+        Self { real: true, ..Self::new(clock, Resources::default(), 0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -69,6 +80,11 @@ impl Cgroup {
 
     /// Takes memory. Over the limit the container is killed: the caller waits for its own end.
     pub async fn allocate(&self, bytes: u64) -> Allocation {
+        if self.real {
+            // Written to, so that the kernel has to find it.
+            let held = vec![1; usize::try_from(bytes).unwrap_or(usize::MAX)];
+            return Allocation { cgroup: self.clone(), bytes: 0, _held: held };
+        }
         let enough = {
             let mut state = self.lock();
             let total = state.memory_bytes.saturating_add(bytes);
@@ -82,14 +98,26 @@ impl Cgroup {
             self.out_of_memory.cancel();
             return std::future::pending().await;
         }
-        Allocation { cgroup: self.clone(), bytes }
+        Allocation { cgroup: self.clone(), bytes, _held: vec![] }
     }
 
     /// Burns CPU time until the answer is dropped, in thousandths of a core.
     pub fn burn(&self, milli: u32) -> Burn {
         let milli = f64::from(milli);
         self.settle(milli);
-        Burn { cgroup: self.clone(), milli }
+        let stop = Arc::new(AtomicBool::new(false));
+        if self.real {
+            // Whole cores: a thread each, until it is told to stop.
+            for _ in 0..(milli / 1000.0).ceil() as u32 {
+                let stop = stop.clone();
+                std::thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+        }
+        Burn { cgroup: self.clone(), milli, stop }
     }
 
     /// Adds CPU time that something short took.
@@ -139,6 +167,7 @@ impl Drop for Allocation {
 
 impl Drop for Burn {
     fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
         self.cgroup.settle(-self.milli);
     }
 }

@@ -18,7 +18,8 @@ mod sandbox;
 mod service;
 mod volumes;
 
-mod images;
+pub mod contained;
+pub(in crate::runtime) mod images;
 pub mod programs;
 #[cfg(test)]
 mod testing;

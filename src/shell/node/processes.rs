@@ -64,7 +64,7 @@ impl NodePs {
             };
             all.push(process(pid, parent, &command, status.since));
         }
-        let containers = self.machine.runtime().map(|runtime| runtime.processes()).unwrap_or_default();
+        let containers = self.machine.processes();
         for (id, processes) in containers {
             let base = base_of(&id);
             all.extend(processes.into_iter().map(|process| ProcessInfo {

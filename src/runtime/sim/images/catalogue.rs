@@ -141,6 +141,19 @@ pub(crate) fn find(reference: &Reference) -> Found {
     }
 }
 
+/// The first name of every public repository, with `latest` or what comes last of its tags.
+pub(crate) fn newest() -> Vec<String> {
+    let public = repositories().iter().filter(|repository| repository.login.is_none());
+    let name = |repository: &Repository| {
+        let name = repository.names.first()?;
+        let last = repository.tags.keys().next_back()?;
+        let tag = if repository.tags.contains_key("latest") { "latest" } else { last };
+        let suffix = if repository.tagged(tag).is_some() { "" } else { repository.variants.keys().next()? };
+        Some(format!("{name}:{tag}{suffix}"))
+    };
+    public.filter_map(name).collect()
+}
+
 impl Repository {
     fn tagged(&self, tag: &str) -> Option<ImageData> {
         let mut variants: Vec<_> = self.variants.iter().collect();

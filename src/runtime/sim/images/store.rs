@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::catalogue::{self, Found, ImageData};
+use super::catalogue::{self, Found, ImageData, Login};
 use super::reference::Reference;
 use crate::bash::MemoryFiles;
 use crate::clock::Clock;
@@ -74,12 +74,7 @@ impl ImageStore {
     pub(crate) async fn pull(&self, image: &str, credentials: &[RegistryCredential]) -> Result<String> {
         let reference = parse(image)?;
         let data = match catalogue::find(&reference) {
-            Found::Image(data, login) => {
-                let may = login.is_none_or(|login| {
-                    credentials.iter().any(|c| c.username == login.username && c.password == login.password)
-                });
-                if may { Ok(data) } else { Err(denied(&reference, credentials)) }
-            }
+            Found::Image(data, login) => admit(&reference, login, credentials).map(|()| data),
             Found::NoSuchTag => Err(not_found(&reference)),
             Found::NoSuchRepository => Err(missing(&reference, credentials)),
         };
@@ -197,7 +192,19 @@ fn describe(image: &NodeImage) -> Image {
     }
 }
 
-fn parse(image: &str) -> Result<Reference> {
+/// Whether somebody may have an image.
+pub(super) fn admit(
+    reference: &Reference,
+    login: Option<Login>,
+    credentials: &[RegistryCredential],
+) -> Result<()> {
+    let may = login.is_none_or(|login| {
+        credentials.iter().any(|c| c.username == login.username && c.password == login.password)
+    });
+    if may { Ok(()) } else { Err(denied(reference, credentials)) }
+}
+
+pub(super) fn parse(image: &str) -> Result<Reference> {
     let wrong =
         |why| RuntimeError::InvalidImageName(format!("failed to parse image reference {image:?}: {why}"));
     Reference::parse(image).map_err(wrong)
@@ -207,7 +214,7 @@ fn unpack(reference: &Reference, why: &str) -> String {
     format!("failed to pull and unpack image \"{reference}\": failed to resolve image: {why}")
 }
 
-fn not_found(reference: &Reference) -> RuntimeError {
+pub(super) fn not_found(reference: &Reference) -> RuntimeError {
     // The kubelet shows the code of every answer but Unknown.
     let text = unpack(reference, &format!("{reference}: not found"));
     RuntimeError::Pull(format!("rpc error: code = NotFound desc = {text}"))

@@ -1,7 +1,5 @@
 //! `nslookup` and `dig`: questions to the cluster's DNS, with the search list shown as those tools use it.
 
-use std::net::IpAddr;
-
 use async_trait::async_trait;
 
 use super::resolver::{self, ResolvConf};
@@ -17,11 +15,6 @@ impl Nslookup {
     /// An `nslookup` that asks from `host`.
     pub fn new(host: NetHost) -> Self {
         Self { host }
-    }
-
-    /// What a server knows of a full name.
-    fn addresses(&self, name: &str) -> Vec<IpAddr> {
-        self.host.fabric().resolve(name.trim_end_matches('.'))
     }
 
     async fn nslookup(&self, context: &mut ProgramContext, conf: &ResolvConf) -> i32 {
@@ -43,11 +36,7 @@ impl Nslookup {
         };
         context.stdio.out(shown).await;
         let candidates = conf.candidates(name);
-        let found = candidates.iter().find_map(|full| {
-            let addresses = self.addresses(full);
-            (!addresses.is_empty()).then(|| (full.clone(), addresses))
-        });
-        let Some((full, addresses)) = found else {
+        let Some((full, addresses)) = resolver::first_known(&self.host, &candidates).await else {
             let text = match busybox {
                 true => candidates
                     .iter()
@@ -85,13 +74,8 @@ impl Nslookup {
             return 9;
         };
         let full = if search { conf.candidates(&name) } else { vec![name.trim_end_matches('.').to_owned()] };
-        let found = full.iter().find_map(|full| {
-            Some((full, self.addresses(full))).filter(|(_, addresses)| !addresses.is_empty())
-        });
-        let (asked, addresses) = found
-            .map_or((name.trim_end_matches('.').to_owned(), vec![]), |(full, addresses)| {
-                (full.clone(), addresses)
-            });
+        let found = resolver::first_known(&self.host, &full).await;
+        let (asked, addresses) = found.unwrap_or_else(|| (name.trim_end_matches('.').to_owned(), vec![]));
         if short {
             let lines: String = addresses.iter().map(|address| format!("{address}\n")).collect();
             context.stdio.out(lines).await;

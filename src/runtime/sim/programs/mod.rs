@@ -39,4 +39,5 @@ pub use machine::Machine;
 pub(super) use machine::install;
 pub use net_tools::{Interfaces, Nc, Ping};
 pub use ps::process_table;
+pub(super) use resolver::name_servers;
 pub use wget::Wget;

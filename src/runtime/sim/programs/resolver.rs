@@ -53,6 +53,11 @@ pub(super) async fn resolv_conf(files: &dyn Files) -> ResolvConf {
     ResolvConf::parse(&String::from_utf8_lossy(&text))
 }
 
+/// The name servers of a container's `/etc/resolv.conf`.
+pub(in crate::runtime::sim) async fn name_servers(files: &dyn Files) -> Vec<IpAddr> {
+    resolv_conf(files).await.servers.iter().filter_map(|server| server.parse().ok()).collect()
+}
+
 /// The addresses of a name, IPv4 first; empty if it has none.
 pub(super) async fn lookup(host: &NetHost, files: &dyn Files, name: &str) -> Vec<IpAddr> {
     if let Ok(ip) = name.trim_matches(['[', ']']).parse() {
@@ -71,20 +76,30 @@ pub(super) async fn lookup(host: &NetHost, files: &dyn Files, name: &str) -> Vec
         known.push([127, 0, 0, 1].into());
     }
     if known.is_empty() {
-        known =
-            ask(host, &resolv_conf(files).await, name).map(|(_, addresses)| addresses).unwrap_or_default();
+        known = ask(host, &resolv_conf(files).await, name)
+            .await
+            .map(|(_, addresses)| addresses)
+            .unwrap_or_default();
     }
     known.sort_by_key(|ip| !ip.is_ipv4());
     known
 }
 
 /// Asks the cluster's DNS: the first full name that has addresses. `None` as well if no name server is configured.
-pub(super) fn ask(host: &NetHost, conf: &ResolvConf, name: &str) -> Option<(String, Vec<IpAddr>)> {
+pub(super) async fn ask(host: &NetHost, conf: &ResolvConf, name: &str) -> Option<(String, Vec<IpAddr>)> {
     conf.servers.first()?;
-    conf.candidates(name).into_iter().find_map(|full| {
-        let addresses = host.fabric().resolve(&full);
-        (!addresses.is_empty()).then_some((full, addresses))
-    })
+    first_known(host, &conf.candidates(name)).await
+}
+
+/// The first of these full names that has addresses.
+pub(super) async fn first_known(host: &NetHost, names: &[String]) -> Option<(String, Vec<IpAddr>)> {
+    for full in names {
+        let addresses = host.fabric().resolve(full.trim_end_matches('.')).await;
+        if !addresses.is_empty() {
+            return Some((full.clone(), addresses));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
