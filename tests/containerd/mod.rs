@@ -123,6 +123,8 @@ fn bash(machine: &Machine, kubectl: &str, script: &str) -> String {
         .args(["-c", &format!("kubectl() {{ {kubectl} \"$@\"; }}\n{script}")])
         .current_dir(machine.path(""))
         .env("KUBECONFIG", machine.path("kubeconfig"))
+        // For what is ended by its own number: a function's is not the program's.
+        .env("KUBECTL", kubectl)
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -170,11 +172,11 @@ fn the_real_kubectl_works_with_real_containers() {
     check("echo abc > file; kubectl cp file web:/tmp/file; kubectl exec web -- cat /tmp/file", "abc");
     check("kubectl cp web:/etc/hostname name; cat name", "web");
     check(
-        "kubectl port-forward pod/web 18099:80 > forwarding & P=$!; for i in $(seq 50); do grep -q Forwarding forwarding && break; sleep 0.1; done; curl -s http://127.0.0.1:18099; kill $P",
+        "\"$KUBECTL\" port-forward pod/web 18099:80 > forwarding 2>&1 & P=$!; for i in $(seq 50); do grep -q Forwarding forwarding && break; sleep 0.1; done; curl -s http://127.0.0.1:18099; kill $P",
         "Welcome to nginx!",
     );
     check("kubectl logs web", "\"GET / HTTP/1.1\" 200");
-    check("timeout 2 kubectl logs -f web", "\"GET / HTTP/1.1\" 200");
+    check("timeout 2 \"$KUBECTL\" logs -f web", "\"GET / HTTP/1.1\" 200");
     up.kill();
     machine.shows("1", &[("kubectl get pods", "No resources found")]);
 }
