@@ -35,7 +35,7 @@ fn the_basics_work_on_real_containers() {
             ("echo some words | kubectl exec -i $POD_NAME -- cat", "some words"),
             ("kubectl exec $POD_NAME -- nosuch", "exec: \"nosuch\": executable file not found in $PATH"),
             ("kubectl expose deployment/kubernetes-bootcamp --type=NodePort --port 8080", "exposed"),
-            ("export NODE_PORT=$(kubectl get services/kubernetes-bootcamp -o go-template='{{(index .spec.ports 0).nodePort}}'); curl -s http://192.168.49.2:$NODE_PORT", "v=1"),
+            ("export NODE_PORT=$(kubectl get services/kubernetes-bootcamp -o go-template='{{(index .spec.ports 0).nodePort}}'); for i in $(seq 50); do curl -s http://192.168.49.2:$NODE_PORT && break; sleep 0.2; done", "v=1"),
             ("kubectl scale deployments/kubernetes-bootcamp --replicas=4", "scaled"),
             ("kubectl rollout status deployment kubernetes-bootcamp --timeout=90s", "successfully rolled out"),
             (&update, "image updated"),
