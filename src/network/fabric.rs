@@ -241,7 +241,14 @@ impl NetHost {
                 None => Err(io::Error::new(io::ErrorKind::HostUnreachable, "no route to host")),
             };
         };
-        let listener = host.listener(target).ok_or_else(refused)?;
+        let Some(listener) = host.listener(target) else {
+            // A node's address may be this machine's, too: pods that use its ports are outside.
+            let outside = self.fabric.outside().filter(|_| host.is_node && !target.ip().is_loopback());
+            return match outside {
+                Some(outside) => outside.dial(target).await,
+                None => Err(refused()),
+            };
+        };
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         // Over the loopback a connection comes from the loopback.
         let from = if target.ip().is_loopback() { target.ip() } else { self.ip() };

@@ -35,7 +35,7 @@ fn the_basics_work_on_real_containers() {
             ("echo some words | kubectl exec -i $POD_NAME -- cat", "some words"),
             ("kubectl exec $POD_NAME -- nosuch", "exec: \"nosuch\": executable file not found in $PATH"),
             ("kubectl expose deployment/kubernetes-bootcamp --type=NodePort --port 8080", "exposed"),
-            ("export NODE_PORT=$(kubectl get services/kubernetes-bootcamp -o go-template='{{(index .spec.ports 0).nodePort}}'); curl -s http://192.168.49.2:$NODE_PORT", "v=1"),
+            ("export NODE_PORT=$(kubectl get services/kubernetes-bootcamp -o go-template='{{(index .spec.ports 0).nodePort}}'); for i in $(seq 50); do curl -s http://192.168.49.2:$NODE_PORT && break; sleep 0.2; done", "v=1"),
             ("kubectl scale deployments/kubernetes-bootcamp --replicas=4", "scaled"),
             ("kubectl rollout status deployment kubernetes-bootcamp --timeout=90s", "successfully rolled out"),
             (&update, "image updated"),
@@ -123,6 +123,8 @@ fn bash(machine: &Machine, kubectl: &str, script: &str) -> String {
         .args(["-c", &format!("kubectl() {{ {kubectl} \"$@\"; }}\n{script}")])
         .current_dir(machine.path(""))
         .env("KUBECONFIG", machine.path("kubeconfig"))
+        // For what is ended by its own number: a function's is not the program's.
+        .env("KUBECTL", kubectl)
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -170,11 +172,11 @@ fn the_real_kubectl_works_with_real_containers() {
     check("echo abc > file; kubectl cp file web:/tmp/file; kubectl exec web -- cat /tmp/file", "abc");
     check("kubectl cp web:/etc/hostname name; cat name", "web");
     check(
-        "kubectl port-forward pod/web 18099:80 > forwarding & P=$!; for i in $(seq 50); do grep -q Forwarding forwarding && break; sleep 0.1; done; curl -s http://127.0.0.1:18099; kill $P",
+        "\"$KUBECTL\" port-forward pod/web 18099:80 > forwarding 2>&1 & P=$!; for i in $(seq 50); do grep -q Forwarding forwarding && break; sleep 0.1; done; curl -s http://127.0.0.1:18099; kill $P",
         "Welcome to nginx!",
     );
     check("kubectl logs web", "\"GET / HTTP/1.1\" 200");
-    check("timeout 2 kubectl logs -f web", "\"GET / HTTP/1.1\" 200");
+    check("timeout 2 \"$KUBECTL\" logs -f web", "\"GET / HTTP/1.1\" 200");
     up.kill();
     machine.shows("1", &[("kubectl get pods", "No resources found")]);
 }

@@ -1,5 +1,5 @@
 //! What the protocol definitions under `proto/` become; see `build.rs`. Only this room sees it.
-#![allow(clippy::large_enum_variant)]
+#![allow(clippy::enum_variant_names, clippy::large_enum_variant)] // They are named by others.
 
 /// The CRI.
 pub(super) mod cri {
