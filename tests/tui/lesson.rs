@@ -9,7 +9,8 @@ use super::terminal::{AND_AFTER, DOWN, F8, Screen};
 async fn checked(screen: &mut Screen, debrief: &str, next: &str) {
     screen.until("the step is done", |text| text.contains("F8 goes on.") && text.contains(debrief)).await;
     screen.press(F8).await;
-    screen.shows(next).await;
+    // A screen comes in pieces: the next step's number may be there with the last step's text below it.
+    screen.until(next, |text| text.contains(next) && !text.contains("F8 goes on.")).await;
 }
 
 fn progress(home: &Path) -> serde_json::Value {
