@@ -43,6 +43,11 @@ impl App {
             Pane::Text => {
                 let wish = self.lesson.as_mut().and_then(|lesson| lesson.key(key));
                 effects.extend(wish.map(Effect::Lesson));
+                if let Some(command) = self.lesson.as_mut().and_then(LessonPane::take_command) {
+                    (self.focus, self.lent) = (Pane::Shell, true);
+                    let wishes = self.shell.paste(&command);
+                    self.shell_wishes(wishes, effects);
+                }
             }
         }
     }

@@ -41,6 +41,8 @@ pub struct App {
     pub notice: Option<String>,
     /// Whether a question has the focus that the learner did not give it: letters are still meant for the shell.
     pub(super) asked: bool,
+    /// Whether the shell has the focus for one command only, and the question gets it back.
+    pub(super) lent: bool,
     course: Vec<CourseRow>,
     /// The border that the mouse holds.
     pub(super) dragged: Option<Border>,
@@ -64,6 +66,7 @@ impl App {
             overlay: None,
             notice: None,
             asked: false,
+            lent: false,
             course: vec![],
             dragged: None,
             followed: vec![],
@@ -128,6 +131,9 @@ impl App {
                     self.shell.ended(prompt, &notices);
                     let wishes = self.shell.type_ahead(&typed);
                     self.shell_wishes(wishes, &mut effects);
+                    if std::mem::take(&mut self.lent) && typed.is_empty() {
+                        self.focus = Pane::Text;
+                    }
                 }
             },
             Message::Records(records) => {
@@ -205,6 +211,8 @@ impl App {
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let shows_views = self.layout.shows_views(self.size, self.lesson.is_some());
         self.asked &= self.focus == Pane::Text;
+        let question_waits = self.lesson.as_ref().is_some_and(LessonPane::takes_letters);
+        self.lent &= self.focus == Pane::Shell && question_waits;
         if self.focus == Pane::View && !shows_views && !self.layout.zoom {
             self.focus = Pane::Shell;
         }

@@ -152,6 +152,17 @@ fn a_question_takes_the_focus_and_gives_it_back() {
         [Effect::Lesson(LessonWish::Answer("srn".into()))],
         "letters are the answer's"
     );
+    assert_eq!(
+        typed(&mut app, "kubectl get pods\n"),
+        [Effect::Run("kubectl get pods".into())],
+        "a command is meant for the shell"
+    );
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
+    assert_eq!(
+        typed(&mut app, "3\n"),
+        [Effect::Lesson(LessonWish::Answer("3".into()))],
+        "and then answers go on"
+    );
 }
 
 #[test]

@@ -105,6 +105,10 @@ pub enum LessonWish {
     Answer(String),
 }
 
+/// What commands begin with by which a learner looks for an answer. No answer begins with one of them and a space.
+const COMMANDS: &[&str] =
+    &["kubectl", "k", "curl", "minikube", "etcdctl", "cluster", "why", "cat", "ls", "export", "for"];
+
 /// The pane.
 #[derive(Clone, Debug, Default)]
 pub struct LessonPane {
@@ -210,6 +214,12 @@ impl LessonPane {
             _ => {}
         }
         None
+    }
+
+    /// Takes what was typed as an answer and is the begin of a command: it was meant for the shell.
+    pub fn take_command(&mut self) -> Option<String> {
+        let command = self.answer.strip_suffix(' ')?;
+        COMMANDS.contains(&command).then(|| std::mem::take(&mut self.answer))
     }
 
     fn lay_out(&self, theme: Theme, lang: Lang) -> Pages {
