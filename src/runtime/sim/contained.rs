@@ -1,6 +1,6 @@
 //! The simulation's programs as real processes: what this binary does inside a real container.
 //!
-//! The course's images for real containers have this binary at [`PROGRAM`], and links to it by the names of the programs
+//! The course's images for real containers have this binary at `/.k8s-learn/k8s-learn`, and links to it by the names of the programs
 //! that are in them. Called by such a name it is that program, with the container's own files, network, signals and limits.
 //! `cli` calls [`main`] first of all.
 

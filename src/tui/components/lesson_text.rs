@@ -133,9 +133,10 @@ impl LessonPane {
         &self.text
     }
 
-    /// Shows something else. A new step starts at its top; news of the same step are scrolled into sight.
+    /// Shows something else. A new step and the lesson's end start at their top; news of the same step are scrolled into sight.
     pub fn set(&mut self, text: LessonText, theme: Theme, lang: Lang) {
-        let other = (&self.text.title, self.text.step) != (&text.title, text.step);
+        let place = |text: &LessonText| (text.title.clone(), text.step, text.lesson_done);
+        let other = place(&self.text) != place(&text);
         let done = text.step_done && !self.text.step_done;
         let news = text.notes.len() > self.text.notes.len();
         self.text = text;
@@ -440,7 +441,13 @@ mod tests {
         pane.draw(THEME, Lang::English, area, &mut buffer);
         let last: String = (0..30).map(|x| buffer[(x, 9)].symbol().to_owned()).collect();
         assert_eq!(last.trim_end(), "look there");
-        pane.set(LessonText { step: (2, 2), ..text }, THEME, Lang::English);
+        pane.set(LessonText { step: (2, 2), ..text.clone() }, THEME, Lang::English);
         assert_eq!(pane.scroll, 0);
+        pane.set(LessonText { step: (2, 2), step_done: true, ..text.clone() }, THEME, Lang::English);
+        assert!(pane.scroll > 0, "what is said of a step that is done is below its text");
+        let end =
+            LessonText { body: "The end".into(), step: (2, 2), lesson_done: true, ..LessonText::default() };
+        pane.set(end, THEME, Lang::English);
+        assert_eq!(pane.scroll, 0, "the end is behind the last step");
     }
 }
