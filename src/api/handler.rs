@@ -28,6 +28,8 @@ use crate::store::Author;
 
 /// How large a body may be.
 pub(super) const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+/// How much of a body that is too large is taken in and thrown away before it is refused.
+const MAX_DRAINED_BYTES: usize = 16 * 1024 * 1024;
 
 /// How long a client outside may take to send its request and be answered.
 // Models k8s.io/apiserver/pkg/server/filters (WithTimeoutForNonLongRunningRequests).
@@ -269,12 +271,26 @@ pub(super) async fn delete_options(
 
 /// The whole body, if it is not too large.
 pub(super) async fn read(request: Request<Body>) -> Result<Bytes, ApiError> {
-    match Limited::new(request.into_body(), MAX_BODY_BYTES).collect().await {
+    let mut body = request.into_body();
+    match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            drain(body).await;
             Err(ApiError::too_large(format!("Request entity too large: limit is {MAX_BODY_BYTES}")))
         }
         Err(error) => Err(ApiError::bad_request(error.to_string())),
+    }
+}
+
+/// Takes in what else is sent, up to a bound: a client that is still writing when the connection ends sees a broken pipe in
+/// place of the answer.
+async fn drain(mut body: Body) {
+    let mut left = MAX_DRAINED_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
     }
 }
 

@@ -123,10 +123,11 @@ async fn in_a_lesson_nothing_that_was_done_is_lost() {
 /// lives on and looks at the terminal.
 #[tokio::test]
 async fn at_the_start_it_ends_the_program_or_is_a_key() {
-    let script = format!("trap : INT; $K8S_LEARN; {AND_AFTER}");
+    // The shell is safe from the first key on.
+    let script = format!("trap : INT; echo begin; $K8S_LEARN; {AND_AFTER}");
     // As soon as the process is there, and as soon as it has drawn anything.
     for wait in [false, true] {
-        let mut screen = Screen::open(&format!("echo begin; {script}"), 100, 30);
+        let mut screen = Screen::open(&script, 100, 30);
         screen.until("the begin", |text| text.contains("begin")).await;
         if wait {
             screen.hides("begin").await;
