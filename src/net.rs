@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
 
 /// Both directions of a connection.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -74,4 +75,33 @@ pub trait Listener: Send + 'static {
     fn local_addr(&self) -> SocketAddr;
     /// Waits for the next connection and tells where it came from.
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>>;
+}
+
+/// A port of this machine that is open.
+#[derive(Debug)]
+pub struct HostListener {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl HostListener {
+    /// Opens a port of this machine; number 0 picks one. Fails as the system does.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+}
+
+impl Listener for HostListener {
+    fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>> {
+        Box::pin(async move {
+            let (stream, from) = self.listener.accept().await?;
+            Ok((Box::new(stream) as BoxIo, from))
+        })
+    }
 }

@@ -6,11 +6,11 @@ use std::process::Stdio;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use super::editor::{EditRequest, Editor};
 use super::network::Network;
-use crate::net::{BoxIo, Dial, Listen, Listener};
+use crate::net::{BoxIo, Dial, HostListener, Listen, Listener};
 
 /// The sockets of the host.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,9 +25,7 @@ impl Dial for HostNetwork {
 impl Listen for HostNetwork {
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
-            let listener = TcpListener::bind(address).await?;
-            let address = listener.local_addr()?;
-            Ok(Box::new(HostListener { listener, address }) as Box<dyn Listener>)
+            Ok(Box::new(HostListener::bind(address).await?) as Box<dyn Listener>)
         })
     }
 }
@@ -35,24 +33,6 @@ impl Listen for HostNetwork {
 impl Network for HostNetwork {
     fn lookup<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
-    }
-}
-
-struct HostListener {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Listener for HostListener {
-    fn local_addr(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>> {
-        Box::pin(async move {
-            let (stream, from) = self.listener.accept().await?;
-            Ok((Box::new(stream) as BoxIo, from))
-        })
     }
 }
 

@@ -11,10 +11,10 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use hickory_server::proto::op::{Message, Query};
 use hickory_server::proto::rr::{Name, RData, RecordType};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket};
 
 use crate::clock::Clock;
-use crate::net::{BoxIo, Listener};
+use crate::net::{BoxIo, HostListener, Listener};
 
 /// How long a name server may take to answer.
 const DNS_TIMEOUT: Duration = Duration::from_secs(2);
@@ -64,15 +64,14 @@ impl Outside for HostSockets {
 
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Box::pin(async move {
-            let listener = match TcpListener::bind(address).await {
+            let listener = match HostListener::bind(address).await {
                 // Some machines have no IPv6 at all.
                 Err(_) if address.ip().is_unspecified() && address.is_ipv6() => {
-                    TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+                    HostListener::bind((Ipv4Addr::UNSPECIFIED, address.port()).into()).await
                 }
                 bound => bound,
             }?;
-            let address = listener.local_addr()?;
-            Ok(Box::new(HostListener { listener, address }) as Box<dyn Listener>)
+            Ok(Box::new(listener) as Box<dyn Listener>)
         })
     }
 
@@ -118,25 +117,6 @@ async fn ask(server: IpAddr, name: &str) -> io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
-#[derive(Debug)]
-struct HostListener {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Listener for HostListener {
-    fn local_addr(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>> {
-        Box::pin(async move {
-            let (stream, from) = self.listener.accept().await?;
-            Ok((Box::new(stream) as BoxIo, from))
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,8 +127,8 @@ mod tests {
 
     #[tokio::test]
     async fn addresses_that_nobody_here_has_are_outside() {
-        let real = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = real.local_addr().unwrap();
+        let real = HostListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = real.local_addr();
         let fabric = Fabric::new(Seed::new(1));
         let host = fabric.join([10, 244, 0, 2].into(), "a").unwrap();
         let refused = host.dial(address).await.err().map(|error| error.kind());
