@@ -9,4 +9,5 @@ pub mod number;
 pub mod owner;
 pub mod quantity;
 pub mod selector;
+pub mod storage;
 pub mod taint;
