@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::assumed::VolumePlan;
 use super::cache::Snapshot;
 use super::decision::Decision;
 use super::framework::{Cycle, CycleState, Failure, Framework, PostFilter, PreFiltered, Refusal};
@@ -22,8 +23,8 @@ const MIN_PERCENTAGE: usize = 5;
 /// What came of it.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The node to bind to.
-    Bind(String),
+    /// The node to bind to, and what has to be written before.
+    Bind(Arc<NodeInfo>, VolumePlan),
     /// There is no place.
     Unschedulable {
         /// What the pod is told.
@@ -63,13 +64,15 @@ pub(crate) fn schedule(
         let mut state = CycleState::default();
         match find_nodes(framework, &cycle, &mut state, chance.1, &mut decision) {
             Ok(nodes) => {
-                Outcome::Bind(choose(framework, &cycle, &mut state, &nodes, chance.0, &mut decision))
+                let node = choose(framework, &cycle, &mut state, &nodes, chance.0, &mut decision);
+                let plan = framework.reserve(&cycle, &state, &node);
+                Outcome::Bind(node, plan)
             }
             Err(failure) => help(framework, &cycle, failure),
         }
     };
     match &outcome {
-        Outcome::Bind(node) => decision.chosen = Some(node.clone()),
+        Outcome::Bind(node, _) => decision.chosen = Some(node.name().to_owned()),
         Outcome::Unschedulable { message, .. } => decision.message = Some(message.clone()),
     }
     (outcome, decision)
@@ -152,9 +155,9 @@ fn choose(
     nodes: &[Arc<NodeInfo>],
     seed: &Seed,
     decision: &mut Decision,
-) -> String {
+) -> Arc<NodeInfo> {
     if let [only] = nodes {
-        return only.name().to_owned();
+        return only.clone();
     }
     let scores = framework.score(cycle, state, nodes);
     let mut totals = vec![];
@@ -166,12 +169,12 @@ fn choose(
         decision.scores.extend(scores.iter().map(named));
     }
     let best = totals.iter().copied().max().unwrap_or(0);
-    let mut equals: Vec<&str> =
-        nodes.iter().zip(&totals).filter(|(_, total)| **total == best).map(|(node, _)| node.name()).collect();
+    let mut equals: Vec<&Arc<NodeInfo>> =
+        nodes.iter().zip(&totals).filter(|(_, total)| **total == best).map(|(node, _)| node).collect();
     // By name, so that where the look began makes no difference.
-    equals.sort_unstable();
+    equals.sort_unstable_by_key(|node| node.name());
     let draw = if equals.len() == 1 { 0 } else { seed.below(equals.len() as u64) };
-    equals[usize::try_from(draw).unwrap_or(0)].to_owned()
+    equals[usize::try_from(draw).unwrap_or(0)].clone()
 }
 
 fn help(framework: &Framework, cycle: &Cycle<'_>, failure: Failure) -> Outcome {
@@ -223,20 +226,17 @@ mod tests {
     }
 
     fn attempt(cache: &Cache, pod: &PodInfo) -> (Outcome, Decision) {
-        let chance = (&Seed::new(1), &mut 0);
-        schedule(
-            &Framework::new(default_profile()),
-            &cache.snapshot(),
-            &Listers::default(),
-            pod,
-            chance,
-            VIRTUAL_START,
-        )
+        attempt_with(cache, &Listers::default(), pod)
+    }
+
+    fn attempt_with(cache: &Cache, listers: &Listers, pod: &PodInfo) -> (Outcome, Decision) {
+        let (framework, chance) = (Framework::new(default_profile()), (&Seed::new(1), &mut 0));
+        schedule(&framework, &cache.snapshot(), listers, pod, chance, VIRTUAL_START)
     }
 
     fn place(cache: &Cache, pod: &PodInfo) -> String {
         match attempt(cache, pod).0 {
-            Outcome::Bind(node) => node,
+            Outcome::Bind(node, _) => node.name().to_owned(),
             Outcome::Unschedulable { message, .. } => message,
         }
     }
@@ -311,7 +311,7 @@ mod tests {
         let mut cache = nodes(&[json!({}), json!({})]);
         cache.assume(pod("a", cpu("2")), "n1");
         let (outcome, decision) = attempt(&cache, &pod("b", cpu("1")));
-        assert!(matches!(outcome, Outcome::Bind(node) if node == "n2"));
+        assert!(matches!(outcome, Outcome::Bind(node, _) if node.name() == "n2"));
         let fit = |node: &str| {
             let found =
                 decision.scores.iter().find(|(n, plugin, ..)| n == node && plugin == "NodeResourcesFit");
