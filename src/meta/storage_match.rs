@@ -126,7 +126,8 @@ pub fn find_matching(
         if matches!(seeker, Seeker::Controller { delayed: true }) {
             continue;
         }
-        let available = volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Available");
+        let available =
+            volume.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Available");
         let wanted = selector
             .as_ref()
             .is_none_or(|selector| selector.matches_optional(volume.metadata.labels.as_ref()));
@@ -199,14 +200,16 @@ mod tests {
 
     #[track_caller]
     fn check(volumes: &[Arc<PersistentVolume>], change: Value, expected: Option<&str>) {
-        let found = find_matching(&claim(change), volumes, &BTreeSet::new(), Seeker::Controller { delayed: false });
+        let found =
+            find_matching(&claim(change), volumes, &BTreeSet::new(), Seeker::Controller { delayed: false });
         assert_eq!(found.and_then(|volume| volume.metadata.name.clone()).as_deref(), expected);
     }
 
     #[test]
     fn the_smallest_that_suits_is_taken() {
         let none = || json!({});
-        let all = [volume("large", "9Gi", none()), volume("small", "1Gi", none()), volume("fits", "3Gi", none())];
+        let all =
+            [volume("large", "9Gi", none()), volume("small", "1Gi", none()), volume("fits", "3Gi", none())];
         check(&all, none(), Some("fits"));
         check(&all, json!({"spec": {"selector": {"matchLabels": {"disk": "large"}}}}), Some("large"));
         check(&all, json!({"spec": {"storageClassName": ""}}), None);
@@ -214,7 +217,11 @@ mod tests {
         check(&all, json!({"spec": {"volumeMode": "Block"}}), None);
         check(&all, json!({"spec": {"resources": {"requests": {"storage": "10Gi"}}}}), None);
         check(&[volume("used", "3Gi", json!({"status": {"phase": "Released"}}))], none(), None);
-        check(&[volume("going", "3Gi", json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}))], none(), None);
+        check(
+            &[volume("going", "3Gi", json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}))],
+            none(),
+            None,
+        );
     }
 
     #[test]
@@ -222,7 +229,11 @@ mod tests {
         let kept = |uid: &str| json!({"spec": {"claimRef": {"name": "books", "namespace": "default", "uid": uid}}, "status": {"phase": "Bound"}});
         let all = [volume("fits", "2Gi", json!({})), volume("kept", "9Gi", kept(""))];
         check(&all, json!({}), Some("kept"));
-        check(&[volume("fits", "2Gi", json!({})), volume("kept", "9Gi", kept("other"))], json!({}), Some("fits"));
+        check(
+            &[volume("fits", "2Gi", json!({})), volume("kept", "9Gi", kept("other"))],
+            json!({}),
+            Some("fits"),
+        );
         let bound = bind_volume(&all[1], &claim(json!({}))).unwrap();
         assert_eq!(claim_ref(&bound).unwrap().uid.as_deref(), Some("u"));
         assert!(!storage::has_annotation(&bound.metadata, BOUND_BY_CONTROLLER), "the user chose it");
@@ -233,13 +244,17 @@ mod tests {
 
     #[test]
     fn the_scheduler_looks_from_a_node() {
-        let node: Node = serde_json::from_value(json!({"metadata": {"name": "a", "labels": {"zone": "north"}}})).unwrap();
-        let near = |zone: &str| json!({"spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [
-            {"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}]}}}});
+        let node: Node =
+            serde_json::from_value(json!({"metadata": {"name": "a", "labels": {"zone": "north"}}})).unwrap();
+        let near = |zone: &str| {
+            json!({"spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}]}}}})
+        };
         let all = [volume("south", "2Gi", near("south")), volume("north", "3Gi", near("north"))];
         let find = |taken: &[&str]| {
             let taken = taken.iter().map(|name| (*name).to_owned()).collect();
-            find_matching(&claim(json!({})), &all, &taken, Seeker::Scheduler(&node)).and_then(|v| v.metadata.name.clone())
+            find_matching(&claim(json!({})), &all, &taken, Seeker::Scheduler(&node))
+                .and_then(|v| v.metadata.name.clone())
         };
         assert_eq!(find(&[]).as_deref(), Some("north"));
         assert_eq!(find(&["north"]), None);

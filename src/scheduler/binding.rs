@@ -39,10 +39,23 @@ pub(super) struct Binder {
     pub(super) listers: Arc<Listers>,
 }
 
-/// What was assumed of volumes; it is no longer when this is dropped.
-struct Assumption {
+/// What is assumed of volumes for as long as this lives.
+pub(super) struct Assumption {
     listers: Arc<Listers>,
     plan: VolumePlan,
+}
+
+impl Assumption {
+    /// Takes the plan as carried out.
+    pub(super) fn new(listers: Arc<Listers>, plan: VolumePlan) -> Self {
+        listers.assumed.assume(&plan);
+        Self { listers, plan }
+    }
+
+    /// Whether there is nothing to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.plan.is_empty()
+    }
 }
 
 impl Drop for Assumption {
@@ -52,12 +65,11 @@ impl Drop for Assumption {
 }
 
 impl Binder {
-    /// Gives the pod its node. The plan has been assumed; whatever becomes of this, it is not after it.
-    pub(super) async fn bind(self, queued: Queued, node: Arc<Node>, plan: VolumePlan) -> Written {
+    /// Gives the pod its node, and before that the volumes that are assumed.
+    pub(super) async fn bind(self, queued: Queued, node: Arc<Node>, assumption: Assumption) -> Written {
         let cause = revision_of(&queued.pod.pod.metadata).max(queued.cause);
         let name = node.metadata.name.clone().unwrap_or_default();
         let outcome = client::because_of(cause, async {
-            let assumption = Assumption { listers: self.listers.clone(), plan };
             if !assumption.plan.is_empty() {
                 self.bind_volumes(&assumption.plan, &node)
                     .await
@@ -152,10 +164,9 @@ impl Waiting {
     /// Whether it is bound by now; an error if it never will be.
     fn is_bound(&self, listers: &Listers, node: &Node) -> Result<bool, String> {
         let (namespace, name) = key_of(&self.claim.metadata);
-        let claim = listers
-            .claims
-            .get(&namespace, &name)
-            .ok_or_else(|| format!("failed to check binding: could not find object \"{namespace}/{name}\""))?;
+        let claim = listers.claims.get(&namespace, &name).ok_or_else(|| {
+            format!("failed to check binding: could not find object \"{namespace}/{name}\"")
+        })?;
         if let Some(written) = &self.volume {
             let (_, volume) = key_of(&written.metadata);
             let Some(found) = listers.volumes.get("", &volume) else {
@@ -165,7 +176,9 @@ impl Waiting {
                 return Ok(false);
             }
             check_reach(&found, node)?;
-            if claim_ref(&found).is_none_or(|reference| reference.uid.as_deref().unwrap_or_default().is_empty()) {
+            if claim_ref(&found)
+                .is_none_or(|reference| reference.uid.as_deref().unwrap_or_default().is_empty())
+            {
                 return Err(format!("ClaimRef got reset for pv {volume:?}"));
             }
             return Ok(is_fully_bound(&claim));

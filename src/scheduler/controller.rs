@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::binding::{Binder, Written};
+use super::binding::{Assumption, Binder, Written};
 use super::cache::Cache;
 use super::cycle::{Outcome, schedule};
 use super::decision::Decisions;
@@ -260,8 +260,8 @@ impl State {
         match outcome {
             Outcome::Bind(info, plan) => {
                 self.cache.assume(queued.pod.clone(), info.name());
-                self.listers.assumed.assume(&plan);
-                let waits = !plan.is_empty();
+                let assumption = Assumption::new(self.listers.clone(), plan);
+                let waits = !assumption.is_empty();
                 let uid = queued.pod.uid().to_owned();
                 let binder = Binder {
                     client: self.client.clone(),
@@ -270,7 +270,7 @@ impl State {
                     listers: self.listers.clone(),
                 };
                 let node = info.node().cloned().unwrap_or_default();
-                let binding = self.writes.spawn(binder.bind(queued, node, plan));
+                let binding = self.writes.spawn(binder.bind(queued, node, assumption));
                 if waits {
                     self.binding.insert(uid, binding);
                 }

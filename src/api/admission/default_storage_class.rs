@@ -38,9 +38,8 @@ impl Plugin for DefaultStorageClass {
 
 /// The default class; of several the newest, then the first by name.
 fn default_class(classes: Vec<StorageClass>) -> Option<StorageClass> {
-    let marked = classes
-        .into_iter()
-        .filter(|class| storage::is_default_class(class.metadata.annotations.as_ref()));
+    let marked =
+        classes.into_iter().filter(|class| storage::is_default_class(class.metadata.annotations.as_ref()));
     marked.min_by_key(|class| {
         let created = class.metadata.creation_timestamp.as_ref().map(|time| time.0);
         (Reverse(created), class.metadata.name.clone())

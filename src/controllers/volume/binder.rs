@@ -187,11 +187,7 @@ impl Binder {
     }
 
     /// A claim that names its volume. The answer is whether it has it now.
-    async fn sync_choosy_claim(
-        &self,
-        claim: &Arc<PersistentVolumeClaim>,
-        name: &str,
-    ) -> Result<bool, Error> {
+    async fn sync_choosy_claim(&self, claim: &Arc<PersistentVolumeClaim>, name: &str) -> Result<bool, Error> {
         let Some(volume) = self.bindings.volumes.get("", name) else {
             self.bindings.set_claim_status(claim, "Pending", None).await?;
             return Ok(false);
@@ -211,8 +207,9 @@ impl Binder {
             self.tell(claim, EventType::Warning, "FailedBinding", &message);
             if storage::has_annotation(&claim.metadata, BOUND_BY_CONTROLLER) {
                 let (namespace, claim) = key_of(&claim.metadata);
-                let why =
-                    format!("invalid binding of claim \"{namespace}/{claim}\" to volume {name:?}: volume already claimed");
+                let why = format!(
+                    "invalid binding of claim \"{namespace}/{claim}\" to volume {name:?}: volume already claimed"
+                );
                 return Err(Error::Inconsistent(why));
             }
         }
@@ -269,7 +266,8 @@ impl Binder {
                 Ok(None)
             }
             Some(_) => {
-                let policy = volume.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
+                let policy =
+                    volume.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
                 if storage::has_annotation(&volume.metadata, PROVISIONED_BY) && policy == Some("Delete") {
                     return self.release(volume).await;
                 }
@@ -362,7 +360,9 @@ impl Binder {
             .filter_map(|pod| pod.metadata.name.clone())
             .collect();
         let (reason, message) = match waiting.as_slice() {
-            [] => ("WaitForFirstConsumer", "waiting for first consumer to be created before binding".to_owned()),
+            [] => {
+                ("WaitForFirstConsumer", "waiting for first consumer to be created before binding".to_owned())
+            }
             [pod] => ("WaitForPodScheduled", format!("waiting for pod {pod} to be scheduled")),
             pods => ("WaitForPodScheduled", format!("waiting for pods {} to be scheduled", pods.join(","))),
         };
@@ -421,7 +421,9 @@ fn satisfies(volume: &PersistentVolume, claim: &PersistentVolumeClaim) -> Result
         Err("requested PV is too small".to_owned())
     } else if storage::volume_class(volume) != storage::claim_class(claim) {
         Err("storageClassName does not match".to_owned())
-    } else if attributes(&own.volume_attributes_class_name) != attributes(&wanted.volume_attributes_class_name) {
+    } else if attributes(&own.volume_attributes_class_name)
+        != attributes(&wanted.volume_attributes_class_name)
+    {
         Err("volumeAttributesClassName does not match".to_owned())
     } else if modes_mismatch(wanted, own) {
         Err("incompatible volumeMode".to_owned())

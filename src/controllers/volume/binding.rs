@@ -37,12 +37,7 @@ pub(super) fn volume_phase(volume: &PersistentVolume) -> &str {
 
 impl Bindings {
     pub(super) fn new(client: kube::Client, recorder: Recorder, informers: &Informers) -> Self {
-        Self {
-            client,
-            recorder,
-            claims: Fresh::new(informers.of()),
-            volumes: Fresh::new(informers.of()),
-        }
+        Self { client, recorder, claims: Fresh::new(informers.of()), volumes: Fresh::new(informers.of()) }
     }
 
     pub(super) fn volume_api(&self) -> Api<PersistentVolume> {
@@ -107,7 +102,8 @@ impl Bindings {
             return Ok(claim.clone());
         }
         let (namespace, name) = names(&claim.metadata);
-        let written = self.claim_api(namespace).replace_status(name, &PostParams::default(), &updated).await?;
+        let written =
+            self.claim_api(namespace).replace_status(name, &PostParams::default(), &updated).await?;
         Ok(self.claims.wrote(written))
     }
 

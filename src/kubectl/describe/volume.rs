@@ -218,6 +218,10 @@ pub fn source_of(w: &mut Writer, volume: &Value) {
         let shown = some(value, &format!("/{path}"))
             .map_or_else(|| (*missing).to_owned(), |field| shown(path, field));
         put!(w, 2, "{label}\t{shown}\n");
+        // Of a volume of its own it is told which one it is.
+        if *path == "fsType" && source.field == "csi" && some(value, "/volumeHandle").is_some() {
+            put!(w, 2, "VolumeHandle:\t{}\n", text(value, "/volumeHandle"));
+        }
     }
     match source.field {
         "emptyDir" => put!(w, 2, "SizeLimit:\t{}\n", size_limit(value)),
@@ -230,7 +234,10 @@ pub fn source_of(w: &mut Writer, volume: &Value) {
 }
 
 fn shown(path: &str, field: &Value) -> String {
-    if path == "secretRef" {
+    if path == "secretRef" && some(field, "/namespace").is_some() {
+        let (name, namespace) = (text(field, "/name"), text(field, "/namespace"));
+        format!("&SecretReference{{Name:{name},Namespace:{namespace},}}")
+    } else if path == "secretRef" {
         format!("&LocalObjectReference{{Name:{},}}", text(field, "/name"))
     } else {
         plain(field)

@@ -46,7 +46,10 @@ impl Kind for PersistentVolumeClaimKind {
         default_claim_spec(claim.spec.get_or_insert_default());
     }
 
-    fn prepare_create(_context: &WriteContext<'_>, claim: &mut PersistentVolumeClaim) -> Result<(), ApiError> {
+    fn prepare_create(
+        _context: &WriteContext<'_>,
+        claim: &mut PersistentVolumeClaim,
+    ) -> Result<(), ApiError> {
         claim.status = Some(PersistentVolumeClaimStatus {
             phase: Some("Pending".to_owned()),
             ..PersistentVolumeClaimStatus::default()
@@ -81,7 +84,9 @@ impl Kind for PersistentVolumeClaimKind {
         }
         let Some(status) = &new.status else { return errors };
         let field = FieldPath::new("status");
-        for (list, name) in [(&status.capacity, "capacity"), (&status.allocated_resources, "allocatedResources")] {
+        for (list, name) in
+            [(&status.capacity, "capacity"), (&status.allocated_resources, "allocatedResources")]
+        {
             for (key, quantity) in list.iter().flatten() {
                 let negative = Quantity::try_from(quantity).is_ok_and(|quantity| quantity.value() < 0);
                 let why = "must be a valid resource quantity";
@@ -137,7 +142,8 @@ impl Kind for PersistentVolumeClaimKind {
     }
 
     fn row(claim: &PersistentVolumeClaim, now: Timestamp) -> Vec<Cell> {
-        let (spec, status) = (claim.spec.clone().unwrap_or_default(), claim.status.clone().unwrap_or_default());
+        let (spec, status) =
+            (claim.spec.clone().unwrap_or_default(), claim.status.clone().unwrap_or_default());
         let phase = match claim.metadata.deletion_timestamp {
             Some(_) => "Terminating".to_owned(),
             None => status.phase.unwrap_or_default(),
@@ -222,7 +228,9 @@ fn validate_change(new: &PersistentVolumeClaim, old: &PersistentVolumeClaim) -> 
     if text(&before.volume_name).is_empty() {
         before.volume_name = now.volume_name.clone();
     }
-    let beta = |claim: &PersistentVolumeClaim| storage::annotation(&claim.metadata, storage::BETA_STORAGE_CLASS).to_owned();
+    let beta = |claim: &PersistentVolumeClaim| {
+        storage::annotation(&claim.metadata, storage::BETA_STORAGE_CLASS).to_owned()
+    };
     let (has_beta, had_beta) = (
         storage::has_annotation(&new.metadata, storage::BETA_STORAGE_CLASS),
         storage::has_annotation(&old.metadata, storage::BETA_STORAGE_CLASS),
@@ -277,7 +285,9 @@ fn validate_change(new: &PersistentVolumeClaim, old: &PersistentVolumeClaim) -> 
         };
         let field = field.child("volumeAttributesClassName");
         errors.extend(what.map(|what| {
-            let why = format!("update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil");
+            let why = format!(
+                "update to {what} is forbidden when status.currentVolumeAttributesClassName is not nil"
+            );
             FieldError::forbidden(&field, why)
         }));
     }
@@ -359,7 +369,11 @@ mod tests {
         );
         assert_eq!(change_refused(&bound, &bound.replace("storage: 3Gi", "storage: 9Gi")), "");
         let free = claim("resources: {requests: {storage: 3Gi}}", "phase: Pending");
-        assert_eq!(change_refused(&free, &claim(ASKS, "phase: Pending")), "", "a default class may come later");
+        assert_eq!(
+            change_refused(&free, &claim(ASKS, "phase: Pending")),
+            "",
+            "a default class may come later"
+        );
         let named = claim("resources: {requests: {storage: 3Gi}}, volumeName: a", "phase: Pending");
         assert_eq!(change_refused(&free, &named), "");
         assert!(change_refused(&named, &free).contains("spec is immutable"), "the volume is named once");

@@ -102,7 +102,8 @@ impl Kind for StorageClassKind {
         if storage::is_default_class(class.metadata.annotations.as_ref()) {
             name.push_str(" (default)");
         }
-        let or = |value: &Option<String>, otherwise: &str| value.clone().unwrap_or_else(|| otherwise.to_owned());
+        let or =
+            |value: &Option<String>, otherwise: &str| value.clone().unwrap_or_else(|| otherwise.to_owned());
         vec![
             name.into(),
             class.provisioner.clone().into(),
@@ -153,7 +154,8 @@ fn validate_topologies(terms: &[TopologySelectorTerm], field: &FieldPath) -> Vec
                 errors.push(FieldError::duplicate(&field.child("key"), expression.key.as_str()));
             }
         }
-        errors.extend(before.iter().filter(|other| **other == keys).map(|_| FieldError::duplicate(&field, "")));
+        errors
+            .extend(before.iter().filter(|other| **other == keys).map(|_| FieldError::duplicate(&field, "")));
         before.push(keys);
     }
     errors
@@ -169,7 +171,10 @@ mod tests {
     #[test]
     fn a_class_deletes_and_binds_at_once_unless_it_says_otherwise() {
         let yaml = defaulted(FAST);
-        assert!(yaml.contains("reclaimPolicy: Delete") && yaml.contains("volumeBindingMode: Immediate"), "{yaml}");
+        assert!(
+            yaml.contains("reclaimPolicy: Delete") && yaml.contains("volumeBindingMode: Immediate"),
+            "{yaml}"
+        );
         assert_eq!(
             row(FAST, "2026-01-01T00:00:00Z"),
             "NAME=fast (default) | PROVISIONER=disks.example.test | RECLAIMPOLICY=Delete | VOLUMEBINDINGMODE=Immediate | \

@@ -75,7 +75,9 @@ pub(super) fn validate(spec: &PersistentVolumeSpec, field: &FieldPath) -> Vec<Fi
 fn as_pod_volume(spec: &PersistentVolumeSpec) -> Volume {
     let mut spec = spec.clone();
     (spec.host_path, spec.csi) = (None, None);
-    let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(&spec) else { return Volume::default() };
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::to_value(&spec) else {
+        return Volume::default();
+    };
     fields.insert("name".to_owned(), "volume".into());
     serde_json::from_value(fields.into()).unwrap_or_default()
 }

@@ -126,7 +126,10 @@ impl Kind for PersistentVolumeKind {
         let spec = volume.spec.clone().unwrap_or_default();
         let mut warnings = vec![];
         for (key, newer) in [
-            (storage::BETA_STORAGE_CLASS, "deprecated since v1.8; use \"storageClassName\" attribute instead"),
+            (
+                storage::BETA_STORAGE_CLASS,
+                "deprecated since v1.8; use \"storageClassName\" attribute instead",
+            ),
             (storage::BETA_MOUNT_OPTIONS, "deprecated since v1.31; use \"mountOptions\" attribute instead"),
         ] {
             if storage::has_annotation(&volume.metadata, key) {
@@ -148,7 +151,11 @@ impl Kind for PersistentVolumeKind {
         }
         let old = [
             (spec.cephfs.is_some(), "cephfs", "v1.28, non-functional in v1.31+"),
-            (spec.photon_persistent_disk.is_some(), "photonPersistentDisk", "v1.11, non-functional in v1.16+"),
+            (
+                spec.photon_persistent_disk.is_some(),
+                "photonPersistentDisk",
+                "v1.11, non-functional in v1.16+",
+            ),
             (spec.scale_io.is_some(), "scaleIO", "v1.16, non-functional in v1.22+"),
             (spec.storageos.is_some(), "storageOS", "v1.22, non-functional in v1.25+"),
             (spec.glusterfs.is_some(), "glusterfs", "v1.25, non-functional in v1.26+"),
@@ -176,7 +183,8 @@ impl Kind for PersistentVolumeKind {
     }
 
     fn row(volume: &PersistentVolume, now: Timestamp) -> Vec<Cell> {
-        let (spec, status) = (volume.spec.clone().unwrap_or_default(), volume.status.clone().unwrap_or_default());
+        let (spec, status) =
+            (volume.spec.clone().unwrap_or_default(), volume.status.clone().unwrap_or_default());
         let claim = spec.claim_ref.as_ref();
         let claim = claim.map(|claim| format!("{}/{}", text(&claim.namespace), text(&claim.name)));
         let phase = match volume.metadata.deletion_timestamp {
@@ -221,7 +229,10 @@ fn validate_spec(spec: &PersistentVolumeSpec, field: &FieldPath) -> Vec<FieldErr
         }
     }
     errors.extend(sources::validate(spec, field));
-    let root = spec.host_path.as_ref().is_some_and(|host| host.path.split('/').all(|part| part.is_empty() || part == "."));
+    let root = spec
+        .host_path
+        .as_ref()
+        .is_some_and(|host| host.path.split('/').all(|part| part.is_empty() || part == "."));
     if root && policy == "Recycle" {
         errors.push(FieldError::forbidden(&policy_field, "may not be 'recycle' for a hostPath mount of '/'"));
     }
@@ -253,7 +264,8 @@ fn validate_capacity(spec: &PersistentVolumeSpec, field: &FieldPath) -> Vec<Fiel
         errors.push(FieldError::required(field, ""));
     }
     if !capacity.contains_key("storage") || capacity.len() > 1 {
-        let value = spec.capacity.as_ref().map_or(Value::Null, |list| serde_json::to_value(list).unwrap_or_default());
+        let value =
+            spec.capacity.as_ref().map_or(Value::Null, |list| serde_json::to_value(list).unwrap_or_default());
         errors.push(FieldError::not_supported(field, value, &["storage"]));
     }
     for (name, quantity) in &capacity {
@@ -312,7 +324,9 @@ mod tests {
         spec.volumeMode: Unsupported value: "Tape": supported values: "Block", "Filesystem"
         "#
         );
-        let csi = volume("spec: {accessModes: [ReadWriteOnce], capacity: {storage: 1}, csi: {driver: '', volumeHandle: ''}}");
+        let csi = volume(
+            "spec: {accessModes: [ReadWriteOnce], capacity: {storage: 1}, csi: {driver: '', volumeHandle: ''}}",
+        );
         insta::assert_snapshot!(refused(&csi), @r"
         spec.csi.driver: Required value
         spec.csi.volumeHandle: Required value
