@@ -133,11 +133,6 @@ impl Pretender {
         self.lock().usage.insert(volume.to_owned(), bytes);
     }
 
-    /// Puts something on the node.
-    pub(super) fn put_host_file(&self, path: &str, kind: HostFile) {
-        self.lock().host_files.insert(path.to_owned(), kind);
-    }
-
     /// What the container of that name was made with.
     pub(super) fn config(&self, name: &str) -> Option<ContainerConfig> {
         let state = self.lock();

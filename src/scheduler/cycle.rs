@@ -279,6 +279,66 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_that_waits_gets_a_volume_of_the_node_or_has_one_made() {
+        let claim = |name: &str, class: &str| {
+            json!({"metadata": {"name": name, "namespace": "default", "uid": name, "resourceVersion": "5"},
+            "spec": {"storageClassName": class, "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+            "status": {"phase": "Pending"}})
+        };
+        let volume = json!({"metadata": {"name": "shelf", "resourceVersion": "5"}, "status": {"phase": "Available"},
+            "spec": {"storageClassName": "local", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "2Gi"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions":
+                    [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["n2"]}]}]}}}});
+        let class = |name: &str, provisioner: &str| {
+            json!({"metadata": {"name": name}, "provisioner": provisioner,
+            "volumeBindingMode": "WaitForFirstConsumer"})
+        };
+        fn all<K: serde::de::DeserializeOwned>(values: &[Value]) -> crate::scheduler::listers::Source<K> {
+            let read = |value: &Value| Arc::new(serde_json::from_value(value.clone()).unwrap());
+            crate::scheduler::listers::Source::Fixed(values.iter().map(read).collect())
+        }
+        let listers = Listers {
+            claims: all(&[claim("static", "local"), claim("late", "local"), claim("made", "dynamic")]),
+            volumes: all(&[volume]),
+            storage_classes: all(&[
+                class("local", "kubernetes.io/no-provisioner"),
+                class("dynamic", "disks.example.test"),
+            ]),
+            ..Listers::default()
+        };
+        let cache = nodes(&[json!({}), json!({})]);
+        let using = |claim: &str| {
+            pod(claim, json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]}))
+        };
+        let Outcome::Bind(node, plan) = attempt_with(&cache, &listers, &using("static")).0 else {
+            panic!("it fits")
+        };
+        assert_eq!((node.name(), plan.volumes.len(), plan.claims.len()), ("n2", 1, 0));
+        listers.assumed.assume(&plan);
+        let Outcome::Unschedulable { message, .. } = attempt_with(&cache, &listers, &using("late")).0 else {
+            panic!("it is taken")
+        };
+        assert!(
+            message.starts_with(
+                "0/2 nodes are available: 2 node(s) didn't find available persistent volumes to bind."
+            ),
+            "{message}"
+        );
+        listers.assumed.forget(&plan);
+        assert!(matches!(attempt_with(&cache, &listers, &using("late")).0, Outcome::Bind(..)));
+        let Outcome::Bind(node, plan) = attempt_with(&cache, &listers, &using("made")).0 else {
+            panic!("it is made")
+        };
+        let chosen =
+            &plan.claims[0].metadata.annotations.as_ref().unwrap()["volume.kubernetes.io/selected-node"];
+        assert_eq!(chosen, node.name());
+        assert_eq!(
+            place(&cache, &using("nowhere")),
+            "0/2 nodes are available: persistentvolumeclaim \"nowhere\" not found. not found"
+        );
+    }
+
+    #[test]
     fn a_full_node_has_no_victims_of_the_same_priority() {
         let mut cache = nodes(&[json!({})]);
         cache.assume(pod("a", cpu("3")), "n1");

@@ -5,6 +5,8 @@ mod content;
 mod host;
 mod limits;
 mod manager;
+#[cfg(test)]
+mod tests;
 
 pub(super) use limits::{has_limits, over_limit};
 pub(super) use manager::{Claimed, Setup, Volumes, volume_id};

@@ -296,7 +296,6 @@ fn validate_change(new: &PersistentVolumeClaim, old: &PersistentVolumeClaim) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::api::kinds::samples::{World, change_refused, created, refused, row, shown};
 
     fn claim(spec: &str, status: &str) -> String {

@@ -283,7 +283,6 @@ fn validate_capacity(spec: &PersistentVolumeSpec, field: &FieldPath) -> Vec<Fiel
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::api::kinds::samples::{World, change_refused, created, refused, row, shown};
 
     fn volume(rest: &str) -> String {
@@ -296,7 +295,29 @@ mod tests {
     #[test]
     fn a_new_volume_is_as_a_real_cluster_makes_it() {
         let (kind, object) = created(&World::new(), &volume(SHELF)).unwrap();
-        insta::assert_snapshot!(shown(&*kind, &*object));
+        insta::assert_snapshot!(shown(&*kind, &*object), @r#"
+        apiVersion: v1
+        kind: PersistentVolume
+        metadata:
+          name: shelf
+        spec:
+          accessModes:
+          - ReadWriteOnce
+          - ReadOnlyMany
+          capacity:
+            storage: 10Gi
+          claimRef:
+            name: books
+            namespace: default
+          hostPath:
+            path: /mnt/x
+            type: ""
+          persistentVolumeReclaimPolicy: Retain
+          volumeMode: Filesystem
+        status:
+          lastPhaseTransitionTime: "2026-01-01T00:00:00Z"
+          phase: Pending
+        "#);
         assert_eq!(
             row(&volume(SHELF), "2026-01-01T00:00:00Z"),
             "NAME=shelf | CAPACITY=10Gi | ACCESS MODES=RWO,ROX | RECLAIM POLICY=Retain | STATUS=Pending | CLAIM=default/books | \
