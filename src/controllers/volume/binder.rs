@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::PostParams;
 
 use super::binding::{Bindings, Told, volume_phase};
 use super::directories::VolumeDirectories;
@@ -27,6 +28,7 @@ use crate::meta::storage_match::{
     self, Seeker, access_modes_fit, binds_late, claim_ref, find_matching, is_bound_to, modes_mismatch,
     volume_name,
 };
+use crate::store::Revision;
 
 const NAME: &str = "persistentvolume-binder-controller";
 /// Who speaks.
@@ -94,7 +96,7 @@ impl Binder {
                 if let Some(volume) = volume_name(claim) {
                     this.queue.add(Key::Volume(volume.to_owned()), cause);
                 }
-            } else {
+            } else if !this.bindings.claims.is_own(claim) {
                 this.queue.add(claim_key(claim), cause);
             }
         });
@@ -110,6 +112,7 @@ impl Binder {
                         this.queue.add(Key::Claim(of(&claim.namespace), of(&claim.name)), cause);
                     }
                 }
+                _ if this.bindings.volumes.is_own(volume) => {}
                 _ => this.queue.add(Key::Volume(volume.metadata.name.clone().unwrap_or_default()), cause),
             }
             let free = volume_phase(volume) == "Available" && claim_ref(volume).is_none();
@@ -118,20 +121,28 @@ impl Binder {
                 _ => true,
             };
             if free && came_free {
-                this.wake_waiting(cause);
+                let class = storage::volume_class(volume);
+                this.wake_waiting(cause, |claim| storage::claim_class(claim) == class);
             }
         });
         let this = self.clone();
         workshop.on(&self.classes, move |change| {
-            if !matches!(change, Change::Deleted(_)) {
-                this.wake_waiting(revision_of(&change.object().metadata));
+            let class = change.object();
+            if matches!(change, Change::Deleted(_)) {
+                return;
             }
+            let default = storage::is_default_class(class.metadata.annotations.as_ref());
+            this.wake_waiting(revision_of(&class.metadata), |claim| {
+                Some(storage::claim_class(claim)) == class.metadata.name.as_deref()
+                    || (default && !storage::claim_has_class(claim))
+            });
         });
     }
 
-    fn wake_waiting(&self, cause: Option<crate::store::Revision>) {
+    /// Has the claims looked at that wait, and that what happened may help.
+    fn wake_waiting(&self, cause: Option<Revision>, helps: impl Fn(&PersistentVolumeClaim) -> bool) {
         for claim in self.bindings.claims.list() {
-            if !storage::has_annotation(&claim.metadata, BIND_COMPLETED) {
+            if !storage::has_annotation(&claim.metadata, BIND_COMPLETED) && helps(&claim) {
                 self.queue.add(claim_key(&claim), cause);
             }
         }
@@ -299,8 +310,8 @@ impl Binder {
             "Released" | "Failed" => volume.clone(),
             _ => self.bindings.set_volume_phase(volume, "Released", "").await?,
         };
-        self.reclaim(&volume).await?;
-        Ok((volume_phase(&volume) == "Failed").then_some(RESYNC))
+        let done = self.reclaim(&volume).await?;
+        Ok((!done).then_some(RESYNC))
     }
 
     fn tell(&self, claim: &PersistentVolumeClaim, kind: EventType, reason: &str, message: &str) {
@@ -345,7 +356,10 @@ impl Binder {
         let Some(class) = newest else { return Ok(false) };
         let mut updated = claim.clone();
         updated.spec.get_or_insert_default().storage_class_name = class.metadata.name.clone();
-        self.bindings.update_claim(&updated).await?;
+        // Not as an own write: with its class the claim is to be looked at again.
+        let (namespace, name) = key_of(&claim.metadata);
+        let api = self.bindings.claim_api(&namespace);
+        api.replace(&name, &PostParams::default(), &updated).await?;
         Ok(true)
     }
 

@@ -44,17 +44,18 @@ impl<K: Cached> Fresh<K> {
     }
 
     fn newest(&self, cached: Arc<K>) -> Option<Arc<K>> {
-        let key = key_of(cached.meta());
-        let mut written = self.lock();
-        let own = written.get(&key).filter(|own| {
+        let written = self.lock();
+        let own = written.get(&key_of(cached.meta())).filter(|own| {
             own.meta().uid == cached.meta().uid && revision_of(own.meta()) > revision_of(cached.meta())
         });
-        if let Some(own) = own {
-            return Some(own.clone());
-        }
-        // The cache has caught up.
-        written.remove(&key);
-        Some(cached)
+        Some(own.cloned().unwrap_or(cached))
+    }
+
+    /// Whether the object is as the controller itself wrote it last: then it knows all about it.
+    pub(super) fn is_own(&self, object: &K) -> bool {
+        let written = self.lock();
+        let own = written.get(&key_of(object.meta()));
+        own.is_some_and(|own| own.meta().resource_version == object.meta().resource_version)
     }
 
     /// Forgets an object that is gone.

@@ -12,13 +12,13 @@ use crate::controllers::context::{Error, gone_is_fine};
 use crate::meta::storage::{self, PROVISIONED_BY};
 
 impl Binder {
-    /// Keeps a released volume or has it deleted, as its policy says.
-    pub(super) async fn reclaim(&self, volume: &Arc<PersistentVolume>) -> Result<(), Error> {
+    /// Keeps a released volume or has it deleted, as its policy says. `false`: it could not be done.
+    pub(super) async fn reclaim(&self, volume: &Arc<PersistentVolume>) -> Result<bool, Error> {
         let policy = volume.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
         let (reason, message) = match policy.unwrap_or_default() {
-            "Retain" => return Ok(()),
+            "Retain" => return Ok(true),
             "Delete" => match self.delete(volume).await? {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(true),
                 Err(why) => ("VolumeFailedDelete", why),
             },
             "Recycle" => ("VolumeFailedRecycle", "No recycler plugin found for the volume!".to_owned()),
@@ -27,7 +27,8 @@ impl Binder {
                 "Volume has unrecognized PersistentVolumeReclaimPolicy".to_owned(),
             ),
         };
-        self.bindings.fail_volume(volume, Told { reason, message: &message }).await
+        self.bindings.fail_volume(volume, Told { reason, message: &message }).await?;
+        Ok(false)
     }
 
     /// Deletes what the volume is made of, and then the volume. The inner error is why it cannot be done.

@@ -127,6 +127,10 @@ impl Kind for PersistentVolumeClaimKind {
         warnings
     }
 
+    fn selectable_fields(claim: &PersistentVolumeClaim) -> Vec<(&'static str, String)> {
+        vec![("name", claim.metadata.name.clone().unwrap_or_default())]
+    }
+
     fn columns() -> Vec<Column> {
         vec![
             Column::NAME,

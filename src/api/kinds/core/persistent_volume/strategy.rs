@@ -166,6 +166,10 @@ impl Kind for PersistentVolumeKind {
         warnings
     }
 
+    fn selectable_fields(volume: &PersistentVolume) -> Vec<(&'static str, String)> {
+        vec![("name", volume.metadata.name.clone().unwrap_or_default())]
+    }
+
     fn columns() -> Vec<Column> {
         vec![
             Column::NAME,
