@@ -194,3 +194,52 @@ async fn a_claim_for_one_pod_is_not_given_to_a_second() {
     learner.types("kubectl delete pod first").await;
     learner.waits("--for=condition=Ready pod/second").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn claims_that_cannot_be_served_say_why() {
+    let mut learner = Learner::at(1).await;
+    let volume = |name: &str, rest: &str| {
+        format!(
+            "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: {name}}}, spec: {{capacity: {{storage: 500Mi}}, accessModes: \
+             [ReadWriteOnce], hostPath: {{path: /tmp/{name}}}{rest}}}}}"
+        )
+    };
+    learner.applies(&volume("small", ", storageClassName: manual")).await;
+    learner.applies(&claim("picky", ", storageClassName: manual, volumeName: small")).await;
+    learner.cluster.clock().sleep(Duration::from_secs(2)).await;
+    let said = learner.types("kubectl describe pvc picky").await;
+    Learner::knows(&said, "Cannot bind to requested volume \"small\": requested PV is too small");
+    let kept = volume("kept", ", storageClassName: manual, claimRef: {namespace: default, name: owner}");
+    learner.applies(&kept.replace("500Mi", "2Gi")).await;
+    learner.applies(&claim("thief", ", storageClassName: manual, volumeName: kept")).await;
+    learner.cluster.clock().sleep(Duration::from_secs(2)).await;
+    let said = learner.types("kubectl describe pvc thief").await;
+    Learner::knows(&said, "volume \"kept\" already bound to a different claim.");
+    learner.applies(&claim("owner", ", storageClassName: manual")).await;
+    learner.waits("--for=jsonpath='{.status.phase}'=Bound pvc/owner").await;
+    learner.types("kubectl patch pv kept -p '{\"metadata\":{\"finalizers\":null}}'").await;
+    learner.types("kubectl delete pv kept").await;
+    learner.waits("--for=jsonpath='{.status.phase}'=Lost pvc/owner").await;
+    let said = learner.types("kubectl describe pvc owner").await;
+    Learner::knows(&said, "Bound claim has lost its PersistentVolume. Data on the volume is lost!");
+    learner.applies(&pod("unlucky", &uses("owner"), "")).await;
+    learner.cluster.clock().sleep(Duration::from_secs(2)).await;
+    let said = learner.types("kubectl describe pod unlucky").await;
+    Learner::knows(&said, "persistentvolumeclaim \"owner\" bound to non-existent persistentvolume \"kept\"");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ephemeral_volume_comes_and_goes_with_its_pod() {
+    let mut learner = Learner::at(1).await;
+    let volume = "ephemeral: {volumeClaimTemplate: {metadata: {labels: {app: web}}, spec: {accessModes: [ReadWriteOnce], resources: \
+                  {requests: {storage: 1Gi}}}}}";
+    learner.applies(&pod("web", volume, "")).await;
+    learner.waits("--for=condition=Ready pod/web").await;
+    let said = learner.types("kubectl get pvc web-data --show-labels").await;
+    Learner::knows(&said, "Bound");
+    Learner::knows(&said, "app=web");
+    learner.types("kubectl delete pod web").await;
+    learner.cluster.clock().sleep(Duration::from_secs(5)).await;
+    assert_eq!(learner.types("kubectl get pvc").await, "No resources found in default namespace.\n");
+    assert_eq!(learner.types("kubectl get pv").await, "No resources found\n");
+}
