@@ -10,9 +10,14 @@ use crate::network::kernel::run;
 /// The mount points below a directory, the innermost first.
 async fn mounted_below(directory: &Path) -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").await.unwrap_or_default();
-    let mut found = points(&table, directory);
+    let mut found = points(&table, &real(directory).await);
     found.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
     found
+}
+
+/// A directory as the mount table has it: without links on the way.
+async fn real(directory: &Path) -> PathBuf {
+    fs::canonicalize(directory).await.unwrap_or_else(|_| directory.to_owned())
 }
 
 /// The mount points of a mount table that are the directory or below it.
@@ -29,7 +34,8 @@ fn unescaped(text: &str) -> String {
 
 /// Mounts memory on a directory, unless there is some already. `size` is the most that fits in, in bytes.
 pub(super) async fn mount(clock: &Clock, directory: &Path, size: Option<u64>) -> Result<(), String> {
-    if mounted_below(directory).await.iter().any(|path| path == directory) {
+    let directory = real(directory).await;
+    if mounted_below(&directory).await.contains(&directory) {
         return Ok(());
     }
     let path = directory.to_string_lossy();
