@@ -10,5 +10,6 @@ mod healing;
 mod lessons;
 mod parity;
 mod same_seed;
+mod storage;
 mod transcripts;
 mod tui;

@@ -11,6 +11,7 @@ mod kubeconfig;
 mod node;
 mod real;
 mod run;
+mod storage;
 pub mod scenarios;
 
 pub use components::{Changed, ComponentError, ComponentStatus, Components};

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use super::generic::{self, Generic};
 use super::related::{Failure, Related};
 use super::{
-    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, node, pod, quota, replica_set,
-    replication_controller, secret, service, service_account,
+    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, node, persistent_volume,
+    persistent_volume_claim, pod, quota, replica_set, replication_controller, secret, service,
+    service_account, storage_class,
 };
 
 /// What describers are asked to show.
@@ -41,6 +42,8 @@ pub static DESCRIBERS: &[&dyn Describer] = &[
     &limit_range::LimitRange,
     &namespace::Namespace,
     &node::Node,
+    &persistent_volume::PersistentVolume,
+    &persistent_volume_claim::PersistentVolumeClaim,
     &pod::Pod,
     &quota::ResourceQuota,
     &replica_set::ReplicaSet,
@@ -48,6 +51,7 @@ pub static DESCRIBERS: &[&dyn Describer] = &[
     &secret::Secret,
     &service::Service,
     &service_account::ServiceAccount,
+    &storage_class::StorageClass,
 ];
 
 /// An object's type, as the cluster names it.

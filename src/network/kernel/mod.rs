@@ -8,6 +8,7 @@ mod dns_server;
 mod links;
 mod packet_rules;
 
+pub(crate) use command::run;
 pub use dns_server::DnsServer;
 pub use links::Links;
 pub use packet_rules::{HostPorts, PacketRules};

@@ -15,6 +15,7 @@ use super::course::Course;
 use super::network;
 use super::proto::cri;
 use super::runtime::ContainerdRuntime;
+use super::tmpfs;
 use crate::clock::Clock;
 use crate::network::kernel::{HostPorts, Links, PacketRules};
 
@@ -22,6 +23,8 @@ use crate::network::kernel::{HostPorts, Links, PacketRules};
 pub(super) const LOCK: &str = "/run/k8s-learn.lock";
 /// The control group of our pods.
 const CGROUP: &str = "k8s-learn";
+/// The directory of volumes that the cluster's provisioner makes.
+const PROVISIONED: &str = "hostpath-provisioner";
 /// How many sandboxes are taken away at a time.
 const AT_A_TIME: usize = 16;
 /// How long one may take to go.
@@ -87,6 +90,11 @@ impl Containerd {
         ContainerdRuntime::new(self.client.clone(), self.version.clone(), config, self.course.clone())
     }
 
+    /// Where the cluster's provisioner makes volumes. It goes with the cluster.
+    pub fn provisioned(&self) -> PathBuf {
+        self.config.state.join(PROVISIONED)
+    }
+
     /// The course's images.
     pub fn course(&self) -> &Course {
         &self.course
@@ -112,7 +120,9 @@ impl Containerd {
         clear_sandboxes(&self.client, &self.clock).await?;
         PacketRules::remove(&self.clock).await.map_err(ContainerdError::Network)?;
         Links::remove_leftovers(&self.clock).await.map_err(ContainerdError::Network)?;
-        for name in ["nodes", network::ADDRESSES] {
+        let unmounted = tmpfs::unmount(&self.clock, &self.config.state).await;
+        unmounted.map_err(|why| ContainerdError::Files { path: self.config.state.clone(), why })?;
+        for name in ["nodes", network::ADDRESSES, PROVISIONED] {
             let path = self.config.state.join(name);
             match tokio::fs::remove_dir_all(&path).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -13,11 +13,13 @@ mod images;
 mod logs;
 mod machine;
 mod network;
+mod ownership;
 mod proto;
 mod runtime;
 mod sandbox;
 mod service;
 mod streams;
+mod tmpfs;
 mod volumes;
 
 pub use client::Client;

@@ -13,6 +13,7 @@ use super::container::{self, Around};
 use super::proto::cri;
 use super::runtime::{ContainerdRuntime, Shared};
 use super::{logs, sandbox, streams};
+use super::volumes::Volumes;
 use crate::net::BoxIo;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::api::*;
@@ -300,6 +301,18 @@ impl ContainerRuntime for ContainerdRuntime {
 
     async fn remove_volume(&self, volume: &str) -> Result<()> {
         self.shared.volumes.remove(volume).await
+    }
+
+    async fn volume_usage(&self, volume: &str) -> Result<u64> {
+        self.shared.volumes.usage(volume).await
+    }
+
+    async fn host_file(&self, path: &str) -> Result<Option<HostFile>> {
+        Volumes::host_file(path).await
+    }
+
+    async fn make_host_file(&self, path: &str, kind: HostFile) -> Result<()> {
+        Volumes::make_host_file(path, kind).await
     }
 
     async fn stats(&self) -> Result<Vec<ContainerStats>> {

@@ -62,7 +62,7 @@ impl SimRuntime {
         let (clock, seed) = (config.clock.clone(), config.seed.clone());
         Self {
             images: ImageStore::new(clock.clone(), seed.clone(), config.pace),
-            volumes: VolumeStore::new(clock, seed),
+            volumes: VolumeStore::new(clock, seed, config.disk.clone()),
             events: Events::default(),
             state: Mutex::default(),
             alive: CancellationToken::new(),
