@@ -136,6 +136,7 @@ const FACTS: &[(&str, &str, &str, &str, &str)] = &[
     ("coordination.k8s.io/v1 leases", "lease", "", "", "*"),
     ("discovery.k8s.io/v1 endpointslices", "endpointslice", "", "", "*"),
     ("events.k8s.io/v1 events", "event", "ev", "", "*"),
+    ("networking.k8s.io/v1 networkpolicies", "networkpolicy", "netpol", "", "*"),
 ];
 const ALL_VERBS: &str = "create delete deletecollection get list patch update watch";
 

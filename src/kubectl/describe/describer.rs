@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::generic::{self, Generic};
 use super::related::{Failure, Related};
 use super::{
-    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, node, pod, quota, replica_set,
-    replication_controller, secret, service, service_account,
+    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, network_policy, node, pod,
+    quota, replica_set, replication_controller, secret, service, service_account,
 };
 
 /// What describers are asked to show.
@@ -40,6 +40,7 @@ pub static DESCRIBERS: &[&dyn Describer] = &[
     &endpoints::Endpoints,
     &limit_range::LimitRange,
     &namespace::Namespace,
+    &network_policy::NetworkPolicy,
     &node::Node,
     &pod::Pod,
     &quota::ResourceQuota,

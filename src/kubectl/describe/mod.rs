@@ -16,6 +16,7 @@ mod generic;
 mod limit_range;
 mod metadata;
 mod namespace;
+mod network_policy;
 mod node;
 mod pod;
 mod pod_resources;
