@@ -129,7 +129,7 @@ mod tests {
     async fn addresses_that_nobody_here_has_are_outside() {
         let real = HostListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = real.local_addr();
-        let fabric = Fabric::new(Seed::new(1));
+        let fabric = Fabric::new(Seed::new(1), Clock::virtual_time());
         let host = fabric.join([10, 244, 0, 2].into(), "a").unwrap();
         let refused = host.dial(address).await.err().map(|error| error.kind());
         assert_eq!(refused, Some(io::ErrorKind::ConnectionRefused), "the loopback is the host's own");

@@ -16,7 +16,8 @@ use super::network;
 use super::proto::cri;
 use super::runtime::ContainerdRuntime;
 use crate::clock::Clock;
-use crate::network::kernel::{HostPorts, Links, PacketRules};
+use crate::network::PodPlaces;
+use crate::network::kernel::{Forwarding, Links, PacketRules};
 
 /// Held by the cluster that uses this machine: packet rules and addresses are the whole machine's.
 pub(super) const LOCK: &str = "/run/k8s-learn.lock";
@@ -34,7 +35,7 @@ pub struct Containerd {
     config: ContainerdConfig,
     clock: Clock,
     course: Arc<Course>,
-    ports: HostPorts,
+    places: PodPlaces,
     cgroup_parent: String,
     /// Our file in containerd's own directory of networks, if it had none.
     conflist: Option<PathBuf>,
@@ -56,7 +57,7 @@ impl Containerd {
         let state = config.state.clone();
         let conflist = network::have(&client, &state, clock).await?;
         let course = Arc::new(Course::new(client.clone(), clock.clone()));
-        let ports = HostPorts::default();
+        let places = PodPlaces::default();
         let config = config.clone();
         let cgroup_parent = cgroup_parent(&client.status().await?.info);
         let opened = Self {
@@ -65,7 +66,7 @@ impl Containerd {
             config,
             clock: clock.clone(),
             course,
-            ports,
+            places,
             cgroup_parent,
             conflist,
             _lock: lock,
@@ -81,7 +82,7 @@ impl Containerd {
             node: name.to_owned(),
             state,
             clock: self.clock.clone(),
-            ports: self.ports.clone(),
+            places: self.places.clone(),
             cgroup_parent: self.cgroup_parent.clone(),
         };
         ContainerdRuntime::new(self.client.clone(), self.version.clone(), config, self.course.clone())
@@ -92,9 +93,9 @@ impl Containerd {
         &self.course
     }
 
-    /// The ports of this machine that pods ask for.
-    pub fn ports(&self) -> &HostPorts {
-        &self.ports
+    /// Where pods are.
+    pub fn places(&self) -> &PodPlaces {
+        &self.places
     }
 
     /// Takes away what the cluster made. The machine is free for the next one when this is dropped.
@@ -112,6 +113,7 @@ impl Containerd {
         clear_sandboxes(&self.client, &self.clock).await?;
         PacketRules::remove(&self.clock).await.map_err(ContainerdError::Network)?;
         Links::remove_leftovers(&self.clock).await.map_err(ContainerdError::Network)?;
+        Forwarding::put_back().await.map_err(ContainerdError::Network)?;
         for name in ["nodes", network::ADDRESSES] {
             let path = self.config.state.join(name);
             match tokio::fs::remove_dir_all(&path).await {

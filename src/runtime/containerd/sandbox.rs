@@ -142,7 +142,7 @@ mod tests {
             node: "minikube".to_owned(),
             state: "/state".into(),
             clock: crate::clock::Clock::real(),
-            ports: Default::default(),
+            places: Default::default(),
             cgroup_parent: "/k8s-learn".to_owned(),
         };
         let sent = config(&node, &wanted);

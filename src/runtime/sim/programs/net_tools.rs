@@ -8,8 +8,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::resolver;
 use crate::bash::{Dialect, Program, ProgramContext};
+use crate::clock::Clock;
 use crate::net::{Dial, Listen};
 use crate::network::NetHost;
+
+/// How long an echo is waited for.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `ping [-c COUNT] [-i SECONDS] [-W SECONDS] HOST`.
 pub struct Ping {
@@ -23,11 +27,12 @@ impl Ping {
     }
 
     /// Whether a host answers. A Service's address does not: nobody has it.
-    async fn answers(&self, ip: IpAddr) -> bool {
-        // Port 0 is never listened on: a host refuses, an empty address is unreachable.
-        match self.host.dial(SocketAddr::new(ip, 0)).await {
-            Ok(_) => true,
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+    async fn answers(&self, clock: &Clock, ip: IpAddr) -> bool {
+        // Port 0 is never listened on: a host refuses, an empty address is unreachable, and who may not be reached is silent.
+        match clock.timeout(ECHO_TIMEOUT, self.host.dial(SocketAddr::new(ip, 0))).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            Err(_) => false,
         }
     }
 }
@@ -88,7 +93,7 @@ impl Program for Ping {
             if sent > 0 {
                 context.system.clock.sleep(interval).await;
             }
-            if self.answers(ip).await {
+            if self.answers(&context.system.clock, ip).await {
                 received += 1;
                 let text = match busybox {
                     true => format!("64 bytes from {ip}: seq={sent} ttl=64 time=0.080 ms\n"),
