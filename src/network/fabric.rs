@@ -142,11 +142,13 @@ impl Fabric {
 
     /// Replaces what pods may take and make. `places` is the change of the pods' places up to which it is made.
     pub fn set_policies(&self, rules: PolicyRules, places: u64) {
-        self.shared.policies.send_modify(|policies| {
-            if *policies.rules != rules {
+        self.shared.policies.send_if_modified(|policies| {
+            let (new, moved) = (*policies.rules != rules, policies.places != places);
+            if new {
                 policies.rules = Arc::new(rules);
             }
             policies.places = places;
+            new || moved
         });
     }
 

@@ -147,7 +147,7 @@ impl NetHost {
         }
         let host = self.destination(address.ip()).filter(|host| host.kind != HostKind::Pod);
         let Some(host) = host else { return Route::To { target: address, source: self.ip() } };
-        if let Some(target) = self.fabric.places().behind(&host.node, address.port(), Protocol::Tcp) {
+        if let Some(target) = self.fabric.places().behind(&host.node, address, Protocol::Tcp) {
             return Route::To { target, source: self.ip() };
         }
         match self.fabric.rules(&host.node).node_ports.get(&(address.port(), Protocol::Tcp)) {
@@ -329,7 +329,7 @@ impl Drop for FabricListener {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::network::places::PodPlace;
+    use crate::network::places::{HostPort, PodPlace};
     use crate::network::policy::{Allowance, Peers, PodRules, PolicyRules, Ports};
     use crate::network::rules::{Backend, ServiceRules};
     use crate::seed::Seed;
@@ -447,7 +447,7 @@ mod tests {
             name: "web".to_owned(),
             node: "b".to_owned(),
             ip: web.ip(),
-            host_ports: PodPlace::host_ports(&[(8080, 80, "TCP".to_owned())]),
+            host_ports: vec![HostPort { port: 8080, inside: 80, protocol: Protocol::Tcp, ip: None }],
         };
         fabric.places().set("sandbox", place);
         assert_eq!(seen(&learner, "192.168.49.3:8080", &mut listener).await, "192.168.49.1");

@@ -39,17 +39,8 @@ pub struct HostPort {
     pub inside: u16,
     /// What both speak.
     pub protocol: Protocol,
-}
-
-impl PodPlace {
-    /// The node's ports as a sandbox's configuration has them: the node's, the pod's, the protocol.
-    pub fn host_ports(ports: &[(u16, u16, String)]) -> Vec<HostPort> {
-        let read = |(port, inside, protocol): &(u16, u16, String)| {
-            let protocol = Protocol::of(Some(protocol.to_ascii_uppercase().as_str()))?;
-            Some(HostPort { port: *port, inside: *inside, protocol })
-        };
-        ports.iter().filter_map(read).collect()
-    }
+    /// The one address of the node that has it; `None`: all of them.
+    pub ip: Option<IpAddr>,
 }
 
 /// The places of a cluster's pods by sandbox. Cheap to clone; clones are the same places.
@@ -94,12 +85,14 @@ impl PodPlaces {
         self.lock().values().cloned().collect()
     }
 
-    /// The pod that has one of a node's ports.
-    pub(super) fn behind(&self, node: &str, port: u16, protocol: Protocol) -> Option<SocketAddr> {
+    /// The pod that has a port of a node, at that address of the node.
+    pub(super) fn behind(&self, node: &str, at: SocketAddr, protocol: Protocol) -> Option<SocketAddr> {
         let places = self.lock();
         let mut here = places.values().filter(|place| place.node == node);
         here.find_map(|place| {
-            let wanted = |own: &&HostPort| own.port == port && own.protocol == protocol;
+            let wanted = |own: &&HostPort| {
+                own.port == at.port() && own.protocol == protocol && own.ip.is_none_or(|ip| ip == at.ip())
+            };
             place.host_ports.iter().find(wanted).map(|own| SocketAddr::new(place.ip, own.inside))
         })
     }
@@ -129,20 +122,32 @@ impl PodPlaces {
 mod tests {
     use super::*;
 
-    fn place(last: u8, ports: &[(u16, u16, String)]) -> PodPlace {
+    fn place(last: u8, ports: &[(u16, u16, Protocol, Option<IpAddr>)]) -> PodPlace {
+        let port = |(port, inside, protocol, ip): &_| HostPort {
+            port: *port,
+            inside: *inside,
+            protocol: *protocol,
+            ip: *ip,
+        };
         PodPlace {
             namespace: "default".to_owned(),
             name: format!("pod-{last}"),
             node: "minikube".to_owned(),
             ip: [10, 244, 0, last].into(),
-            host_ports: PodPlace::host_ports(ports),
+            host_ports: ports.iter().map(port).collect(),
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sandbox_waits_for_its_rules() {
         let (places, clock) = (PodPlaces::default(), Clock::virtual_time());
-        places.set("a", place(2, &[(8080, 80, "TCP".to_owned()), (53, 53, "UDP".to_owned())]));
+        places.set(
+            "a",
+            place(
+                2,
+                &[(8080, 80, Protocol::Tcp, Some([127, 0, 0, 1].into())), (53, 53, Protocol::Udp, None)],
+            ),
+        );
         let began = clock.now();
         places.settled(&clock).await;
         assert_eq!(clock.now(), began, "nobody makes rules");
@@ -156,9 +161,14 @@ mod tests {
         assert!(!task.is_finished());
         places.settle(2);
         task.await.unwrap();
-        assert_eq!(places.behind("minikube", 53, Protocol::Udp), Some(([10, 244, 0, 2], 53).into()));
-        assert_eq!(places.behind("minikube", 53, Protocol::Tcp), None);
-        assert_eq!(places.behind("minikube-m02", 8080, Protocol::Tcp), None);
+        let behind = |node, at: &str, protocol| {
+            places.behind(node, at.parse().unwrap(), protocol).map(|to| to.to_string())
+        };
+        assert_eq!(behind("minikube", "192.168.49.2:53", Protocol::Udp).as_deref(), Some("10.244.0.2:53"));
+        assert_eq!(behind("minikube", "127.0.0.1:8080", Protocol::Tcp).as_deref(), Some("10.244.0.2:80"));
+        assert_eq!(behind("minikube", "192.168.49.2:8080", Protocol::Tcp), None, "another address");
+        assert_eq!(behind("minikube", "192.168.49.2:53", Protocol::Tcp), None);
+        assert_eq!(behind("minikube-m02", "127.0.0.1:8080", Protocol::Tcp), None);
         places.clear("a");
         assert_eq!(places.list().len(), 1);
     }

@@ -24,7 +24,7 @@ fn world() -> String {
 ---
 {{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {{name: names-1, labels: {{kubernetes.io/service-name: names}}}}, addressType: IPv4, endpoints: [{{addresses: [10.96.0.10]}}], ports: [{{name: '', port: 53, protocol: UDP}}]}}
 ---
-{{apiVersion: v1, kind: Pod, metadata: {{name: asks}}, spec: {{dnsPolicy: None, dnsConfig: {{nameservers: [10.96.0.77]}}, {client}}}}}
+{{apiVersion: v1, kind: Pod, metadata: {{name: asks}}, spec: {{dnsPolicy: None, dnsConfig: {{nameservers: [10.96.0.77]}}, containers: [{{name: c, image: 'busybox:1.36', command: [sleep, '86400']}}]}}}}
 Y
 kubectl wait --for=condition=Ready pod --all --timeout=90s"
     )

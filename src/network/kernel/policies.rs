@@ -166,7 +166,11 @@ mod tests {
             ..PodRules::default()
         });
         assert!(text.contains("add rule ip k8s-learn ingress/10.244.0.2 return\n"), "{text}");
-        assert_eq!(text.matches("egress/10.244.0.2 ").count(), 2, "itself, and no more: {text}");
+        assert_eq!(
+            text.matches("rule ip k8s-learn egress/10.244.0.2 ").count(),
+            2,
+            "itself, and no more: {text}"
+        );
         let mut none = Table::default();
         write(&mut none, &PolicyRules::default(), &BTreeMap::new());
         assert!(!none.whole().contains("add rule"), "without policies packets pass no rule");

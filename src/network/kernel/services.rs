@@ -117,9 +117,10 @@ impl Writer<'_> {
         }
         self.table.member(&self.own("pods"), ip);
         let chain = self.own("nat-ports");
-        for port in &place.host_ports {
+        for port in place.host_ports.iter().filter(|port| port.ip.is_none_or(|ip| ip.is_ipv4())) {
             let target = SocketAddr::new(place.ip, port.inside);
-            self.table.rule(&chain, format!("{} dport {} dnat to {target}", port.protocol, port.port));
+            let at = port.ip.map(|ip| format!("ip daddr {ip} ")).unwrap_or_default();
+            self.table.rule(&chain, format!("{at}{} dport {} dnat to {target}", port.protocol, port.port));
             self.hairpin(place.ip);
         }
     }
@@ -269,6 +270,7 @@ fn chosen(backends: &[SocketAddr]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::places::HostPort;
     use crate::network::rules::Backend;
     use std::time::Duration;
 
@@ -285,12 +287,13 @@ mod tests {
             rules: rules.clone(),
         };
         let nodes = [node("one", 2, &Arc::new(rules)), node("two", 3, &Arc::default())];
+        let port = |port, ip| HostPort { port, inside: 80, protocol: Protocol::Tcp, ip };
         let place = PodPlace {
             namespace: "default".to_owned(),
             name: "web".to_owned(),
             node: "two".to_owned(),
             ip: [10, 244, 0, 9].into(),
-            host_ports: PodPlace::host_ports(&[(8080, 80, "TCP".to_owned())]),
+            host_ports: vec![port(8080, None), port(8081, Some([192, 168, 49, 3].into()))],
         };
         let mut table = Table::default();
         write(&mut table, &nodes, &[place]);
@@ -332,6 +335,7 @@ mod tests {
             "one/default/far//tcp/external ip saddr @one/pods goto one/default/far//tcp/cluster",
             "element ip k8s-learn one/no-node-ports { tcp . 30081 : drop }",
             "two/nat-ports tcp dport 8080 dnat to 10.244.0.9:80",
+            "two/nat-ports ip daddr 192.168.49.3 tcp dport 8081 dnat to 10.244.0.9:80",
             "element ip k8s-learn pods-nat { 10.244.0.9 : goto two/nat }",
             "element ip k8s-learn nodes-nat { 192.168.49.2 : goto one/nat-ports, 192.168.49.3 : goto two/nat-ports }",
             "10.244.0.9 . 10.244.0.9",

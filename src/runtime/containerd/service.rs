@@ -64,7 +64,7 @@ impl ContainerRuntime for ContainerdRuntime {
                 name: config.name.clone(),
                 node: shared.config.node.clone(),
                 ip: *ip,
-                host_ports: PodPlace::host_ports(&config.host_ports),
+                host_ports: config.host_ports.clone(),
             };
             shared.config.places.set(&id, place);
             shared.config.places.settled(&shared.config.clock).await;
@@ -90,6 +90,7 @@ impl ContainerRuntime for ContainerdRuntime {
         let request = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
         gone_is_fine(shared.client.runtime().remove_pod_sandbox(request).await)?;
         shared.forget_sandbox(id);
+        shared.config.places.clear(id);
         if let Ok(config) = config {
             clear(shared, &config).await;
         }

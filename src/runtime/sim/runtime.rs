@@ -149,7 +149,7 @@ impl SimRuntime {
                 name: name.clone(),
                 node: self.config.node.clone(),
                 ip: host.ip(),
-                host_ports: PodPlace::host_ports(host_ports),
+                host_ports: host_ports.clone(),
             };
             let places = self.config.fabric.places();
             places.set(&sandbox.id, place);

@@ -246,7 +246,6 @@ fn range_warnings(text: &str, field: &FieldPath) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::api::kinds::samples::{change_refused, defaulted, read, refused, row};
 
     fn policy(spec: &str) -> String {
