@@ -20,7 +20,7 @@ const DNS: SocketAddr = SocketAddr::new(IpAddr::V4(CLUSTER_DNS), 53);
 /// What a cluster has on this machine. It stays until [`RealMachine::close`].
 pub(super) struct RealMachine {
     containerd: Arc<Containerd>,
-    _rules: PacketRules,
+    rules: PacketRules,
     _dns: DnsServer,
     door: Option<FrontDoor>,
 }
@@ -47,7 +47,7 @@ impl RealMachine {
         let rules = PacketRules::start(clock, fabric, &nodes).await.map_err(network)?;
         fabric.set_outside(Arc::new(HostSockets::beside(clock.clone())));
         containerd.course().load(&config.images).await?;
-        Ok(Self { containerd: containerd.clone(), _rules: rules, _dns: dns, door: None })
+        Ok(Self { containerd: containerd.clone(), rules, _dns: dns, door: None })
     }
 
     /// Opens the API on the first node's address, where pods reach it.
@@ -64,7 +64,8 @@ impl RealMachine {
     }
 
     /// Takes everything away that the cluster made.
-    pub(super) async fn close(&self) {
+    pub(super) async fn close(&mut self) {
+        self.rules.stop().await;
         close(&self.containerd).await;
     }
 }

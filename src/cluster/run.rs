@@ -282,9 +282,9 @@ impl Cluster {
     }
 
     /// Stops everything, kubelets first.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.plane.stop().await;
-        if let Some(real) = &self.real {
+        if let Some(real) = &mut self.real {
             real.close().await;
         }
     }

@@ -17,7 +17,7 @@ pub use dns_server::DnsServer;
 pub use forwarding::Forwarding;
 pub use links::Links;
 pub use packet_rules::PacketRules;
-pub use probe::missing;
+pub use probe::{check, missing};
 
 /// The network that pods get their addresses from.
 pub const POD_NETWORK: &str = "10.244.0.0/16";

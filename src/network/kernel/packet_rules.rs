@@ -9,7 +9,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::command::run;
 use super::policies;
-use super::probe;
 use super::services::{self, NodeRules};
 use super::table::{TABLE, Table};
 use crate::clock::Clock;
@@ -22,14 +21,12 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Keeps the kernel's rules as the fabric's are. Dropping it leaves the last rules in force.
 #[derive(Debug)]
 pub struct PacketRules {
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl PacketRules {
-    /// Sets the rules of these nodes, and sets them again with each change. The error is the tool's, or names what the kernel
-    /// lacks.
+    /// Sets the rules of these nodes, and sets them again with each change. The error is the tool's.
     pub async fn start(clock: &Clock, fabric: &Fabric, nodes: &[(String, IpAddr)]) -> Result<Self, String> {
-        probe::check(clock).await?;
         let mut keeper = Keeper {
             clock: clock.clone(),
             fabric: fabric.clone(),
@@ -40,7 +37,14 @@ impl PacketRules {
             set: None,
         };
         keeper.bring_up_to_date().await?;
-        Ok(Self { _task: AbortOnDropHandle::new(tokio::spawn(keeper.follow())) })
+        Ok(Self { task: AbortOnDropHandle::new(tokio::spawn(keeper.follow())) })
+    }
+
+    /// Ends it, and returns when nothing is set any more. The last rules stay in force.
+    pub async fn stop(&mut self) {
+        self.task.abort();
+        // Being aborted is how it ends.
+        let _ = (&mut self.task).await;
     }
 
     /// Takes the table away, if it is there.

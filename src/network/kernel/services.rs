@@ -205,17 +205,15 @@ impl Writer<'_> {
         self.own(&format!("{}/{protocol}", port.name.replace(':', "/")))
     }
 
-    /// The chain that leads to a port's backends. A Service has one for each choice of them.
+    /// The chain that leads to a port's backends: all of them, or the node's own for a `Local` policy.
     fn port(&mut self, port: &ServicePort, protocol: Protocol) -> String {
         let known = self.written.iter().find(|(own, of, _)| own == port && *of == protocol);
         if let Some((_, _, chain)) = known {
             return chain.clone();
         }
         let base = self.base_name(port, protocol);
-        let mut chain = format!("{base}/cluster");
-        if self.table.has_chain(&chain) {
-            chain = format!("{base}/local");
-        }
+        let policy = if port.otherwise == Otherwise::Dropped { "local" } else { "cluster" };
+        let chain = format!("{base}/{policy}");
         self.written.push((port.clone(), protocol, chain.clone()));
         let backends: Vec<SocketAddr> =
             port.backends.iter().map(|backend| backend.address).filter(SocketAddr::is_ipv4).collect();
@@ -348,7 +346,7 @@ mod tests {
     #[test]
     fn the_same_choice_of_backends_is_written_once() {
         let both = port("web", &["10.244.0.2:80", "10.244.0.3:80"]);
-        let here = port("web", &["10.244.0.2:80"]);
+        let here = ServicePort { otherwise: Otherwise::Dropped, ..port("web", &["10.244.0.2:80"]) };
         let text = written(ServiceRules {
             virtual_addresses: [(("10.96.0.5:80".parse().unwrap(), Protocol::Tcp), both.clone())].into(),
             external_addresses: [].into(),

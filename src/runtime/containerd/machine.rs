@@ -17,7 +17,7 @@ use super::proto::cri;
 use super::runtime::ContainerdRuntime;
 use crate::clock::Clock;
 use crate::network::PodPlaces;
-use crate::network::kernel::{Forwarding, Links, PacketRules};
+use crate::network::kernel::{self, Forwarding, Links, PacketRules};
 
 /// Held by the cluster that uses this machine: packet rules and addresses are the whole machine's.
 pub(super) const LOCK: &str = "/run/k8s-learn.lock";
@@ -53,6 +53,7 @@ impl Containerd {
         }
         let (client, version) = Client::connect(&config.socket, clock).await?;
         network::tools()?;
+        kernel::check(clock).await.map_err(ContainerdError::Network)?;
         let lock = lock(Path::new(LOCK))?;
         let state = config.state.clone();
         let conflist = network::have(&client, &state, clock).await?;
