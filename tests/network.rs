@@ -193,6 +193,29 @@ kubectl wait --for=condition=Ready pod --all --timeout=60s";
 kubectl patch service cluster -p '{\"spec\":{\"sessionAffinity\":\"ClientIP\",\"sessionAffinityConfig\":{\"clientIP\":{\"timeoutSeconds\":10}}}}'
 kubectl wait --for=condition=Ready pod --all --timeout=60s; sleep 1";
     learner.shows(&[(affine, "patched")]).await;
+    let udp = "cat <<'Y' | kubectl apply -f -
+{apiVersion: v1, kind: Service, metadata: {name: udp}, spec: {selector: {app: host}, ports: [{port: 53, targetPort: 8081, protocol: UDP}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: nobody}, spec: {selector: {app: nobody}, ports: [{port: 53, protocol: UDP}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: box}, spec: {containers: [{name: c, image: 'busybox:1.36', command: [sleep, '86400']}]}}
+Y
+kubectl wait --for=condition=Ready pod/box --timeout=60s; sleep 1";
+    learner
+        .shows(&[
+            (udp, "condition met"),
+            ("kubectl exec box -- sh -c 'echo Echo this | nc -u -w 1 udp 53'", "this"),
+            ("kubectl exec box -- sh -c 'nc -zuv udp 53'", "open"),
+            ("kubectl exec box -- sh -c 'echo hello | nc -u -w 1 nobody 53'", "[exit 1]"),
+        ])
+        .await;
+    learner.policy("deny", "{podSelector: {}, policyTypes: [Ingress]}").await;
+    learner
+        .shows(&[
+            ("kubectl exec box -- sh -c 'echo Echo this | nc -u -w 1 udp 53'; echo silence", "silence"),
+            ("kubectl delete networkpolicy deny; sleep 0.01", "deleted"),
+        ])
+        .await;
     let asked = "for i in $(seq 12); do kubectl exec near -- curl -s http://cluster/hostname; echo; sleep 5; done | sort -u | wc -l";
     learner.shows(&[(asked, "1\n")]).await;
     let asked = asked.replace("sleep 5", "sleep 11");

@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::affinity::Affinities;
-use super::host::{HostKind, Namespace, NetHost};
+use super::datagrams::Conversations;
+use super::host::NetHost;
+use super::namespace::{HostKind, Namespace};
 use super::outside::Outside;
 use super::places::PodPlaces;
 use super::policy::PolicyRules;
@@ -30,6 +32,8 @@ struct Shared {
     /// How often Service rules were set.
     rule_changes: watch::Sender<u64>,
     policies: watch::Sender<Policies>,
+    /// Apart from the state, which is asked for while this is held.
+    conversations: Mutex<Conversations>,
 }
 
 /// What pods may take and make, and up to which change of the pods' places it is made.
@@ -75,7 +79,8 @@ impl Fabric {
     /// A network without hosts. Backends and free ports are drawn from `seed`; who gets no answer waits on `clock`.
     pub fn new(seed: Seed, clock: Clock) -> Self {
         let (rule_changes, policies) = (watch::Sender::new(0), watch::Sender::new(Policies::default()));
-        Self { shared: Arc::new(Shared { seed, clock, state: Mutex::default(), rule_changes, policies }) }
+        let (state, conversations) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { seed, clock, state, rule_changes, policies, conversations }) }
     }
 
     /// The network whose pods' places others know as well.
@@ -166,6 +171,11 @@ impl Fabric {
     pub(super) fn choose(&self, node: &str, port: &ServicePort, client: IpAddr) -> Option<SocketAddr> {
         let (now, draw) = (self.shared.clock.now(), self.shared.seed.below(u64::MAX));
         self.lock().affinities.choose(node, port, client, now, draw)
+    }
+
+    /// Looks into who has spoken to whom lately.
+    pub(super) fn converse<T>(&self, ask: impl FnOnce(&mut Conversations) -> T) -> T {
+        ask(&mut self.shared.conversations.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn clock(&self) -> &Clock {

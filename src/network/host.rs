@@ -3,27 +3,22 @@
 //! What a host dials goes through its node's Service rules first and then past the policies of both ends, as packets do on a
 //! real node. Bytes are carried by pipes in memory.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use tokio::sync::mpsc;
 
 use super::dns::CLUSTER_DNS;
 use super::fabric::Fabric;
+use super::namespace::{FIRST_EPHEMERAL_PORT, HostKind, Namespace};
 use super::policy::End;
 use super::rules::{ExternalPort, Otherwise, Protocol, ServicePort};
 use crate::net::{BoxIo, Dial, Listen, Listener};
 
 /// How many bytes a connection holds that nobody has read yet.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// How many connections wait to be accepted before others are refused.
-const BACKLOG: usize = 1024;
-/// Where ports that were not asked for begin, as on Linux.
-const FIRST_EPHEMERAL_PORT: u16 = 32_768;
 /// When Linux sends the first packet of a connection again that nobody answers, and when it gives up: seconds after the
 /// one before.
 const SYN_RETRIES: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -40,53 +35,9 @@ pub struct NetHost {
     fabric: Fabric,
 }
 
-/// What a host is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HostKind {
-    Pod,
-    Node,
-    /// Beside the nodes.
-    Machine,
-}
-
-/// What connections end up at: who wants to connect, and a place for them to wait.
-type Backlog = mpsc::Sender<(BoxIo, SocketAddr)>;
-
-/// A network namespace.
-#[derive(Debug)]
-pub(super) struct Namespace {
-    ip: IpAddr,
-    node: String,
-    kind: HostKind,
-    listeners: Mutex<BTreeMap<SocketAddr, Backlog>>,
-}
-
-impl Namespace {
-    pub(super) fn new(ip: IpAddr, node: &str, kind: HostKind) -> Self {
-        Self { ip, node: node.to_owned(), kind, listeners: Mutex::default() }
-    }
-
-    /// Whether this is the node of that name.
-    pub(super) fn is_node(&self, name: &str) -> bool {
-        self.kind == HostKind::Node && self.node == name
-    }
-
-    fn listeners(&self) -> MutexGuard<'_, BTreeMap<SocketAddr, Backlog>> {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The listener on that very address, or on the unspecified one.
-    fn listener(&self, address: SocketAddr) -> Option<Backlog> {
-        let listeners = self.listeners();
-        let any =
-            [IpAddr::from([0, 0, 0, 0]), IpAddr::from([0; 16])].map(|ip| SocketAddr::new(ip, address.port()));
-        std::iter::once(address).chain(any).find_map(|address| listeners.get(&address).cloned())
-    }
-}
-
 /// Where a connection goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route {
+pub(super) enum Route {
     /// To this address; the other end sees it come from `source`.
     To {
         target: SocketAddr,
@@ -119,7 +70,11 @@ impl NetHost {
 
     /// The addresses and ports that something listens on.
     pub fn listening(&self) -> Vec<SocketAddr> {
-        self.namespace.listeners().keys().copied().collect()
+        self.namespace.listening()
+    }
+
+    pub(super) fn namespace(&self) -> &Arc<Namespace> {
+        &self.namespace
     }
 
     /// Asks the cluster's DNS for a full name. It times out if policies keep this host from the name server.
@@ -134,10 +89,10 @@ impl NetHost {
         Err(timed_out())
     }
 
-    /// Where a connection to `address` goes by the rules of the nodes.
-    fn route(&self, address: SocketAddr) -> Route {
+    /// Where what is sent to `address` goes by the rules of the nodes.
+    pub(super) fn route(&self, address: SocketAddr, protocol: Protocol) -> Route {
         let rules = self.fabric.rules(self.node());
-        let key = (address, Protocol::Tcp);
+        let key = (address, protocol);
         if let Some(port) = rules.virtual_addresses.get(&key) {
             return self.behind(self.node(), port, self.ip());
         }
@@ -147,10 +102,10 @@ impl NetHost {
         }
         let host = self.destination(address.ip()).filter(|host| host.kind != HostKind::Pod);
         let Some(host) = host else { return Route::To { target: address, source: self.ip() } };
-        if let Some(target) = self.fabric.places().behind(&host.node, address, Protocol::Tcp) {
+        if let Some(target) = self.fabric.places().behind(&host.node, address, protocol) {
             return Route::To { target, source: self.ip() };
         }
-        match self.fabric.rules(&host.node).node_ports.get(&(address.port(), Protocol::Tcp)) {
+        match self.fabric.rules(&host.node).node_ports.get(&(address.port(), protocol)) {
             Some(external) => self.enter(&host.node, host.ip, external),
             None => Route::To { target: address, source: self.ip() },
         }
@@ -176,12 +131,13 @@ impl NetHost {
         }
     }
 
-    fn destination(&self, ip: IpAddr) -> Option<Arc<Namespace>> {
+    /// Who has an address, as seen from here.
+    pub(super) fn destination(&self, ip: IpAddr) -> Option<Arc<Namespace>> {
         if ip.is_loopback() || ip == self.ip() { Some(self.namespace.clone()) } else { self.fabric.host(ip) }
     }
 
     /// Whether policies let this host send to `target`.
-    fn may_send(&self, target: SocketAddr, protocol: Protocol) -> bool {
+    pub(super) fn may_send(&self, target: SocketAddr, protocol: Protocol) -> bool {
         let policies = self.fabric.policies();
         let node = self.destination(target.ip()).filter(|host| host.kind == HostKind::Node);
         let to = End { ip: target.ip(), node: node.as_ref().map(|host| host.node.as_str()) };
@@ -189,7 +145,7 @@ impl NetHost {
     }
 
     /// Whether policies let `target` take what comes from `source`.
-    fn may_take(&self, source: IpAddr, target: SocketAddr, protocol: Protocol) -> bool {
+    pub(super) fn may_take(&self, source: IpAddr, target: SocketAddr, protocol: Protocol) -> bool {
         let policies = self.fabric.policies();
         let node = self.destination(source).filter(|host| host.kind == HostKind::Node);
         let from = End { ip: source, node: node.as_ref().map(|host| host.node.as_str()) };
@@ -201,7 +157,7 @@ impl NetHost {
             return outside.dial(address).await;
         }
         let mut retries = SYN_RETRIES.into_iter();
-        let mut route = self.route(address);
+        let mut route = self.route(address, Protocol::Tcp);
         loop {
             match route {
                 Route::Refused => return Err(refused()),
@@ -218,7 +174,7 @@ impl NetHost {
             let Some(seconds) = retries.next() else { return Err(timed_out()) };
             self.fabric.clock().sleep(Duration::from_secs(seconds)).await;
             if route == Route::Dropped {
-                route = self.route(address);
+                route = self.route(address, Protocol::Tcp);
             }
         }
     }
@@ -246,34 +202,10 @@ impl NetHost {
         listener.try_send((Box::new(far), SocketAddr::new(from, port))).map_err(|_| refused())?;
         Ok(Box::new(near))
     }
-
-    fn bind(&self, address: SocketAddr) -> io::Result<FabricListener> {
-        let ours = address.ip().is_unspecified() || address.ip().is_loopback() || address.ip() == self.ip();
-        if !ours {
-            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "cannot assign requested address"));
-        }
-        let mut listeners = self.namespace.listeners();
-        let mut address = address;
-        if address.port() == 0 {
-            let free = |port: &u16| !listeners.keys().any(|taken| taken.port() == *port);
-            let port = (FIRST_EPHEMERAL_PORT..=u16::MAX).find(free);
-            address.set_port(port.ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))?);
-        }
-        let clash = |taken: &SocketAddr| {
-            let same =
-                taken.ip() == address.ip() || taken.ip().is_unspecified() || address.ip().is_unspecified();
-            taken.port() == address.port() && same
-        };
-        if listeners.keys().any(clash) {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "address already in use"));
-        }
-        let (sender, receiver) = mpsc::channel(BACKLOG);
-        listeners.insert(address, sender);
-        Ok(FabricListener { address, receiver, namespace: Arc::downgrade(&self.namespace) })
-    }
 }
 
-fn refused() -> io::Error {
+/// Nobody takes it.
+pub(super) fn refused() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused")
 }
 
@@ -292,36 +224,9 @@ impl Listen for NetHost {
         Box::pin(async move {
             match self.fabric.only_outside() {
                 Some(outside) => outside.listen(address).await,
-                None => self.bind(address).map(|listener| Box::new(listener) as Box<dyn Listener>),
+                None => self.namespace.bind(address),
             }
         })
-    }
-}
-
-#[derive(Debug)]
-struct FabricListener {
-    address: SocketAddr,
-    receiver: mpsc::Receiver<(BoxIo, SocketAddr)>,
-    namespace: Weak<Namespace>,
-}
-
-impl Listener for FabricListener {
-    fn local_addr(&self) -> SocketAddr {
-        self.address
-    }
-
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>> {
-        Box::pin(async move {
-            self.receiver.recv().await.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))
-        })
-    }
-}
-
-impl Drop for FabricListener {
-    fn drop(&mut self) {
-        if let Some(namespace) = self.namespace.upgrade() {
-            namespace.listeners().remove(&self.address);
-        }
     }
 }
 

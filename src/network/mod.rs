@@ -5,10 +5,12 @@
 //! Components in this room keep it up to date from the API, as kube-proxy and the cluster's DNS do on a real node.
 
 mod affinity;
+mod datagrams;
 mod dns;
 mod fabric;
 mod host;
 pub mod kernel;
+mod namespace;
 mod node_ports;
 mod outside;
 mod places;

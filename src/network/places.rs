@@ -48,7 +48,7 @@ pub struct HostPort {
 pub struct PodPlaces {
     places: Arc<Mutex<BTreeMap<String, PodPlace>>>,
     changes: Arc<watch::Sender<u64>>,
-    /// The change up to which the rules are made; `None`: nobody makes rules.
+    /// The change up to which the rules are made; `None`: there are none.
     settled: Arc<watch::Sender<Option<u64>>>,
 }
 
@@ -107,7 +107,12 @@ impl PodPlaces {
         self.settled.send_replace(Some(change));
     }
 
-    /// Waits until the rules hold for every place that is known now. If nobody makes rules there is nothing to wait for.
+    /// There are no rules that a pod would have to wait for.
+    pub fn release(&self) {
+        self.settled.send_replace(None);
+    }
+
+    /// Waits until the rules hold for every place that is known now. If there are none there is nothing to wait for.
     pub async fn settled(&self, clock: &Clock) {
         let wanted = *self.changes.borrow();
         let mut settled = self.settled.subscribe();
@@ -161,6 +166,10 @@ mod tests {
         assert!(!task.is_finished());
         places.settle(2);
         task.await.unwrap();
+        places.set("c", place(4, &[]));
+        places.release();
+        places.settled(&clock).await;
+        places.clear("c");
         let behind = |node, at: &str, protocol| {
             places.behind(node, at.parse().unwrap(), protocol).map(|to| to.to_string())
         };

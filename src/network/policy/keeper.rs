@@ -59,8 +59,10 @@ async fn follow(fabric: Fabric, informers: Informers, enforcer: Enforcer) {
             plan(&policies, &placed(&fabric.places().list(), &pods), &namespaces.list())
         };
         fabric.set_policies(rules, change);
-        if enforcer == Enforcer::Fabric {
-            fabric.places().settle(change);
+        match enforcer {
+            Enforcer::Fabric if policies.is_empty() => fabric.places().release(),
+            Enforcer::Fabric => fabric.places().settle(change),
+            Enforcer::Kernel => {}
         }
         let open = tokio::select! { biased;
             change = policy_changes.recv() => change.is_some(),
