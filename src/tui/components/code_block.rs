@@ -148,8 +148,8 @@ mod tests {
         assert_eq!(
             shown(table, 13, 0),
             [
-                "$ kubectl",
-                "↪ get pods",
+                "$ kubectl get",
+                "↪ pods",
                 "NAME   READY…",
                 "web    1/1  …",
                 "$ ls -l",
@@ -158,7 +158,7 @@ mod tests {
                 "↪ message"
             ]
         );
-        assert_eq!(shown(table, 13, 100)[2..4], [" READY   NODE", " 1/1     mini…"].map(|row| cut(row, 13)));
+        assert_eq!(shown(table, 13, 100)[2..4], ["DY   NODE", "     minikube"], "to its right end");
         assert_eq!(widest_table(table, 13), 23);
         assert_eq!(widest_table("kubectl get pods  -o wide", 13), 0);
     }

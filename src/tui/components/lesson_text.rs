@@ -412,7 +412,7 @@ mod tests {
 
     #[test]
     fn what_is_told_of_the_rest_covers_nothing_and_wide_tables_move() {
-        let table = "```console\nNAME         NODE\nweb-1234     minikube-m02\n```\n";
+        let table = "```console\nNAME         NODE\nweb-1234     minikube-m02.example.com\n```\n";
         let body = format!("{table}\n{}", "a line of text\n\n".repeat(9));
         let mut pane = LessonPane::new(LessonText { body, ..LessonText::default() });
         pane.resize(20, 6);
@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(first[..4], ["▏ NAME         NODE", "▏ web-1234     mini…", "", "a line of text"]);
         assert!(first[5].ends_with("↓ 15 more"), "{first:?}");
         pane.move_sideways(true, THEME, Lang::English);
-        assert_eq!(shown(&pane)[1], "▏ 4     minikube-m02");
+        assert_eq!(shown(&pane)[1], "▏      minikube-m02…");
         pane.scroll_by(100, THEME, Lang::English);
         assert_eq!(shown(&pane)[4], "a line of text", "the last line");
         assert_eq!(shown(&pane)[5], "Wide table: F6, th…");
