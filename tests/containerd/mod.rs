@@ -3,6 +3,7 @@
 //! Where the machine cannot run containers each test says so and passes; `K8S_LEARN_REQUIRE_CONTAINERD=1` makes it fail.
 
 mod machine;
+mod network;
 mod storage;
 
 use std::io::{BufRead, BufReader};

@@ -15,6 +15,7 @@ use super::runtime::{ContainerdRuntime, Shared};
 use super::{logs, sandbox, streams};
 use super::volumes::Volumes;
 use crate::net::BoxIo;
+use crate::network::PodPlace;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::api::*;
 
@@ -59,7 +60,15 @@ impl ContainerRuntime for ContainerdRuntime {
         shared.events.created(&id, &config.uid, true);
         let ips = shared.addresses(&id).await?;
         if let Some(ip) = ips.first().filter(|_| !config.host_network) {
-            shared.config.ports.set(&id, *ip, &config.host_ports);
+            let place = PodPlace {
+                namespace: config.namespace.clone(),
+                name: config.name.clone(),
+                node: shared.config.node.clone(),
+                ip: *ip,
+                host_ports: config.host_ports.clone(),
+            };
+            shared.config.places.set(&id, place);
+            shared.config.places.settled(&shared.config.clock).await;
         }
         let created_at = shared.config.clock.now();
         Ok(SandboxStatus { id, config, state: SandboxState::Ready, created_at, ips })
@@ -68,7 +77,7 @@ impl ContainerRuntime for ContainerdRuntime {
     async fn stop_pod_sandbox(&self, id: &str) -> Result<()> {
         let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
         gone_is_fine(self.shared.client.runtime().stop_pod_sandbox(request).await)?;
-        self.shared.config.ports.clear(id);
+        self.shared.config.places.clear(id);
         self.shared.events.stopped(id);
         Ok(())
     }
@@ -82,6 +91,7 @@ impl ContainerRuntime for ContainerdRuntime {
         let request = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
         gone_is_fine(shared.client.runtime().remove_pod_sandbox(request).await)?;
         shared.forget_sandbox(id);
+        shared.config.places.clear(id);
         if let Ok(config) = config {
             clear(shared, &config).await;
         }

@@ -6,6 +6,7 @@
 mod agnhost;
 mod bootcamp;
 mod clock_text;
+mod datagrams;
 mod curl;
 mod dns_tools;
 mod entrypoint;
