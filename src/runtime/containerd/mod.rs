@@ -14,6 +14,7 @@ mod logs;
 mod machine;
 mod network;
 mod proto;
+mod rotation;
 mod runtime;
 mod sandbox;
 mod service;

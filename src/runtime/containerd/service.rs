@@ -12,7 +12,7 @@ use super::client::{go_name, other, with_code, words};
 use super::container::{self, Around};
 use super::proto::cri;
 use super::runtime::{ContainerdRuntime, Shared};
-use super::{logs, sandbox, streams};
+use super::{logs, rotation, sandbox, streams};
 use crate::net::BoxIo;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::api::*;
@@ -46,7 +46,12 @@ impl ContainerRuntime for ContainerdRuntime {
         shared.course.have_pause().await?;
         let request =
             cri::RunPodSandboxRequest { config: Some(sent.clone()), runtime_handler: String::new() };
-        let answer = shared.client.runtime().run_pod_sandbox(request).await;
+        let mut answer = shared.client.runtime().run_pod_sandbox(request.clone()).await;
+        if let Err(status) = &answer
+            && shared.course.have_missed_pause(status.message()).await?
+        {
+            answer = shared.client.runtime().run_pod_sandbox(request).await;
+        }
         let id = answer
             .map_err(|status| {
                 let code = go_name(status.code());
@@ -173,6 +178,7 @@ impl ContainerRuntime for ContainerdRuntime {
                 // It may never have been written.
                 let _ = tokio::fs::remove_file(file).await;
             }
+            rotation::remove_aside(Path::new(&raw.log_path)).await;
         }
         self.shared.forget_container(id);
         Ok(())

@@ -125,6 +125,10 @@ impl Store {
         };
         for name in names {
             self.name(lease, name, &target).await?;
+            // As a pull does it, so that containers say which image they were made from.
+            if let Some(repository) = repository(name) {
+                self.name(lease, &format!("{repository}@{}", manifest.digest), &target).await?;
+            }
         }
         Ok(config.digest)
     }
@@ -191,6 +195,11 @@ impl Store {
         }
         Err(Status::deadline_exceeded(format!("the CRI does not see the image {name}")))
     }
+}
+
+/// The repository of a name with a tag.
+fn repository(name: &str) -> Option<&str> {
+    name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map(|(repository, _)| repository)
 }
 
 fn text(value: &serde_json::Value) -> Vec<u8> {
