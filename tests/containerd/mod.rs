@@ -2,7 +2,13 @@
 //!
 //! Where the machine cannot run containers each test says so and passes; `K8S_LEARN_REQUIRE_CONTAINERD=1` makes it fail.
 
+mod alike;
+mod leftovers;
+mod logs;
 mod machine;
+mod preflight;
+mod pulls;
+mod registry;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};

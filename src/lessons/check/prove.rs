@@ -255,7 +255,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_lesson_for_simulated_containers_begins_nothing_on_others() {
-        let steps = "  - {id: make, goal: [{exists: pod/web}], solutions: [kubectl get pods]}\nruntime: sim\n";
+        let steps =
+            "  - {id: make, goal: [{exists: pod/web}], solutions: [kubectl get pods]}\nruntime: sim\n";
         let runtime = RuntimeConfig::Containerd(ContainerdConfig::default());
         let how = StageConfig { runtime, ..StageConfig::default() };
         assert_eq!(

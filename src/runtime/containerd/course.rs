@@ -55,6 +55,12 @@ impl Course {
         Ok(())
     }
 
+    /// Takes the images away that an older or newer build of this program has made.
+    pub(super) async fn forget_other_builds(&self) -> std::result::Result<(), ContainerdError> {
+        let forgotten = self.store.forget_other_builds().await;
+        forgotten.map_err(|status| ContainerdError::Images(status.message().to_owned()))
+    }
+
     /// The names of the course's images, one a repository.
     pub fn names() -> Vec<String> {
         public_images()

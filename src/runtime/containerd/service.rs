@@ -269,14 +269,20 @@ impl ContainerRuntime for ContainerdRuntime {
         if let Some(id) = self.shared.course.pull(image, secrets).await? {
             return Ok(id);
         }
-        let auth = secrets.first().map(|secret| cri::AuthConfig {
-            username: secret.username.clone(),
-            password: secret.password.clone(),
-            server_address: secret.registry.clone(),
-        });
-        let request = cri::PullImageRequest { image: Some(named(image)), auth };
-        let answer = self.shared.client.images().pull_image(request).await;
-        Ok(answer.map_err(|status| RuntimeError::Pull(with_code(&status)))?.into_inner().image_ref)
+        let mut refusals: Vec<String> = vec![];
+        for auth in auths(secrets) {
+            let request = cri::PullImageRequest { image: Some(named(image)), auth };
+            match self.shared.client.images().pull_image(request).await {
+                Ok(answer) => return Ok(answer.into_inner().image_ref),
+                Err(status) => refusals.push(with_code(&status)),
+            }
+        }
+        // As several errors are told as one.
+        refusals.dedup();
+        Err(RuntimeError::Pull(match &refusals[..] {
+            [one] => one.clone(),
+            several => format!("[{}]", several.join(", ")),
+        }))
     }
 
     async fn image_status(&self, image: &str) -> Result<Option<Image>> {
@@ -324,6 +330,20 @@ impl ContainerRuntime for ContainerdRuntime {
             })
         };
         Ok(answer.into_inner().stats.into_iter().filter_map(used).collect())
+    }
+}
+
+/// What is tried one after the other: nobody if there is nobody.
+fn auths(secrets: &[RegistryCredential]) -> Vec<Option<cri::AuthConfig>> {
+    let auth = |secret: &RegistryCredential| cri::AuthConfig {
+        username: secret.username.clone(),
+        password: secret.password.clone(),
+        // Without an address it is for whoever is asked.
+        server_address: String::new(),
+    };
+    match secrets {
+        [] => vec![None],
+        some => some.iter().map(|secret| Some(auth(secret))).collect(),
     }
 }
 

@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::signal::unix::{SignalKind, signal as kernel_signal};
 
-use super::DEFAULT_PATH;
 use super::cgroup::Cgroup;
 use super::images::{Asked, ELF, ask};
 use super::launcher::Executable;
@@ -107,10 +106,16 @@ async fn run(name: &str, args: Vec<String>) -> i32 {
     let signals = process.signals.clone();
     pass_on(&signals);
     // What this process starts has numbers of the kernel's.
-    let system =
-        System { hostname, clock, user, processes, signals: signals.clone(), dialect: data.dialect, pid: None };
-    let mut variables: BTreeMap<String, String> = env.into_iter().collect();
-    variables.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
+    let system = System {
+        hostname,
+        clock,
+        user,
+        processes,
+        signals: signals.clone(),
+        dialect: data.dialect,
+        pid: None,
+    };
+    let variables: BTreeMap<String, String> = env.into_iter().collect();
     let cwd = std::env::current_dir().map_or("/".to_owned(), |path| path.to_string_lossy().into_owned());
     let stdio = stdio(signals.clone());
     let context = ProgramContext { args, env: variables, cwd, files, stdio, system };

@@ -13,7 +13,9 @@ use super::images::NodeImage;
 use super::launcher::Launcher;
 use super::log::ContainerLog;
 use super::root_files::RootFiles;
-use crate::bash::{Dialect, Files, Process, Processes, ProgramContext, Programs, Signals, Stdio, System, User};
+use crate::bash::{
+    Dialect, Files, Process, Processes, ProgramContext, Programs, Signals, Stdio, System, User,
+};
 use crate::clock::Clock;
 use crate::runtime::api::{ContainerConfig, ContainerState, ContainerStatus, Security};
 use crate::watch;

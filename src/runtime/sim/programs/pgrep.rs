@@ -129,8 +129,7 @@ impl Program for ByName {
                 context.system.processes.kill(process.pid, wanted.signal);
             }
             if found.is_empty() && called == "killall" && !wanted.quiet {
-                let why =
-                    if context.system.dialect == Dialect::Busybox { "killed" } else { "found" };
+                let why = if context.system.dialect == Dialect::Busybox { "killed" } else { "found" };
                 let names = context.args[1..].iter().filter(|word| !word.starts_with('-'));
                 let text: String = names.map(|name| format!("killall: {name}: no process {why}\n")).collect();
                 let text = if why == "found" { text.replace("killall: ", "") } else { text };
@@ -195,7 +194,9 @@ mod tests {
 
     #[test]
     fn signals_have_names_and_numbers() {
-        for (line, number) in [("pkill -9 x", 9), ("pkill -HUP x", 1), ("killall -s INT x", 2), ("pkill x", 15)] {
+        for (line, number) in
+            [("pkill -9 x", 9), ("pkill -HUP x", 1), ("killall -s INT x", 2), ("pkill x", 15)]
+        {
             assert_eq!(parse(&words(line), true).unwrap().signal, number, "{line}");
         }
         assert_eq!(parse(&words("pgrep -Z x"), false), Err("Z".to_owned()));
