@@ -36,8 +36,9 @@ const RULES: &[(&str, &str)] = &[
     (r#"Container image ("[^"]*") already present.*"#, "Has image $1"),
     // Nodes that suit alike are chosen by chance.
     (r"\bminikube-m0\d\b", "minikube"),
-    // curl tells the speed of its transfer.
-    (r"\d+( --:--:-- --:--:-- --:--:-- )\s*\d+", "SPEED$1SPEED"),
+    // curl tells the speed of its transfer, and how long it tried.
+    (r"[\d.]+[kM]?( +0( +--:--:--){3} +)[\d.]+[kM]?", "SPEED${1}SPEED"),
+    (r"after \d+ ms", "after TIME"),
     // Files of an image have the image's time, and a simulated image has the container's.
     (r#"ETag: "[0-9a-f]+-"#, "ETag: \"TIME-"),
     (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "TIME"),
@@ -50,7 +51,7 @@ const RULES: &[(&str, &str)] = &[
         r"(?m)^( *(Kernel Version|OS Image|Container Runtime Version|Machine ID|System UUID|Boot ID|cpu|memory|ephemeral-storage):).*$",
         "$1 NODE",
     ),
-    (r"sim://\S+|containerd://\d\S*", "RUNTIME"),
+    (r"sim://\S+|containerd://\d+\.\S*", "RUNTIME"),
     (r"\b\d+(\.\d+)?(Ki|Mi|Gi)? +\(\d+%\)", "SHARE"),
 ];
 
