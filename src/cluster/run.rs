@@ -259,6 +259,11 @@ impl Cluster {
         &self.store
     }
 
+    /// Who runs the containers.
+    pub fn runtime(&self) -> &RuntimeConfig {
+        &self.config.runtime
+    }
+
     /// What the scheduler decided lately, and why. Kept when it is stopped and started.
     pub fn decisions(&self) -> &Decisions {
         &self.decisions

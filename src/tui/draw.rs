@@ -12,6 +12,7 @@ use super::tabs::{Tab, tabs};
 use super::text::{cut, width};
 use super::views::Scene;
 use super::words::Word;
+use crate::cluster::RuntimeConfig;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -39,6 +40,7 @@ pub fn render(app: &App, screen: Rect, buffer: &mut Buffer) -> Option<Position> 
     }
     if let Some(area) = areas.shell {
         title(app, Pane::Shell, area, Word::Shell.text(app.lang), app.shell.state(app.lang), buffer);
+        tell_runtime(app, area, buffer);
         let at = app.shell.draw(app.theme, inside(area), buffer);
         cursor = at.filter(|_| app.focus == Pane::Shell);
     }
@@ -89,6 +91,21 @@ fn title(app: &App, pane: Pane, area: Rect, name: &str, state: Option<&str>, buf
     let state = state.map_or_else(String::new, |state| format!("({state}) "));
     let text = cut(&format!("{mark} {name} {state}"), columns);
     buffer.set_stringn(area.x, area.y, text, columns, style);
+}
+
+/// Says at the end of the shell's title who runs the containers, if there is room.
+fn tell_runtime(app: &App, area: Rect, buffer: &mut Buffer) {
+    let word = match app.runtime {
+        None => return,
+        Some(RuntimeConfig::Sim) => Word::RuntimeSim,
+        Some(RuntimeConfig::Containerd(_)) => Word::RuntimeContainerd,
+    };
+    let text = format!(" {} ", word.text(app.lang));
+    let taken = 30 + width(&text);
+    if usize::from(area.width) >= taken {
+        let left = area.right() - width(&text) as u16 - 1;
+        buffer.set_stringn(left, area.y, &text, width(&text), app.theme.border(app.focus == Pane::Shell));
+    }
 }
 
 fn tabs_of(app: &App, columns: usize) -> Vec<Tab> {

@@ -8,6 +8,12 @@ use ratatui::layout::Rect;
 pub const LEAST: (u16, u16) = (40, 10);
 /// How much a key moves a border, in percent.
 const KEY_STEP: i16 = 5;
+/// How much of the width the text has, in percent, as long as the learner has not chosen.
+const TEXT_PERCENT: u16 = 42;
+/// The columns that the text gives up the last, so that the shell has room for a table.
+const TEXT_COLUMNS: u16 = 43;
+/// The columns of `kubectl get pods` with a Deployment's pod that is Terminating.
+const TABLE_COLUMNS: u16 = 76;
 
 /// The panes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +38,8 @@ pub enum Border {
 /// What the learner has chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// How much of the width the text has, in percent.
-    pub text_percent: u16,
+    /// How much of the width the text has, in percent; `None`: so much that a table fits beside it.
+    pub text_percent: Option<u16>,
     /// How much the shell has of what it shares with the view, in percent.
     pub shell_percent: u16,
     /// Whether the view is shown; `None`: when there is room.
@@ -46,7 +52,7 @@ pub struct Layout {
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { text_percent: 42, shell_percent: 50, views: None, beside: None, zoom: false }
+        Self { text_percent: None, shell_percent: 50, views: None, beside: None, zoom: false }
     }
 }
 
@@ -132,7 +138,7 @@ impl Layout {
         let mut work = all;
         if with_text {
             let least = 18;
-            let columns = percent(width, self.text_percent).clamp(least, width - least - 1);
+            let columns = self.text_columns(width).clamp(least, width - least - 1);
             let separator = Rect::new(columns, 0, 1, all.height);
             areas.text = Some(Rect { width: columns, ..all });
             areas.separators.push(separator);
@@ -163,23 +169,35 @@ impl Layout {
     pub fn drag(&mut self, border: Border, at: (u16, u16), size: (u16, u16), with_text: bool) {
         let (width, height) = (size.0.max(1), size.1.max(2) - 1);
         match border {
-            Border::Text => self.text_percent = share(at.0, width),
+            Border::Text => self.text_percent = Some(share(at.0, width)),
             Border::View if self.is_beside(size, with_text) => {
-                let left = if with_text { percent(width, self.text_percent) + 1 } else { 0 };
+                let left = if with_text { self.text_columns(width) + 1 } else { 0 };
                 self.shell_percent = share(at.0.saturating_sub(left), width.saturating_sub(left).max(1));
             }
             Border::View => self.shell_percent = share(at.1, height),
         }
     }
 
-    /// Moves a border by a key.
-    pub fn nudge(&mut self, border: Border, more: bool) {
-        let value = match border {
-            Border::Text => &mut self.text_percent,
-            Border::View => &mut self.shell_percent,
-        };
+    /// Moves a border by a key on a screen of so many columns.
+    pub fn nudge(&mut self, border: Border, more: bool, width: u16) {
         let step = if more { KEY_STEP } else { -KEY_STEP };
-        *value = value.saturating_add_signed(step).clamp(10, 90);
+        let moved = |percent: u16| percent.saturating_add_signed(step).clamp(10, 90);
+        match border {
+            Border::Text => {
+                let now = self.text_percent.unwrap_or_else(|| share(self.text_columns(width), width.max(1)));
+                self.text_percent = Some(moved(now));
+            }
+            Border::View => self.shell_percent = moved(self.shell_percent),
+        }
+    }
+
+    fn text_columns(&self, width: u16) -> u16 {
+        let usual = || {
+            let columns = percent(width, TEXT_PERCENT);
+            let beside_a_table = width.saturating_sub(TABLE_COLUMNS + 1);
+            columns.min(beside_a_table.max(TEXT_COLUMNS))
+        };
+        self.text_percent.map_or_else(usual, |share| percent(width, share))
     }
 }
 
@@ -205,6 +223,8 @@ mod tests {
         assert_eq!(layout.areas((20, 5), true, Pane::Shell), None);
         let small = layout.areas((80, 24), true, Pane::Shell).unwrap();
         assert_eq!(small.text.map(|area| area.width), Some(33));
+        let usual = layout.areas((120, 40), true, Pane::Shell).unwrap();
+        assert_eq!(usual.shell.map(|area| area.width), Some(76), "the table of a Deployment's pods fits");
         assert_eq!(small.view, None, "a small screen with a lesson has no view at first");
         let free = layout.areas((80, 24), false, Pane::Shell).unwrap();
         assert_eq!((free.shell.unwrap().height, free.view.unwrap().height), (11, 12));
@@ -215,9 +235,10 @@ mod tests {
     proptest! {
         #[test]
         fn panes_never_overlap_nor_leave_the_screen(
-            width in 40u16..300, height in 10u16..120, text_percent in 10u16..=90, shell_percent in 10u16..=90,
+            width in 40u16..300, height in 10u16..120, text_percent: Option<u16>, shell_percent in 10u16..=90,
             with_text: bool, views: Option<bool>, beside: Option<bool>, zoom: bool,
         ) {
+            let text_percent = text_percent.map(|percent| 10 + percent % 81);
             let layout = Layout { text_percent, shell_percent, views, beside, zoom };
             let areas = layout.areas((width, height), with_text, Pane::Shell).unwrap();
             let mut rects: Vec<Rect> = [areas.text, areas.shell, areas.view].into_iter().flatten().collect();

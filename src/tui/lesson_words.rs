@@ -61,13 +61,11 @@ pub fn lesson_text(
 /// What is said behind the last step.
 fn end(next: Option<&Lesson>, lang: Lang) -> String {
     match next {
-        Some(next) => format!(
-            "{}: **{}** ({} {})",
-            Word::NextLesson.text(lang),
-            next.text(lang).title,
-            next.minutes,
-            Word::Minutes.text(lang)
-        ),
+        Some(next) => {
+            let (title, minutes) = (&next.text(lang).title, next.minutes);
+            let named = format!("**{title}** ({minutes} {})", Word::Minutes.text(lang));
+            Word::NextLesson.before(lang, named)
+        }
         None => Word::CourseDone.text(lang).to_owned(),
     }
 }
@@ -78,7 +76,7 @@ fn verdict(view: &LessonView, text: &StepText, lang: Lang) -> Option<(bool, Stri
         Answered::Right => Some((true, String::new())),
         Answered::Predicted => {
             let shown = text.options.get(answer).unwrap_or(answer);
-            Some((true, format!("{}: {shown}", Word::Predicted.text(lang))))
+            Some((true, Word::Predicted.before(lang, shown)))
         }
         Answered::Wrong(choice) => {
             let why = text.wrong.get(choice.as_deref().unwrap_or_default()).or_else(|| text.wrong.get(""));
@@ -115,7 +113,9 @@ fn notes(stage: &Stage, view: &LessonView, text: &StepText, grade: &Grade, lang:
         let options = stage.lesson().step_text(lang, prediction.step).options;
         let answer = options.get(&prediction.answer).unwrap_or(&prediction.answer);
         let word = if prediction.right { Word::PredictionRight } else { Word::PredictionWrong };
-        note(NoteKind::Note, &format!("{}: {answer}. {}", Word::Predicted.text(lang), word.text(lang)));
+        let stop = if lang == Lang::English { ". " } else { "。" };
+        let predicted = format_args!("{answer}{stop}{}", word.text(lang));
+        note(NoteKind::Note, &Word::Predicted.before(lang, predicted));
     }
     note(NoteKind::Debrief, &text.debrief);
     note(NoteKind::Remember, &text.remember);

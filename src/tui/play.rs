@@ -15,7 +15,7 @@ use super::words::{Lang, Word};
 use crate::api::auth::UserInfo;
 use crate::api::registry::Registry;
 use crate::client;
-use crate::cluster::{Cluster, ClusterConfig};
+use crate::cluster::{Cluster, ClusterConfig, RuntimeConfig};
 use crate::lessons::{Answered, Course, Grade, Lesson, Progress, Stage, StageConfig, lessons_in};
 use crate::scheduler::Decisions;
 use crate::shell::completion::Source;
@@ -54,6 +54,8 @@ pub enum Order {
 
 /// What the event loop is told.
 pub enum PlayNews {
+    /// The cluster and the shell end; others are being started.
+    Leaving,
     /// Another cluster and shell.
     Ground(Box<Ground>),
     /// What the lesson shows now.
@@ -80,6 +82,8 @@ pub struct Ground {
     pub decisions: Decisions,
     /// A client that reads logs.
     pub client: kube::Client,
+    /// Who runs the containers.
+    pub runtime: RuntimeConfig,
 }
 
 impl Ground {
@@ -94,6 +98,7 @@ impl Ground {
             registry: cluster.registry().clone(),
             decisions: cluster.decisions().clone(),
             client: reader("logs"),
+            runtime: cluster.runtime().clone(),
         }
     }
 }
@@ -224,7 +229,7 @@ impl Play {
     /// Progress that cannot be kept is told, and play goes on.
     async fn kept(&self, outcome: std::io::Result<()>) {
         if let Err(error) = outcome {
-            self.notice(format!("{}: {error}", Word::NotKept.text(self.config.lang))).await;
+            self.notice(Word::NotKept.before(self.config.lang, error)).await;
         }
     }
 
@@ -236,6 +241,7 @@ impl Play {
         self.grade = None;
         self.newer = None;
         self.notice(format!("{}…", Word::Starting.text(self.config.lang))).await;
+        self.tell(PlayNews::Leaving).await;
         match std::mem::replace(&mut self.played, Played::Nothing) {
             Played::Lesson(stage) => stage.close().await,
             Played::Free(cluster) => cluster.stop().await,

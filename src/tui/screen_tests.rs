@@ -82,6 +82,7 @@ const COMMANDS: [&str; 5] = [
 /// The TUI on that cluster. One cluster a test: a second one in the same runtime would meet the first one's timers.
 fn app((cluster, printed): &(Cluster, Vec<String>), size: (u16, u16), lang: Lang) -> App {
     let mut app = App::new(lang, Theme { palette: Palette::Dark }, cluster.registry().clone(), vec![]);
+    app.runtime = Some(cluster.runtime().clone());
     app.update(Message::Resize(size.0, size.1));
     app.load(cluster.store());
     let prompt = || Message::Ended {
@@ -113,12 +114,12 @@ fn lesson(lang: Lang) -> LessonText {
         ),
         Lang::TraditionalChinese => (
             "部署應用程式",
-            "## 建立 Deployment\n\n**Deployment** 會讓您的應用程式保持在您要求的副本數量。請輸入：\n\n```console\nkubectl create deployment web --image=nginx\n```\n\n- *控制器*會建立 Pod。\n- 排程器會替每個 Pod 選一個節點。",
+            "## 建立 Deployment\n\n**Deployment** 會讓你的應用程式保持在你要求的副本數量。請輸入：\n\n```console\nkubectl create deployment web --image=nginx\n```\n\n- *控制器*會建立 Pod。\n- 排程器會替每個 Pod 選一個節點。",
             "看看 `kubectl create deployment --help`。",
         ),
         Lang::SimplifiedChinese => (
             "部署应用",
-            "## 创建 Deployment\n\n**Deployment** 会让您的应用保持在您要求的副本数量。请输入：\n\n```console\nkubectl create deployment web --image=nginx\n```\n\n- *控制器*会创建 Pod。\n- 调度器会为每个 Pod 选一个节点。",
+            "## 创建 Deployment\n\n**Deployment** 会让你的应用保持在你要求的副本数量。请输入：\n\n```console\nkubectl create deployment web --image=nginx\n```\n\n- *控制器*会创建 Pod。\n- 调度器会为每个 Pod 选一个节点。",
             "看看 `kubectl create deployment --help`。",
         ),
     };

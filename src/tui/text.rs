@@ -38,6 +38,18 @@ pub fn cut(text: &str, columns: usize) -> String {
     cut
 }
 
+/// The text in at most so many columns, with `…` for what was left out before its last few characters.
+pub fn cut_middle(text: &str, columns: usize) -> String {
+    const KEPT: usize = 6;
+    let chars: Vec<char> = text.chars().collect();
+    if width(text) <= columns || chars.len() <= KEPT || columns <= 2 * KEPT {
+        return cut(text, columns);
+    }
+    let (begin, end) = chars.split_at(chars.len() - KEPT);
+    let (begin, end): (String, String) = (begin.iter().collect(), end.iter().collect());
+    format!("{}{end}", cut(&begin, columns.saturating_sub(width(&end))))
+}
+
 /// The text in exactly so many columns.
 pub fn pad(text: &str, columns: usize) -> String {
     let mut padded = cut(text, columns);
@@ -109,6 +121,9 @@ mod tests {
         assert_eq!(cut("叢集", 4), "叢集");
         assert_eq!(pad("叢集", 5), "叢集 ");
         assert_eq!(cut("abc", 0), "");
+        assert_eq!(cut_middle("web-7957885594-hh286", 20), "web-7957885594-hh286");
+        assert_eq!(cut_middle("web-7957885594-hh286", 16), "web-79578…-hh286");
+        assert_eq!(cut_middle("web-7957885594-hh286", 9), "web-7957…");
     }
 
     #[test]

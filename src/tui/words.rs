@@ -2,6 +2,8 @@
 //!
 //! Kubernetes' own words (kinds, phases, reasons) stay as they are, since people meet them in kubectl and search for them.
 
+use std::fmt::Display;
+
 pub use crate::lessons::Language as Lang;
 
 macro_rules! words {
@@ -26,9 +28,19 @@ macro_rules! words {
     };
 }
 
+impl Word {
+    /// The word as a label before something, with the language's own colon.
+    pub fn before(self, lang: Lang, what: impl Display) -> String {
+        let colon = if lang == Lang::English { ": " } else { "：" };
+        format!("{}{colon}{what}", self.text(lang))
+    }
+}
+
 words! {
     // Panes and views
     Shell: "Shell", "終端機", "终端";
+    RuntimeSim: "simulated containers", "模擬的容器", "模拟的容器";
+    RuntimeContainerd: "real containers: containerd", "真的容器：containerd", "真实容器：containerd";
     Lesson: "Lesson", "課程", "课程";
     Map: "Map", "地圖", "地图";
     Flow: "Flow", "流程", "流程";
@@ -105,7 +117,7 @@ words! {
     Trouble: "Something broke inside", "程式內部發生錯誤", "程序内部出错";
     WideTable: "Wide table: F6, then ← →", "表格較寬：F6 後按 ← →", "表格较宽：F6 后按 ← →";
     KeySideways: "Move wide tables", "左右移動寬表格", "左右移动宽表格";
-    More: "more", "更多", "更多";
+    MoreRows: "↓ # more", "↓ 還有 # 行", "↓ 还有 # 行";
     Welcome: "A Kubernetes cluster is running in this process. Try: kubectl get nodes", "這個程式裡正執行著一個 Kubernetes 叢集。試試：kubectl get nodes", "这个程序里正运行着一个 Kubernetes 集群。试试：kubectl get nodes";
     // Views
     NoNodes: "There are no nodes.", "沒有節點。", "没有节点。";
@@ -120,7 +132,7 @@ words! {
     Cordoned: "cordoned", "已停止排程", "已停止调度";
     NotReady: "NotReady", "NotReady", "NotReady";
     NothingYet: "Nothing yet.", "還沒有任何東西。", "还没有任何东西。";
-    NoObjects: "There are no objects of yours yet. Try: kubectl create deployment web --image=nginx", "您還沒有物件。試試：kubectl create deployment web --image=nginx", "您还没有对象。试试：kubectl create deployment web --image=nginx";
+    NoObjects: "There are no objects of yours yet. Try: kubectl create deployment web --image=nginx", "你還沒有物件。試試：kubectl create deployment web --image=nginx", "你还没有对象。试试：kubectl create deployment web --image=nginx";
     NoSubject: "No object is chosen. Pick one in the map, the objects or the store and press Enter.", "尚未選擇物件。請在地圖、物件或儲存中選一個並按 Enter。", "尚未选择对象。请在地图、对象或存储中选一个并按 Enter。";
     NoDecisions: "The scheduler has not placed a pod yet.", "排程器還沒有安排任何 Pod。", "调度器还没有安排任何 Pod。";
     NoLogs: "No container of yours writes logs yet.", "還沒有容器寫出日誌。", "还没有容器写出日志。";
@@ -167,12 +179,12 @@ words! {
     NoMoreHints: "There are no more hints.", "沒有更多提示了。", "没有更多提示了。";
     NotSolved: "This step is not done yet. F7 gives a hint; s in the lesson's pane skips it.", "這個步驟還沒完成。F7 給提示；在課程窗格按 s 可略過。", "这个步骤还没完成。F7 给提示；在课程窗格按 s 可跳过。";
     NotKept: "Progress cannot be kept", "無法保存進度", "无法保存进度";
-    YourProgress: "Your progress", "您的進度", "您的进度";
-    ProgressDamaged: "The file of your progress was damaged. It is kept as", "您的進度檔損壞了，已另存為", "您的进度文件已损坏，已另存为";
+    YourProgress: "Your progress", "你的進度", "你的进度";
+    ProgressDamaged: "The file of your progress was damaged. It is kept as", "你的進度檔損壞了，已另存為", "你的进度文件已损坏，已另存为";
     ProgressSaved: "Lessons that could be read and are used", "仍可讀取並沿用的課程數", "仍可读取并沿用的课程数";
     NextLesson: "The next lesson", "下一課", "下一课";
     CourseDone: "This was the last lesson of the course.", "這是課程的最後一課。", "这是课程的最后一课。";
-    Predicted: "You expect", "您的預測", "您的预测";
+    Predicted: "You expected", "你的預測", "你的预测";
     PredictionRight: "And so it was.", "預測正確。", "预测正确。";
     PredictionWrong: "It came otherwise.", "結果並非如此。", "结果并非如此。";
     StuckReset: "Press r in the lesson's pane to start the lesson over.", "在課程窗格按 r 重新開始這一課。", "在课程窗格按 r 重新开始这一课。";

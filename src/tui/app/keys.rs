@@ -26,8 +26,8 @@ impl App {
         }
         let digit = matches!(key.code, KeyCode::Char('0'..='9'));
         if self.asked && letter && !digit && !is_the_panes {
-            // A question came, and the learner goes on typing commands.
-            self.focus = Pane::Shell;
+            // A question came, and the learner goes on typing commands; after each the question is there again.
+            (self.focus, self.lent) = (Pane::Shell, true);
         }
         let is_interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
         if is_interrupt {
@@ -185,8 +185,8 @@ impl App {
         let with_text = self.lesson.is_some();
         let beside = self.layout.is_beside(self.size, with_text);
         match (sideways, with_text, beside) {
-            (true, false, true) | (false, _, false) => self.layout.nudge(Border::View, more),
-            (true, true, _) => self.layout.nudge(Border::Text, more),
+            (true, false, true) | (false, _, false) => self.layout.nudge(Border::View, more, self.size.0),
+            (true, true, _) => self.layout.nudge(Border::Text, more, self.size.0),
             (true, false, false) | (false, _, true) => {}
         }
     }

@@ -4,6 +4,7 @@ use crossterm::event::KeyEventKind;
 
 use super::message::{Effect, Message, Overlay};
 use crate::api::registry::Registry;
+use crate::cluster::RuntimeConfig;
 use crate::store::{Revision, Store};
 use crate::tui::components::{CourseMap, CourseRow, LessonPane, LessonText, ShellPane};
 use crate::tui::keys::Context;
@@ -27,6 +28,8 @@ pub struct App {
     pub focus: Pane,
     /// The shell.
     pub shell: ShellPane,
+    /// Who runs the cluster's containers; `None` as long as there is no cluster.
+    pub runtime: Option<RuntimeConfig>,
     /// The lesson, if one is played.
     pub lesson: Option<LessonPane>,
     /// What is known of the cluster.
@@ -59,6 +62,7 @@ impl App {
             layout: Layout::default(),
             focus: Pane::Shell,
             shell: ShellPane::new(history),
+            runtime: None,
             lesson: None,
             world: World::new(registry),
             views: views::all(),
@@ -132,7 +136,7 @@ impl App {
                     let wishes = self.shell.type_ahead(&typed);
                     self.shell_wishes(wishes, &mut effects);
                     if std::mem::take(&mut self.lent) && typed.is_empty() {
-                        self.focus = Pane::Text;
+                        (self.focus, self.asked) = (Pane::Text, true);
                     }
                 }
             },
@@ -192,8 +196,20 @@ impl App {
         }
     }
 
+    /// The cluster has ended, and another is being started.
+    pub fn leave_ground(&mut self) {
+        self.forget(Registry::built_in(), vec![]);
+        self.runtime = None;
+        self.shell.say(&format!("{}…", Word::Starting.text(self.lang)));
+    }
+
     /// Another cluster and shell: everything that was known of the old one is forgotten.
-    pub fn new_ground(&mut self, registry: Registry, history: Vec<String>) {
+    pub fn new_ground(&mut self, registry: Registry, runtime: RuntimeConfig, history: Vec<String>) {
+        self.forget(registry, history);
+        self.runtime = Some(runtime);
+    }
+
+    fn forget(&mut self, registry: Registry, history: Vec<String>) {
         let size = self.shell.size();
         self.shell = ShellPane::new(history);
         self.shell.resize(size.0, size.1);
@@ -211,7 +227,7 @@ impl App {
     fn settle(&mut self, effects: &mut Vec<Effect>) {
         let shows_views = self.layout.shows_views(self.size, self.lesson.is_some());
         self.asked &= self.focus == Pane::Text;
-        let question_waits = self.lesson.as_ref().is_some_and(LessonPane::takes_letters);
+        let question_waits = self.lesson.as_ref().is_some_and(LessonPane::waits_for_answer);
         self.lent &= self.focus == Pane::Shell && question_waits;
         if self.focus == Pane::View && !shows_views && !self.layout.zoom {
             self.focus = Pane::Shell;

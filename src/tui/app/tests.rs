@@ -144,6 +144,9 @@ fn a_question_takes_the_focus_and_gives_it_back() {
         "letters are still the shell's"
     );
     app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
+    assert_eq!(typed(&mut app, "get\n"), [Effect::Run("get".into())], "and so are those of the next command");
+    app.update(Message::Ended { prompt: "$ ".into(), notices: vec![], exited: None, typed: vec![] });
+    assert_eq!(typed(&mut app, "2"), [Effect::Lesson(LessonWish::Choose(1))], "but a number answers");
     app.update(Message::Lesson(Some(LESSON())));
     let short = Quiz::default();
     app.update(Message::Lesson(Some(LessonText { quiz: Some(short), step: (3, 3), ..LESSON() })));

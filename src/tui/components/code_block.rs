@@ -2,8 +2,9 @@
 //!
 //! A command or a message goes on in the next row, with a mark in front, so that all of it can be read: what stands behind
 //! the mark follows at once, and a space that belongs to the command is seen as one. A table as kubectl prints it would be
-//! torn apart by that: its rows are cut with `…` and can be moved sideways.
+//! torn apart by that: it is set narrower, and where that is not enough its rows are cut with `…` and can be moved sideways.
 
+use super::narrow_table::fitted;
 use crate::tui::text::{char_width, cut, width};
 
 /// What a row that continues the one above begins with.
@@ -20,30 +21,52 @@ pub struct CodeRow {
 
 /// Lays a block out in so many columns, with its tables moved to the left by `sideways`.
 pub fn code_rows(code: &str, columns: usize, sideways: usize) -> Vec<CodeRow> {
+    let parts = parts(code);
+    let most = sideways.min(widest(&parts, columns).saturating_sub(columns));
     let mut rows = vec![];
-    for (line, in_table) in lines(code) {
-        if in_table {
-            let most = sideways.min(widest_table(code).saturating_sub(columns));
-            rows.push(CodeRow { continued: false, text: cut(&without(line, most), columns) });
-        } else {
-            wrap_line(line, columns, &mut rows);
+    for part in &parts {
+        match part {
+            Part::Line(line) => wrap_line(line, columns, &mut rows),
+            Part::Table(table) => rows.extend(
+                fitted(table, columns)
+                    .iter()
+                    .map(|line| CodeRow { continued: false, text: cut(&without(line, most), columns) }),
+            ),
         }
     }
     rows
 }
 
-/// How many columns the widest row of a table in a block takes; 0 if there is no table.
-pub fn widest_table(code: &str) -> usize {
-    lines(code).filter(|(_, in_table)| *in_table).map(|(line, _)| width(line)).max().unwrap_or(0)
+/// How many columns the tables of a block need when they are laid out in so many; 0 if there is no table.
+pub fn widest_table(code: &str, columns: usize) -> usize {
+    widest(&parts(code), columns)
 }
 
-/// The lines, and which of them belong to a table: from a head to the next empty line.
-fn lines(code: &str) -> impl Iterator<Item = (&str, bool)> {
-    let mut in_table = false;
-    code.trim_end_matches('\n').split('\n').map(move |line| {
-        in_table = is_head(line) || in_table && !line.trim().is_empty();
-        (line, in_table)
-    })
+fn widest(parts: &[Part<'_>], columns: usize) -> usize {
+    let rows = |part: &Part<'_>| match part {
+        Part::Line(_) => 0,
+        Part::Table(table) => fitted(table, columns).iter().map(|row| width(row)).max().unwrap_or(0),
+    };
+    parts.iter().map(rows).max().unwrap_or(0)
+}
+
+/// A part of a block: a line of text, or a table from its head to the next empty line or command.
+enum Part<'a> {
+    Line(&'a str),
+    Table(Vec<&'a str>),
+}
+
+fn parts(code: &str) -> Vec<Part<'_>> {
+    let mut parts = vec![];
+    for line in code.trim_end_matches('\n').split('\n') {
+        let ends = line.trim().is_empty() || line.starts_with("$ ");
+        match parts.last_mut() {
+            _ if is_head(line) => parts.push(Part::Table(vec![line])),
+            Some(Part::Table(table)) if !ends => table.push(line),
+            _ => parts.push(Part::Line(line)),
+        }
+    }
+    parts
 }
 
 /// Whether a line is the head of a table as kubectl prints it: `NAME   READY   NOMINATED NODE`.
@@ -121,21 +144,23 @@ mod tests {
     #[test]
     fn a_table_is_cut_and_moved_and_what_follows_it_is_not() {
         let table =
-            "$ kubectl get pods\nNAME   READY   NODE\nweb    1/1     minikube\n\na message that is long";
+            "$ kubectl get pods\nNAME   READY   NODE\nweb    1/1     minikube\n$ ls -l\n\na long message";
         assert_eq!(
-            shown(table, 18, 0),
+            shown(table, 13, 0),
             [
-                "$ kubectl get pods",
-                "NAME   READY   NO…",
-                "web    1/1     mi…",
+                "$ kubectl get",
+                "↪ pods",
+                "NAME   READY…",
+                "web    1/1  …",
+                "$ ls -l",
                 "",
-                "a message that is",
-                "↪ long"
+                "a long",
+                "↪ message"
             ]
         );
-        assert_eq!(shown(table, 18, 100)[1..3], ["  READY   NODE", "  1/1     minikube"], "to its right end");
-        assert_eq!(widest_table(table), 23);
-        assert_eq!(widest_table("kubectl get pods  -o wide"), 0);
+        assert_eq!(shown(table, 13, 100)[2..4], ["DY   NODE", "     minikube"], "to its right end");
+        assert_eq!(widest_table(table, 13), 23);
+        assert_eq!(widest_table("kubectl get pods  -o wide", 13), 0);
     }
 
     proptest! {

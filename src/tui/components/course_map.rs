@@ -118,7 +118,7 @@ impl CourseMap {
         let columns = usize::from(area.width);
         let mut lines = vec![(
             self.chosen == 0,
-            Line::from(vec![Span::styled("▸ ", theme.accent()), Span::raw(Word::CourseFree.text(lang))]),
+            Line::from(vec![Span::raw("  "), Span::raw(Word::CourseFree.text(lang))]),
         )];
         let mut number = 0;
         for row in &self.rows {
@@ -152,6 +152,8 @@ impl CourseMap {
             let y = area.y + index as u16;
             buffer.set_line(area.x, y, line, area.width);
             if *chosen {
+                // Not told by its colour alone.
+                buffer.set_stringn(area.x, y, "▶", area.width.into(), theme.accent());
                 buffer.set_style(Rect { y, height: 1, ..area }, theme.selected());
             }
         }

@@ -6,7 +6,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::markdown::{Laid, Page, markdown};
@@ -179,6 +179,11 @@ impl LessonPane {
         i32::from(self.size.1.max(2)) - 1
     }
 
+    /// Whether a question waits for its answer.
+    pub fn waits_for_answer(&self) -> bool {
+        self.takes_letters() || self.takes_arrows()
+    }
+
     /// Whether keys are an answer's letters.
     pub fn takes_letters(&self) -> bool {
         self.text.quiz.as_ref().is_some_and(|quiz| quiz.choices.is_empty() && !answered(quiz))
@@ -232,7 +237,7 @@ impl LessonPane {
             lines.push(Line::default());
             let mark = |goal: &Goal| if goal.done { ("✓", theme.good()) } else { ("·", theme.text()) };
             let met = self.text.goals.iter().filter(|goal| goal.done).count();
-            let counted = format!("{}: {met}/{}", Word::Goal.text(lang), self.text.goals.len());
+            let counted = Word::Goal.before(lang, format_args!("{met}/{}", self.text.goals.len()));
             let mut head = vec![Span::styled(counted, theme.title())];
             for goal in self.text.goals.iter().filter(|goal| goal.text.is_empty()) {
                 let (symbol, style) = mark(goal);
@@ -297,10 +302,10 @@ impl LessonPane {
             );
         }
         if !quiz.choices.is_empty() && !answered(quiz) {
-            lines.push(Line::styled(Word::ChooseNumber.text(lang), theme.dim()));
+            note(lines, Word::ChooseNumber.text(lang), columns, theme.dim());
         }
         if quiz.choices.is_empty() && !answered(quiz) {
-            lines.push(Line::styled(Word::TypeAnswer.text(lang), theme.dim()));
+            note(lines, Word::TypeAnswer.text(lang), columns, theme.dim());
             lines.push(Line::from(vec![
                 Span::styled("› ", theme.accent()),
                 Span::raw(format!("{}_", self.answer)),
@@ -328,7 +333,8 @@ impl LessonPane {
         let shown = lines.len().saturating_sub(self.scroll).min(rows);
         let left = lines.len().saturating_sub(self.scroll + shown);
         let wide = if hidden > 0 { Word::WideTable.text(lang).to_owned() } else { String::new() };
-        let more = if left > 0 { format!("↓ {left} {}", Word::More.text(lang)) } else { String::new() };
+        let more =
+            if left > 0 { Word::MoreRows.text(lang).replace('#', &left.to_string()) } else { String::new() };
         if told && all > 0 {
             let y = area.bottom() - 1;
             let columns = (width(&more) as u16).min(area.width);
@@ -361,13 +367,12 @@ fn answered(quiz: &Quiz) -> bool {
     quiz.verdict.as_ref().is_some_and(|(right, _)| *right)
 }
 
-fn bullet(
-    lines: &mut Vec<Line<'static>>,
-    mark: &str,
-    text: &str,
-    columns: usize,
-    style: ratatui::style::Style,
-) {
+/// Adds a line of the interface's own words, in as many rows as it needs.
+fn note(lines: &mut Vec<Line<'static>>, text: &str, columns: usize, style: Style) {
+    lines.extend(wrap(text, columns).into_iter().map(|row| Line::styled(row, style)));
+}
+
+fn bullet(lines: &mut Vec<Line<'static>>, mark: &str, text: &str, columns: usize, style: Style) {
     let hang = width(mark) + 1;
     for (index, part) in wrap(text, columns.saturating_sub(hang)).into_iter().enumerate() {
         let begin = if index == 0 { format!("{mark} ") } else { " ".repeat(hang) };
@@ -407,7 +412,7 @@ mod tests {
 
     #[test]
     fn what_is_told_of_the_rest_covers_nothing_and_wide_tables_move() {
-        let table = "```console\nNAME         NODE\nweb-1234     minikube-m02\n```\n";
+        let table = "```console\nNAME         NODE\nweb-1234     minikube-m02.example.com\n```\n";
         let body = format!("{table}\n{}", "a line of text\n\n".repeat(9));
         let mut pane = LessonPane::new(LessonText { body, ..LessonText::default() });
         pane.resize(20, 6);
@@ -422,7 +427,7 @@ mod tests {
         assert_eq!(first[..4], ["▏ NAME         NODE", "▏ web-1234     mini…", "", "a line of text"]);
         assert!(first[5].ends_with("↓ 15 more"), "{first:?}");
         pane.move_sideways(true, THEME, Lang::English);
-        assert_eq!(shown(&pane)[1], "▏ 4     minikube-m02");
+        assert_eq!(shown(&pane)[1], "▏      minikube-m02…");
         pane.scroll_by(100, THEME, Lang::English);
         assert_eq!(shown(&pane)[4], "a line of text", "the last line");
         assert_eq!(shown(&pane)[5], "Wide table: F6, th…");

@@ -304,7 +304,7 @@ impl Writer {
         let code = self.code_block.take().unwrap_or_default();
         let (indent, _) = self.indents();
         let room = self.columns.saturating_sub(width(&indent) + 2).max(4);
-        self.hidden = self.hidden.max(widest_table(&code).saturating_sub(room));
+        self.hidden = self.hidden.max(widest_table(&code, room).saturating_sub(room));
         for row in code_rows(&code, room, self.sideways) {
             let mark = if row.continued { CONTINUED } else { "" };
             self.lines.push(Line::from(vec![

@@ -7,6 +7,8 @@ mod key_bytes;
 pub mod lesson_text;
 pub mod line_editor;
 mod markdown;
+mod narrow_table;
+mod printed;
 mod prompt_rows;
 mod screen;
 pub mod shell_pane;

@@ -3,14 +3,13 @@
 //! Bytes that commands print go through a terminal emulator; while nothing runs, the line that is being typed is drawn
 //! behind them. It starts nothing itself: what shall happen comes back as [`ShellWish`]es.
 
-use std::num::NonZeroU16;
-
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::key_bytes::key_bytes;
 use super::line_editor::{Edited, LineEditor};
+use super::printed::Printed;
 use super::prompt_rows::{PromptRows, prompt_rows};
 use super::screen::draw_screen;
 use crate::shell::completion::Completion;
@@ -18,10 +17,6 @@ use crate::tui::input_bytes::{Parsed, parse};
 use crate::tui::theme::Theme;
 use crate::tui::words::{Lang, Word};
 
-/// How many rows that have left the screen are kept.
-const SCROLLBACK: usize = 5000;
-/// How much of what was printed is kept to be laid out anew.
-const KEPT_BYTES: usize = 128 * 1024;
 /// How much of what a command has not read is typed at the prompt, as much as Linux keeps for a terminal. More was a paste
 /// for that command, and no line of it is meant for the shell.
 const TYPE_AHEAD_BYTES: usize = 4096;
@@ -45,7 +40,7 @@ pub enum ShellWish {
 
 /// The pane.
 pub struct ShellPane {
-    parser: vt100::Parser,
+    printed: Printed,
     editor: LineEditor,
     prompt: String,
     /// The prompt and the line as they are shown, laid out whenever they change and not for every frame.
@@ -55,12 +50,6 @@ pub struct ShellPane {
     scroll: usize,
     /// Columns and rows.
     size: (u16, u16),
-    /// What was printed lately, to lay it out anew when the width changes.
-    printed: Vec<u8>,
-}
-
-fn at_least_one(number: u16) -> NonZeroU16 {
-    NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN)
 }
 
 impl ShellPane {
@@ -68,14 +57,13 @@ impl ShellPane {
     pub fn new(history: Vec<String>) -> Self {
         let size = (80, 24);
         Self {
-            parser: vt100::Parser::new(at_least_one(size.1), at_least_one(size.0), SCROLLBACK),
+            printed: Printed::new(size),
             editor: LineEditor::new(history),
             prompt: String::new(),
             rows: PromptRows::default(),
             running: true,
             scroll: 0,
             size,
-            printed: vec![],
         }
     }
 
@@ -101,12 +89,12 @@ impl ShellPane {
 
     /// Everything that the screen shows, for tests.
     pub fn contents(&self) -> String {
-        self.parser.screen().contents()
+        self.printed.screen().contents()
     }
 
     /// Whether a program has taken the whole screen.
     pub fn is_full_screen(&self) -> bool {
-        self.running && self.parser.screen().alternate_screen()
+        self.running && self.printed.screen().alternate_screen()
     }
 
     /// Gives the pane another size. `true`: it is another.
@@ -116,46 +104,27 @@ impl ShellPane {
             return false;
         }
         self.size = size;
-        self.parser.screen_mut().set_scrollback(0);
-        if self.parser.screen().alternate_screen() {
-            // The program draws itself anew.
-            self.parser.set_size(at_least_one(size.1), at_least_one(size.0));
-        } else {
-            self.parser = vt100::Parser::new(at_least_one(size.1), at_least_one(size.0), SCROLLBACK);
-            self.parser.process(&self.printed);
-        }
+        self.printed.resize(size);
         self.settle();
         true
     }
 
-    /// Gives bytes to the emulator, and keeps them.
-    fn process(&mut self, bytes: &[u8]) {
-        self.parser.process(bytes);
-        self.printed.extend_from_slice(bytes);
-        if self.printed.len() > 2 * KEPT_BYTES {
-            let from = self.printed.len() - KEPT_BYTES;
-            let line =
-                self.printed[from..].iter().position(|byte| *byte == b'\n').map_or(from, |at| from + at + 1);
-            self.printed.drain(..line);
-        }
-    }
-
     /// Takes in what a command printed.
     pub fn output(&mut self, bytes: &[u8]) {
-        let before = self.parser.screen().scrollback_len();
-        self.process(bytes);
+        let before = self.printed.screen().scrollback_len();
+        self.printed.process(bytes);
         if self.scroll > 0 {
             // What is being read stays where it is.
-            self.scroll += self.parser.screen().scrollback_len().saturating_sub(before);
+            self.scroll += self.printed.screen().scrollback_len().saturating_sub(before);
         }
         self.settle();
     }
 
     /// Says something in the pane, on lines of its own.
     pub fn say(&mut self, text: &str) {
-        self.fresh_line();
-        self.process(text.replace('\n', "\r\n").as_bytes());
-        self.process(b"\r\n");
+        self.printed.fresh_line();
+        self.printed.process(text.replace('\n', "\r\n").as_bytes());
+        self.printed.process(b"\r\n");
         self.settle();
     }
 
@@ -163,13 +132,7 @@ impl ShellPane {
     pub fn ended(&mut self, prompt: String, notices: &[String]) {
         self.running = false;
         self.prompt = prompt;
-        if self.parser.screen().alternate_screen() {
-            // A program that was killed on its own screen.
-            self.process(b"\x1b[r\x1b[?1049l");
-        }
-        self.process(b"\x1b[0m\x1b[?25h\x1b[?1l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l");
-        self.fresh_line();
-        self.process(b"\x1b[J");
+        self.printed.take_back();
         for notice in notices {
             self.say(notice);
         }
@@ -207,18 +170,12 @@ impl ShellPane {
         wishes
     }
 
-    fn fresh_line(&mut self) {
-        if self.parser.screen().cursor_position().1 > 0 {
-            self.process(b"\r\n");
-        }
-    }
-
     /// Takes in a key.
     pub fn key(&mut self, key: &KeyEvent) -> Vec<ShellWish> {
         self.scroll = 0;
         if self.running {
             self.settle();
-            let bytes = key_bytes(key, self.parser.screen().application_cursor());
+            let bytes = key_bytes(key, self.printed.screen().application_cursor());
             return if bytes.is_empty() { vec![] } else { vec![ShellWish::Keys(bytes)] };
         }
         // Some terminals tell a line feed for Ctrl-J and for Enter in a paste without brackets.
@@ -235,7 +192,7 @@ impl ShellPane {
                 vec![ShellWish::Complete(self.editor.text().to_owned(), self.editor.cursor())]
             }
             Edited::Clear => {
-                self.process(b"\x1b[H\x1b[2J");
+                self.printed.process(b"\x1b[H\x1b[2J");
                 self.settle();
                 vec![]
             }
@@ -256,7 +213,7 @@ impl ShellPane {
     fn echo(&mut self, line: &str, behind: &str) {
         let shown = line.replace('\n', "\r\n> ");
         let text = format!("\x1b[1;32m{}\x1b[0m{shown}{behind}\r\n", self.prompt);
-        self.process(text.as_bytes());
+        self.printed.process(text.as_bytes());
         self.settle();
     }
 
@@ -286,7 +243,7 @@ impl ShellPane {
         self.scroll_to(0);
         if self.running {
             let text = text.replace("\r\n", "\r").replace('\n', "\r");
-            let bracketed = self.parser.screen().bracketed_paste();
+            let bracketed = self.printed.screen().bracketed_paste();
             let text = if bracketed { format!("\x1b[200~{text}\x1b[201~") } else { text };
             return vec![ShellWish::Keys(text.into_bytes())];
         }
@@ -308,7 +265,7 @@ impl ShellPane {
         if self.is_full_screen() {
             let code = if rows > 0 { KeyCode::Up } else { KeyCode::Down };
             let key = KeyEvent::new(code, KeyModifiers::NONE);
-            let bytes = key_bytes(&key, self.parser.screen().application_cursor());
+            let bytes = key_bytes(&key, self.printed.screen().application_cursor());
             let times = usize::try_from(rows.unsigned_abs()).unwrap_or(1).min(10);
             return vec![ShellWish::Keys(bytes.repeat(times))];
         }
@@ -328,8 +285,8 @@ impl ShellPane {
 
     /// How many rows the prompt takes that do not fit below what was printed, and the rows that were printed.
     fn overflow(&self) -> (usize, usize) {
-        let printed = usize::from(self.parser.screen().cursor_position().0)
-            + usize::from(self.parser.screen().cursor_position().1 > 0);
+        let printed = usize::from(self.printed.screen().cursor_position().0)
+            + usize::from(self.printed.screen().cursor_position().1 > 0);
         if self.running {
             return (0, printed);
         }
@@ -343,14 +300,14 @@ impl ShellPane {
             self.rows = prompt_rows(&self.editor, &self.prompt, usize::from(self.size.0), MENU_ROWS);
         }
         let (overflow, _) = self.overflow();
-        let kept = self.parser.screen().scrollback_len();
+        let kept = self.printed.screen().scrollback_len();
         self.scroll = self.scroll.min(kept + overflow);
-        self.parser.screen_mut().set_scrollback(self.scroll.saturating_sub(overflow));
+        self.printed.look_back(self.scroll.saturating_sub(overflow));
     }
 
     /// Draws it and returns where the cursor is.
     pub fn draw(&self, theme: Theme, area: Rect, buffer: &mut Buffer) -> Option<Position> {
-        let screen = self.parser.screen();
+        let screen = self.printed.screen();
         if self.running {
             draw_screen(screen, theme, 0, area, buffer);
             let (row, column) = screen.cursor_position();

@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::list::{Cursor, Travel, draw_list, draw_note};
+use super::list::{Cursor, Travel, draw_line, draw_list, draw_note};
 use super::view::{Scene, View};
 use crate::shell::causes::{Verb, about, summary};
 use crate::store::{Event, Record, Revision};
@@ -239,7 +239,7 @@ impl View for Flow {
         let head = if area.height >= 6 { 2 } else { 0 };
         if head > 0 {
             for (index, line) in self.way(scene, shown[chosen], area.width.into()).iter().enumerate() {
-                buffer.set_line(area.x, area.y + index as u16, line, area.width);
+                draw_line(buffer, (area.x, area.y + index as u16), line, area.width);
             }
         }
         let list = Rect { y: area.y + head, height: area.height - head, ..area };

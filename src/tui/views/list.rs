@@ -86,6 +86,20 @@ pub fn first_shown(chosen: usize, count: usize, height: usize) -> usize {
     chosen.saturating_sub(height / 2).min(count.saturating_sub(height))
 }
 
+/// Draws one line of a view, with `…` where it does not fit.
+pub fn draw_line(buffer: &mut Buffer, (x, y): (u16, u16), line: &Line<'_>, columns: u16) {
+    buffer.set_line(x, y, line, columns);
+    if columns == 0 || line.width() <= usize::from(columns) {
+        return;
+    }
+    let last = x + columns - 1;
+    // The mark may take the second half of a wide character's place.
+    if columns > 1 && crate::tui::text::width(buffer[(last - 1, y)].symbol()) == 2 {
+        buffer[(last - 1, y)].set_symbol(" ");
+    }
+    buffer[(last, y)].set_symbol("…");
+}
+
 /// Draws the rows around the chosen one; `row` makes a row.
 pub fn draw_list(
     scene: Scene<'_>,
@@ -98,7 +112,7 @@ pub fn draw_list(
     let start = first_shown(chosen, count, height);
     for index in start..count.min(start + height) {
         let y = area.y + (index - start) as u16;
-        buffer.set_line(area.x, y, &row(index), area.width);
+        draw_line(buffer, (area.x, y), &row(index), area.width);
         if index == chosen && scene.focused {
             buffer.set_style(Rect { y, height: 1, ..area }, scene.theme.selected());
         }
@@ -117,6 +131,21 @@ pub fn draw_note(area: Rect, buffer: &mut Buffer, text: &str, style: Style) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_does_not_fit_says_so() {
+        let drawn = |text: &str, columns: u16| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 8, 1));
+            draw_line(&mut buffer, (0, 0), &Line::raw(text.to_owned()), columns);
+            let symbols = (0..8).map(|x| buffer[(x, 0)].symbol().to_owned());
+            symbols.collect::<String>().trim_end().to_owned()
+        };
+        assert_eq!(drawn("12345", 5), "12345");
+        assert_eq!(drawn("123456", 5), "1234…");
+        assert_eq!(drawn("123456", 1), "…");
+        assert_eq!(drawn("123456", 0), "");
+        assert_eq!(drawn("叢集裡", 4).replace(' ', ""), "叢…", "a wide character goes whole");
+    }
 
     #[test]
     fn the_choice_stays_in_the_list() {

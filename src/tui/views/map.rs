@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 
 use super::list::{Cursor, Travel, draw_note, first_shown};
 use super::view::{Scene, View};
-use crate::tui::text::{cut, pad, width};
+use crate::tui::text::{cut, cut_middle, pad, width};
 use crate::tui::theme::Theme;
 use crate::tui::words::Word;
 use crate::tui::world::{Facts, World};
@@ -102,6 +102,18 @@ struct Place<'a> {
     pods: Vec<(&'a Arc<str>, &'a Facts)>,
 }
 
+/// The columns of a box in which every pod's name and status are whole.
+fn box_for_names(places: &[Place<'_>]) -> usize {
+    let pods = places.iter().flat_map(|place| &place.pods);
+    let row = |(_, pod): &(&Arc<str>, &Facts)| width(&pod.name) + width(&pod.status) + 7;
+    pods.map(row).max().unwrap_or(0).max(BOX)
+}
+
+/// A name in exactly so many columns. It keeps its end, by which the pods of one owner are told apart.
+fn name_columns(name: &str, columns: usize) -> String {
+    pad(&cut_middle(name, columns), columns)
+}
+
 fn places(world: &World) -> Vec<Place<'_>> {
     let mut by_node: BTreeMap<&str, Vec<(&Arc<str>, &Facts)>> = BTreeMap::new();
     for (key, object) in world.with_prefix("/registry/pods/") {
@@ -160,11 +172,19 @@ impl View for Map {
         let chosen = scene.focused.then(|| self.cursor.row(count));
         let legend = u16::from(area.height > 6);
         let room = Rect { height: area.height - legend, ..area };
-        let mut canvas = Canvas::new(scene, usize::from(area.width), chosen, false);
-        canvas.places(&places);
-        if canvas.lines.len() > usize::from(room.height) {
-            canvas = Canvas::new(scene, usize::from(area.width), chosen, true);
+        // Names are whole if there is room for boxes that wide; then they are cut, and at last left out.
+        let drawn = |box_columns, compact| {
+            let mut canvas = Canvas::new(scene, (usize::from(area.width), box_columns), chosen, compact);
             canvas.places(&places);
+            canvas
+        };
+        let fits = |canvas: &Canvas<'_>| canvas.lines.len() <= usize::from(room.height);
+        let mut canvas = drawn(box_for_names(&places), false);
+        if !fits(&canvas) {
+            canvas = drawn(BOX, false);
+        }
+        if !fits(&canvas) {
+            canvas = drawn(BOX, true);
         }
         let start = first_shown(canvas.chosen_line, canvas.lines.len(), room.height.into());
         for (index, line) in canvas.lines.iter().skip(start).take(room.height.into()).enumerate() {
@@ -186,6 +206,8 @@ impl View for Map {
 struct Canvas<'a> {
     scene: Scene<'a>,
     columns: usize,
+    /// The least columns of a box.
+    box_columns: usize,
     /// Which item is chosen, and the line that it is on.
     chosen: Option<usize>,
     chosen_line: usize,
@@ -197,13 +219,18 @@ struct Canvas<'a> {
 }
 
 impl<'a> Canvas<'a> {
-    fn new(scene: Scene<'a>, columns: usize, chosen: Option<usize>, compact: bool) -> Self {
-        Self { scene, columns, chosen, chosen_line: 0, compact, items: 0, lines: vec![] }
+    fn new(
+        scene: Scene<'a>,
+        (columns, box_columns): (usize, usize),
+        chosen: Option<usize>,
+        compact: bool,
+    ) -> Self {
+        Self { scene, columns, box_columns, chosen, chosen_line: 0, compact, items: 0, lines: vec![] }
     }
 
     /// Boxes side by side as far as they fit, the next ones below.
     fn places(&mut self, places: &[Place<'_>]) {
-        let side_by_side = (self.columns / BOX).clamp(1, places.len());
+        let side_by_side = (self.columns / self.box_columns).clamp(1, places.len());
         let widths = self.columns / side_by_side;
         for band in places.chunks(side_by_side) {
             let boxes: Vec<Vec<Line<'static>>> = band.iter().map(|place| self.boxed(place, widths)).collect();
@@ -275,7 +302,7 @@ impl<'a> Canvas<'a> {
             let style = state.style(self.scene.theme);
             let chosen = self.style_of_next(index + 1, Style::new());
             let word = cut(&pod.status, columns.saturating_sub(14));
-            let name = pad(&pod.name, columns.saturating_sub(width(&word) + 3));
+            let name = name_columns(&pod.name, columns.saturating_sub(width(&word) + 3));
             lines.push(Line::from(vec![
                 Span::styled(format!("{} ", state.symbol()), style),
                 Span::styled(name, chosen),

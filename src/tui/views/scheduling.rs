@@ -8,7 +8,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::list::{Cursor, Travel, draw_list, draw_note};
+use super::list::{Cursor, Travel, draw_line, draw_list, draw_note};
 use super::view::{Feed, Scene, View};
 use crate::scheduler::Decision;
 use crate::tui::text::{cut, pad, wrap};
@@ -62,7 +62,7 @@ impl View for Scheduling {
         });
         let below = Rect { y: list.bottom(), height: area.height - list.height, ..area };
         for (index, line) in details.iter().take(below.height.into()).enumerate() {
-            buffer.set_line(below.x, below.y + index as u16, line, below.width);
+            draw_line(buffer, (below.x, below.y + index as u16), line, below.width);
         }
     }
 }

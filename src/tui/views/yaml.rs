@@ -10,10 +10,11 @@ use ratatui::text::{Line, Span};
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use super::list::{Travel, draw_note};
+use super::list::{Travel, draw_line, draw_note};
 use super::view::{Scene, View};
 use crate::shell::causes::about;
 use crate::store::{EventKind, KeyValue, Record};
+use crate::tui::text::cut;
 use crate::tui::words::Word;
 use crate::tui::world::{World, exact_time};
 use crate::yaml;
@@ -215,7 +216,7 @@ impl View for Yaml {
                 theme.dim(),
             ),
         ]);
-        buffer.set_line(area.x, area.y, &head, area.width);
+        draw_line(buffer, (area.x, area.y), &head, area.width);
         let body = Rect { y: area.y + 1.min(area.height), height: area.height.saturating_sub(1), ..area };
         for (row, (mark, line)) in self.lines.iter().skip(self.scroll).take(body.height.into()).enumerate() {
             let style = match mark {
@@ -223,7 +224,7 @@ impl View for Yaml {
                 '-' => theme.bad(),
                 _ => theme.text(),
             };
-            let text = format!("{mark} {line}");
+            let text = cut(&format!("{mark} {line}"), body.width.into());
             buffer.set_stringn(body.x, body.y + row as u16, text, body.width.into(), style);
         }
     }
