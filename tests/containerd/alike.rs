@@ -44,6 +44,8 @@ const RULES: &[(&str, &str)] = &[
     (r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d", "TIME"),
     // A simulated node was delivered with some images, which have no digest of a registry.
     (r"(Image ID: +)\S+", "${1}IMAGE"),
+    // Events are named after the time.
+    (r"\.[0-9a-f]{16}\b", ".EVENT"),
     // Numbers of processes.
     (r"(?m)^ *\d+ (root +\d:\d\d )", "PID $1"),
     // The node is this machine.
@@ -69,7 +71,7 @@ fn alike(entry: &Entry) -> Entry {
     }
     if entry.command.contains("rollout status") {
         // What is seen on the way is chance.
-        output = output.lines().last().unwrap_or_default().to_owned();
+        output = output.trim_end().lines().last().unwrap_or_default().to_owned();
     }
     if entry.command.contains("get events") || entry.command.contains("kubectl events") {
         let mut lines: Vec<&str> = output.lines().collect();
