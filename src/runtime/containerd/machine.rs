@@ -76,6 +76,7 @@ impl Containerd {
             _lock: lock,
         };
         opened.clear().await?;
+        opened.course.forget_other_builds().await?;
         Ok(opened)
     }
 

@@ -230,6 +230,7 @@ impl SimRuntime {
             env: env.clone(),
             version: image.data.version.clone(),
             seed: seed.clone(),
+            real: false,
         };
         let (launcher, programs) = programs::install(&machine, &image.data);
         let container = Arc::new(Container {

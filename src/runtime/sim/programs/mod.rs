@@ -19,6 +19,7 @@ mod missing;
 mod net_tools;
 mod nginx;
 mod pause;
+mod pgrep;
 mod ps;
 mod redis;
 mod resolver;
