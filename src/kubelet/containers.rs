@@ -243,7 +243,8 @@ impl Making<'_> {
                 || volume.projected.is_some()
                 || volume.downward_api.is_some();
             let claimed = self.claimed.get(&volume.name);
-            let id = claimed.map_or_else(|| volume_id(self.pod, volume, self.node), |claimed| claimed.id.clone());
+            let id =
+                claimed.map_or_else(|| volume_id(self.pod, volume, self.node), |claimed| claimed.id.clone());
             let fixed = kubelets_own || claimed.is_some_and(|claimed| claimed.read_only);
             mounts.push(Mount {
                 container_path: mount.mount_path.clone(),

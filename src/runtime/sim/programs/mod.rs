@@ -6,8 +6,8 @@
 mod agnhost;
 mod bootcamp;
 mod clock_text;
-mod datagrams;
 mod curl;
+mod datagrams;
 mod dns_tools;
 mod entrypoint;
 mod env;
