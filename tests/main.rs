@@ -8,6 +8,7 @@ mod control_plane;
 mod copying;
 mod healing;
 mod lessons;
+mod network;
 mod parity;
 mod same_seed;
 mod storage;

@@ -11,8 +11,8 @@ mod kubeconfig;
 mod node;
 mod real;
 mod run;
-mod storage;
 pub mod scenarios;
+mod storage;
 
 pub use components::{Changed, ComponentError, ComponentStatus, Components};
 pub use config::{ClusterConfig, ClusterError, Component, RuntimeConfig, Time, UnknownComponent};

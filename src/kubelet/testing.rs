@@ -406,7 +406,7 @@ impl TestNode {
         };
         let client = client::component(&server.service(), "kubelet", user);
         let runtime = Pretender::new(clock.clone(), seed.clone(), tells);
-        let host = Fabric::new(seed.clone()).join_node([192, 0, 2, 2].into(), "m").unwrap();
+        let host = Fabric::new(seed.clone(), clock.clone()).join_node([192, 0, 2, 2].into(), "m").unwrap();
         let deps = Dependencies {
             client: client.clone(),
             informers: Informers::new(client.clone(), clock.clone()),

@@ -375,21 +375,11 @@ impl Worker {
     async fn mount(&mut self, pod: &Pod, runtime: &RuntimePod) -> bool {
         let shared = self.shared.clone();
         let facts = shared.facts(&runtime.ips());
-        let setup = Setup {
-            deps: &shared.deps,
-            pod,
-            facts: &facts,
-            lookup: &shared.caches,
-            adopted: self.adopted,
-        };
+        let setup =
+            Setup { deps: &shared.deps, pod, facts: &facts, lookup: &shared.caches, adopted: self.adopted };
         let Err(errors) = self.volumes.set_up(&setup).await else { return true };
         for error in errors {
-            shared.deps.recorder.event(
-                &spec::reference(pod),
-                EventType::Warning,
-                "FailedMount",
-                error.0,
-            );
+            shared.deps.recorder.event(&spec::reference(pod), EventType::Warning, "FailedMount", error.0);
         }
         false
     }
@@ -453,7 +443,8 @@ impl Worker {
     /// The pod's grace in seconds; at least one.
     fn grace(&self, pod: &Pod) -> i64 {
         let own = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
-        let own = if self.evicted.as_ref().is_some_and(|(reason, _)| *reason == EVICTED) { Some(1) } else { own };
+        let own =
+            if self.evicted.as_ref().is_some_and(|(reason, _)| *reason == EVICTED) { Some(1) } else { own };
         pod.metadata.deletion_grace_period_seconds.or(own).unwrap_or(30).max(1)
     }
 

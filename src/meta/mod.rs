@@ -3,6 +3,7 @@
 //! Pure functions over Kubernetes' value types; nothing here knows the API server or a component.
 
 pub mod age;
+pub mod cidr;
 pub mod names;
 pub mod node_affinity;
 pub mod number;

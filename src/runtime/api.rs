@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::net::BoxIo;
+use crate::network::HostPort;
 use crate::watch;
 
 /// Why a runtime could not do what it was asked. The messages end up in events and statuses.
@@ -70,8 +71,8 @@ pub struct SandboxConfig {
     pub host_network: bool,
     /// Where the runtime's log files go, for runtimes that write files.
     pub log_directory: PathBuf,
-    /// The ports of containers that ask for one of the node's: host port, container port, protocol.
-    pub host_ports: Vec<(u16, u16, String)>,
+    /// The ports of the node that containers ask for.
+    pub host_ports: Vec<HostPort>,
 }
 
 /// What a pod's `/etc/resolv.conf` says.

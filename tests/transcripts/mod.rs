@@ -9,7 +9,7 @@
 //! `.got`), in the recorder's format.
 
 mod chance;
-mod compare;
+pub mod compare;
 mod host;
 mod list;
 mod replay;

@@ -202,6 +202,7 @@ impl Learner {
             stderr: Box::new(writer),
             terminal: Some(Terminal::new(size, Arc::new(Raw))),
             stdin_is_terminal: true,
+            stdin_is_own: false,
         };
         let clock = self.clock.clone();
         let typing = async {

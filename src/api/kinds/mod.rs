@@ -10,6 +10,7 @@ mod diff;
 pub mod discovery;
 pub mod events;
 mod internal;
+pub mod networking;
 #[cfg(test)]
 mod samples;
 pub mod storage;
@@ -41,6 +42,7 @@ pub fn built_in() -> Vec<Box<dyn DynKind>> {
         Typed::<core::service_account::ServiceAccountKind>::boxed(),
         Typed::<discovery::endpoint_slice::EndpointSliceKind>::boxed(),
         Typed::<events::event::EventKind>::boxed(),
+        Typed::<networking::network_policy::NetworkPolicyKind>::boxed(),
         Typed::<storage::storage_class::StorageClassKind>::boxed(),
     ]
 }

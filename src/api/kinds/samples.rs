@@ -138,6 +138,7 @@ const FACTS: &[(&str, &str, &str, &str, &str)] = &[
     ("coordination.k8s.io/v1 leases", "lease", "", "", "*"),
     ("discovery.k8s.io/v1 endpointslices", "endpointslice", "", "", "*"),
     ("events.k8s.io/v1 events", "event", "ev", "", "*"),
+    ("networking.k8s.io/v1 networkpolicies", "networkpolicy", "netpol", "", "*"),
     ("storage.k8s.io/v1 storageclasses", "storageclass", "sc", "", "*"),
 ];
 const ALL_VERBS: &str = "create delete deletecollection get list patch update watch";

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use super::generic::{self, Generic};
 use super::related::{Failure, Related};
 use super::{
-    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, node, persistent_volume,
-    persistent_volume_claim, pod, quota, replica_set, replication_controller, secret, service,
-    service_account, storage_class,
+    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, network_policy, node,
+    persistent_volume, persistent_volume_claim, pod, quota, replica_set, replication_controller, secret,
+    service, service_account, storage_class,
 };
 
 /// What describers are asked to show.
@@ -41,6 +41,7 @@ pub static DESCRIBERS: &[&dyn Describer] = &[
     &endpoints::Endpoints,
     &limit_range::LimitRange,
     &namespace::Namespace,
+    &network_policy::NetworkPolicy,
     &node::Node,
     &persistent_volume::PersistentVolume,
     &persistent_volume_claim::PersistentVolumeClaim,

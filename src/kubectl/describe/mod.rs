@@ -16,6 +16,7 @@ mod generic;
 mod limit_range;
 mod metadata;
 mod namespace;
+mod network_policy;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;

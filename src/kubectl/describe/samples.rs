@@ -141,6 +141,37 @@ async fn services_and_their_endpoints() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn network_policies() {
+    let policy = |name: &str, spec: Value| {
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": spec,
+            "metadata": {"name": name, "namespace": "default", "creationTimestamp": "2026-11-20T08:15:03Z"}})
+    };
+    let of = TypeName {
+        group: "networking.k8s.io",
+        kind: "NetworkPolicy",
+        api_version: "networking.k8s.io/v1",
+        plural: "networkpolicies",
+    };
+    let guard = json!({"podSelector": {"matchLabels": {"app": "orders"}}, "policyTypes": ["Ingress", "Egress"],
+        "ingress": [
+            {"from": [{"podSelector": {"matchLabels": {"role": "frontend"}}},
+                    {"namespaceSelector": {"matchLabels": {"team": "shop"}},
+                        "podSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["web", "api"]}]}},
+                    {"ipBlock": {"cidr": "172.20.0.0/16", "except": ["172.20.5.0/24"]}}],
+                "ports": [{"protocol": "TCP", "port": 8080}, {"protocol": "TCP", "port": 9000, "endPort": 9100}, {}]},
+            {"from": [{"namespaceSelector": {}}]}],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 53, "protocol": "UDP"}]}]});
+    let objects = vec![
+        policy("orders-guard", guard),
+        policy("deny-all", json!({"podSelector": {}, "policyTypes": ["Ingress"]})),
+        policy("allow-all-out", json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]})),
+    ];
+    for name in ["orders-guard", "deny-all", "allow-all-out"] {
+        check(&format!("networkpolicy-{name}"), of, ("default", name), objects.clone()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nodes() {
     let condition = json!({"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-20T08:29:00Z",
         "lastTransitionTime": "2026-11-20T08:00:00Z", "reason": "KubeletReady", "message": "kubelet is posting ready status"});

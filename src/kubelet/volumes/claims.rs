@@ -70,8 +70,10 @@ async fn bound_claim(
     name: &str,
 ) -> Result<PersistentVolumeClaim, String> {
     let api: Api<PersistentVolumeClaim> = Api::namespaced(deps.client.clone(), namespace);
-    let claim =
-        api.get(name).await.map_err(|error| format!("failed to fetch PVC from API server: {}", words(&error)))?;
+    let claim = api
+        .get(name)
+        .await
+        .map_err(|error| format!("failed to fetch PVC from API server: {}", words(&error)))?;
     let phase = claim.status.as_ref().and_then(|status| status.phase.as_deref());
     if claim.metadata.deletion_timestamp.is_some() && !has_finalizer(&claim.metadata, CLAIM_FINALIZER) {
         Err("PVC is being deleted".to_owned())

@@ -12,7 +12,8 @@ const CRITICAL: i32 = 2_000_000_000;
 
 /// The pod's emptyDirs that have a limit: the volume's name and the limit.
 fn limited(pod: &Pod) -> Vec<(&str, Quantity)> {
-    let critical = pod.spec.as_ref().and_then(|spec| spec.priority).is_some_and(|priority| priority >= CRITICAL);
+    let critical =
+        pod.spec.as_ref().and_then(|spec| spec.priority).is_some_and(|priority| priority >= CRITICAL);
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
     let limit = volumes.filter_map(|volume| {
         let limit = Quantity::try_from(volume.empty_dir.as_ref()?.size_limit.as_ref()?).ok()?;

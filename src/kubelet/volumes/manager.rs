@@ -211,7 +211,8 @@ async fn persistent(setup: &Setup<'_>, name: &str, claim: &Claim) -> Result<Clai
         }
         local.path
     } else {
-        let why = format!("failed to get Plugin from volumeSpec for volume {name:?} err=no volume plugin matched");
+        let why =
+            format!("failed to get Plugin from volumeSpec for volume {name:?} err=no volume plugin matched");
         return Err(MountError::not_processed(name, why));
     };
     Ok(Claimed { id: host_id(setup.host_node(), &path), read_only: claim.read_only })

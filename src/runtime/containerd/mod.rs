@@ -15,6 +15,7 @@ mod machine;
 mod network;
 mod ownership;
 mod proto;
+mod rotation;
 mod runtime;
 mod sandbox;
 mod service;

@@ -104,8 +104,8 @@ impl Volumes {
 
     /// What is at a path of this machine.
     pub(super) async fn host_file(path: &str) -> Result<Option<HostFile>> {
-        use std::os::unix::fs::FileTypeExt;
         use std::io::ErrorKind;
+        use std::os::unix::fs::FileTypeExt;
         let kind = match fs::metadata(path).await {
             Ok(found) => found.file_type(),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {

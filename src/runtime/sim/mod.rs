@@ -17,6 +17,7 @@ mod root_files;
 mod runtime;
 mod sandbox;
 mod service;
+mod spawned;
 mod volumes;
 
 pub mod contained;

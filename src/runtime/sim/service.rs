@@ -66,6 +66,7 @@ impl ContainerRuntime for SimRuntime {
             life::kill(&container).await;
         }
         if sandbox.stop() {
+            self.config.fabric.places().clear(id);
             self.takes(100).await;
             self.events.send_for_sandbox(&sandbox, ContainerEventKind::Stopped);
         }

@@ -26,7 +26,7 @@ pub(super) type Said = (i32, String, String);
 impl Node {
     pub(super) async fn new() -> Self {
         let (clock, seed) = (Clock::virtual_time(), Seed::new(7));
-        let fabric = Fabric::new(seed.clone());
+        let fabric = Fabric::new(seed.clone(), clock.clone());
         let config = SimConfig {
             node: "minikube".into(),
             fabric: fabric.clone(),

@@ -167,7 +167,8 @@ mod tests {
         let store = store();
         for (in_memory, fits) in [(true, false), (false, true)] {
             let id = format!("v{in_memory}");
-            let content = VolumeContent { writable: true, size_limit: Some(4), in_memory, ..VolumeContent::default() };
+            let content =
+                VolumeContent { writable: true, size_limit: Some(4), in_memory, ..VolumeContent::default() };
             store.write(&id, &content);
             let source = VolumeSource { volume: id.clone(), sub_path: String::new() };
             let whole = store.mount(&Mount { source, ..mount("") }).await.unwrap();

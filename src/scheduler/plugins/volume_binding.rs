@@ -15,7 +15,9 @@ use super::super::framework::{ClusterEvent, Cycle, CycleState, Plugin, PreFilter
 use super::super::info::NodeInfo;
 use super::super::listers::Listers;
 use crate::meta::owner::is_controlled_by;
-use crate::meta::storage::{NO_PROVISIONER, SELECTED_NODE, annotate, annotation, claim_class, has_annotation};
+use crate::meta::storage::{
+    NO_PROVISIONER, SELECTED_NODE, annotate, annotation, claim_class, has_annotation,
+};
 use crate::meta::storage_match::{
     Seeker, bind_volume, binds_late, find_matching, is_fully_bound, reachable_from, requested, volume_name,
 };
@@ -48,11 +50,7 @@ fn claim_names(pod: &Pod) -> impl Iterator<Item = (String, bool)> + '_ {
 }
 
 /// The claim, if it is there and will do.
-fn claim(
-    cycle: &Cycle<'_>,
-    name: &str,
-    ephemeral: bool,
-) -> Result<Arc<PersistentVolumeClaim>, String> {
+fn claim(cycle: &Cycle<'_>, name: &str, ephemeral: bool) -> Result<Arc<PersistentVolumeClaim>, String> {
     let namespace = cycle.pod.namespace();
     let Some(claim) = cycle.listers.claim(namespace, name) else {
         return Err(match ephemeral {
@@ -120,7 +118,8 @@ fn allows(class: &StorageClass, node: &Node) -> bool {
     terms.is_empty()
         || terms.iter().any(|term| {
             let expressions = term.match_label_expressions.as_deref().unwrap_or_default();
-            let fits = |(key, values): (&String, &Vec<String>)| label(key).is_some_and(|own| values.contains(own));
+            let fits =
+                |(key, values): (&String, &Vec<String>)| label(key).is_some_and(|own| values.contains(own));
             !expressions.is_empty() && expressions.iter().all(|e| fits((&e.key, &e.values)))
         })
 }

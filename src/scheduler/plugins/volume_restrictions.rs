@@ -31,7 +31,9 @@ impl Plugin for VolumeRestrictions {
                 other.metadata.namespace == pod.metadata.namespace
                     && claims(pod).any(|claim| claims(other).any(|used| used == claim))
             }
-            ClusterEvent::Claim(claim) => claims(pod).any(|name| claim.metadata.name.as_deref() == Some(name)),
+            ClusterEvent::Claim(claim) => {
+                claims(pod).any(|name| claim.metadata.name.as_deref() == Some(name))
+            }
             _ => false,
         }
     }
