@@ -24,6 +24,8 @@ fn requests(c: &mut Criterion) {
     let without = Component::ALL.to_vec();
     let config = ClusterConfig { nodes: 0, without, ..ClusterConfig::default() };
     let cluster = runtime.block_on(Cluster::start(config)).expect("the configuration is sound");
+    // The client's queue is a task of the runtime.
+    let _inside = runtime.enter();
     let config_maps = Api::<ConfigMap>::namespaced(cluster.admin(), "kube-public");
     let next = AtomicU64::new(0);
     let create = || async {

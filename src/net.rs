@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
@@ -75,6 +76,16 @@ pub trait Listener: Send + 'static {
     fn local_addr(&self) -> SocketAddr;
     /// Waits for the next connection and tells where it came from.
     fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>>;
+}
+
+/// Sends and receives datagrams. Dropping it frees the address.
+pub trait Datagrams: Send + Sync + 'static {
+    /// The address with its port.
+    fn local_addr(&self) -> SocketAddr;
+    /// Sends one. Nobody says whether it arrives.
+    fn send<'a>(&'a self, bytes: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<()>>;
+    /// Waits for the next one and tells where it came from. The error may be about one that was sent: nobody takes it.
+    fn receive(&self) -> BoxFuture<'_, io::Result<(Bytes, SocketAddr)>>;
 }
 
 /// A port of this machine that is open.

@@ -11,16 +11,16 @@ use crate::api::server::ApiServer;
 use crate::clock::Clock;
 use crate::kubelet::NodeConfig;
 use crate::network::kernel::{DnsServer, Links, PacketRules};
-use crate::network::{ClusterDns, Fabric, HostSockets};
+use crate::network::{CLUSTER_DNS, ClusterDns, Fabric, HostSockets};
 use crate::runtime::containerd::{Containerd, ContainerdError};
 
 /// The cluster's name server.
-const DNS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 96, 0, 10)), 53);
+const DNS: SocketAddr = SocketAddr::new(IpAddr::V4(CLUSTER_DNS), 53);
 
 /// What a cluster has on this machine. It stays until [`RealMachine::close`].
 pub(super) struct RealMachine {
     containerd: Arc<Containerd>,
-    _rules: PacketRules,
+    rules: PacketRules,
     _dns: DnsServer,
     door: Option<FrontDoor>,
 }
@@ -38,16 +38,16 @@ impl RealMachine {
         names: Arc<ClusterDns>,
         clock: &Clock,
     ) -> Result<Self, ClusterError> {
-        let nodes = (0..config.nodes).map(|index| IpAddr::V4(node::address(index)));
-        let addresses: Vec<IpAddr> = nodes.chain([DNS.ip()]).collect();
+        let node = |index| (node::name(index), IpAddr::V4(node::address(index)));
+        let nodes: Vec<(String, IpAddr)> = (0..config.nodes).map(node).collect();
+        let addresses: Vec<IpAddr> = nodes.iter().map(|(_, ip)| *ip).chain([DNS.ip()]).collect();
         Links::make(clock, &addresses).await.map_err(network)?;
         let dns =
             DnsServer::start(DNS, names, clock).await.map_err(|error| network(format!("{DNS}: {error}")))?;
-        let ports = containerd.ports();
-        let rules = PacketRules::start(clock, fabric, &node::name(0), ports).await.map_err(network)?;
+        let rules = PacketRules::start(clock, fabric, &nodes).await.map_err(network)?;
         fabric.set_outside(Arc::new(HostSockets::beside(clock.clone())));
         containerd.course().load(&config.images).await?;
-        Ok(Self { containerd: containerd.clone(), _rules: rules, _dns: dns, door: None })
+        Ok(Self { containerd: containerd.clone(), rules, _dns: dns, door: None })
     }
 
     /// Opens the API on the first node's address, where pods reach it.
@@ -64,7 +64,8 @@ impl RealMachine {
     }
 
     /// Takes everything away that the cluster made.
-    pub(super) async fn close(&self) {
+    pub(super) async fn close(&mut self) {
+        self.rules.stop().await;
         close(&self.containerd).await;
     }
 }

@@ -14,12 +14,14 @@ use super::front_door::{self, FrontDoor};
 use super::kubeconfig::{Credentials, kubeconfig};
 use super::node::{self, Machine, NodeMachine, Shared};
 use super::real::{self, RealMachine};
+use super::storage::ClusterStorage;
 use crate::api::auth::{Pki, UserInfo};
 use crate::api::registry::Registry;
 use crate::api::server::{ApiServer, Config};
 use crate::client::{self, ApiService};
 use crate::clock::Clock;
 use crate::informer::Informers;
+use crate::network::policy::{Enforcer, PolicyKeeper};
 use crate::network::{ClusterDns, Fabric, HostNodePorts, NetHost};
 use crate::runtime::containerd::Containerd;
 use crate::scheduler::Decisions;
@@ -37,6 +39,7 @@ pub struct Cluster {
     pki: Pki,
     informers: Informers,
     keeper: JoinHandle<()>,
+    _policies: PolicyKeeper,
     learner: NetHost,
     decisions: Decisions,
     _door: Option<FrontDoor>,
@@ -92,7 +95,8 @@ impl Cluster {
         containerd: Option<Arc<Containerd>>,
     ) -> Result<Self, ClusterError> {
         let store = Store::new(clock.clone());
-        let fabric = Fabric::new(seed.clone());
+        let places = containerd.as_ref().map(|containerd| containerd.places().clone()).unwrap_or_default();
+        let fabric = Fabric::new(seed.clone(), clock.clone()).with_places(places);
         let pki = Pki::generate(seed.fork()).map_err(|error| ClusterError::Pki(error.to_string()))?;
         let control_plane = std::net::SocketAddr::new(IpAddr::V4(node::address(0)), API_PORT);
         let mut api_config = Config::new(store.clone(), clock.clone(), seed.clone());
@@ -103,6 +107,10 @@ impl Cluster {
         api_config.kubelet_token = api_server_token.clone();
         let api = ApiServer::new(api_config);
         api.bootstrap(Some(control_plane)).map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
+        if config.storage_class {
+            let made = api.bootstrap_storage_class();
+            made.map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
+        }
         let keeper = {
             let api = api.clone();
             tokio::spawn(async move {
@@ -113,15 +121,18 @@ impl Cluster {
         let system = UserInfo::new("system:masters", &["system:masters"]);
         let informers = Informers::new(client::component(&service, "k8s-learn", system), clock.clone());
         fabric.set_resolver(Arc::new(ClusterDns::new(&informers)));
+        let enforcer = if containerd.is_some() { Enforcer::Kernel } else { Enforcer::Fabric };
+        let policies = PolicyKeeper::start(&fabric, &informers, enforcer);
         let mut real = None;
         if let Some(containerd) = &containerd {
             let names = Arc::new(ClusterDns::new(&informers));
             real = Some(RealMachine::prepare(containerd, &config, &fabric, names, &clock).await?);
         }
         let own = IpAddr::V4(std::net::Ipv4Addr::from(u32::from(NODE_NETWORK) + 1));
-        let learner = fabric.join_node(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
+        let learner = fabric.join_machine(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
         api.set_dialer(Arc::new(learner.clone()));
         let decisions = Decisions::default();
+        let storage = ClusterStorage::new(&clock, containerd.as_deref());
         let shared = Shared {
             service: service.clone(),
             informers: informers.clone(),
@@ -129,6 +140,7 @@ impl Cluster {
             clock: clock.clone(),
             seed: seed.clone(),
             pace: config.pace,
+            storage,
             containerd,
             pki: pki.clone(),
             api_server_token,
@@ -155,6 +167,7 @@ impl Cluster {
             pki,
             informers,
             keeper,
+            _policies: policies,
             learner,
             decisions,
             _door: door,
@@ -215,7 +228,8 @@ impl Cluster {
 
     /// Opens the cluster's node ports on an address of this machine.
     pub fn open_node_ports(&self, address: IpAddr) -> HostNodePorts {
-        HostNodePorts::start(address, self.learner.clone(), &self.informers)
+        let target = self.plane.machines.first().map_or(self.learner.ip(), |machine| machine.host.ip());
+        HostNodePorts::start(address, self.learner.clone(), target, &self.informers)
     }
 
     /// The kubeconfig of the administrator, for a server at `url`.
@@ -280,9 +294,9 @@ impl Cluster {
     }
 
     /// Stops everything, kubelets first.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.plane.stop().await;
-        if let Some(real) = &self.real {
+        if let Some(real) = &mut self.real {
             real.close().await;
         }
     }

@@ -1,7 +1,7 @@
 //! The cluster's DNS: names of Services and pods, answered from the shared caches.
 // Models the DNS-based service discovery specification that CoreDNS' kubernetes plugin follows.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -12,6 +12,9 @@ use crate::informer::{Informer, Informers};
 
 /// The domain under which the cluster's names live.
 pub const CLUSTER_DOMAIN: &str = "cluster.local";
+
+/// The address of the cluster's name server.
+pub const CLUSTER_DNS: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
 
 /// The cluster's name server. It holds nothing of its own.
 #[derive(Debug)]

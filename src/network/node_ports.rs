@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use k8s_openapi::api::core::v1::Service;
 use tokio::net::TcpListener;
 
-use super::fabric::NetHost;
+use super::host::NetHost;
+use super::rules::Protocol;
 use crate::informer::{Informer, Informers};
 use crate::net::Dial;
 
@@ -25,11 +26,19 @@ impl Drop for HostNodePorts {
 }
 
 impl HostNodePorts {
-    /// Opens on `address` of this machine whatever node ports there are and will be; connections go to `node`.
-    pub fn start(address: IpAddr, node: NetHost, informers: &Informers) -> Self {
+    /// Opens on `address` of this machine whatever node ports there are and will be; `from` connects to the node at `target`.
+    pub fn start(address: IpAddr, from: NetHost, target: IpAddr, informers: &Informers) -> Self {
         let services = informers.of::<Service>();
-        Self { task: tokio::spawn(follow(address, node, services)) }
+        Self { task: tokio::spawn(follow(address, Way { from, target }, services)) }
     }
+}
+
+/// The way of connections into the cluster.
+#[derive(Clone)]
+struct Way {
+    from: NetHost,
+    /// The node that they enter by.
+    target: IpAddr,
 }
 
 /// A socket's task, ended with its handle.
@@ -41,7 +50,7 @@ impl Drop for OpenPort {
     }
 }
 
-async fn follow(address: IpAddr, node: NetHost, services: Informer<Service>) {
+async fn follow(address: IpAddr, way: Way, services: Informer<Service>) {
     let mut changes = services.subscribe();
     let mut open: BTreeMap<u16, OpenPort> = BTreeMap::new();
     while changes.recv().await.is_some() {
@@ -54,7 +63,7 @@ async fn follow(address: IpAddr, node: NetHost, services: Informer<Service>) {
             }
             match TcpListener::bind((address, port)).await {
                 Ok(listener) => {
-                    open.insert(port, OpenPort(tokio::spawn(serve(listener, node.clone(), port))));
+                    open.insert(port, OpenPort(tokio::spawn(serve(listener, way.clone(), port))));
                 }
                 Err(error) => {
                     tracing::warn!(port, %error, "this machine's port of a NodePort Service is not free")
@@ -64,14 +73,16 @@ async fn follow(address: IpAddr, node: NetHost, services: Informer<Service>) {
     }
 }
 
+/// The node ports that are TCP's.
 fn node_ports(services: &Informer<Service>) -> Vec<u16> {
     let services = services.list();
     let ports = services.iter().filter_map(|service| service.spec.as_ref()?.ports.as_ref()).flatten();
-    ports.filter_map(|port| u16::try_from(port.node_port?).ok()).filter(|port| *port > 0).collect()
+    let tcp = ports.filter(|port| Protocol::of(port.protocol.as_deref()) == Some(Protocol::Tcp));
+    tcp.filter_map(|port| u16::try_from(port.node_port?).ok()).filter(|port| *port > 0).collect()
 }
 
 /// Carries connections until the socket's task is ended, which ends those too.
-async fn serve(listener: TcpListener, node: NetHost, port: u16) {
+async fn serve(listener: TcpListener, way: Way, port: u16) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! { biased;
@@ -79,11 +90,11 @@ async fn serve(listener: TcpListener, node: NetHost, port: u16) {
             accepted = listener.accept() => {
                 // An error here is about one connection (or too many open files): the next one may do better.
                 let Ok((mut outside, _)) = accepted else { continue };
-                let node = node.clone();
+                let way = way.clone();
                 connections.spawn(async move {
-                    let target = SocketAddr::new(node.ip(), port);
+                    let target = SocketAddr::new(way.target, port);
                     // Nobody behind the port: the connection is closed, which is as near to a refusal as we get here.
-                    if let Ok(mut inside) = node.dial(target).await {
+                    if let Ok(mut inside) = way.from.dial(target).await {
                         let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
                     }
                 });

@@ -6,20 +6,25 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use hickory_server::proto::op::{Message, Query};
 use hickory_server::proto::rr::{Name, RData, RecordType};
 use tokio::net::{TcpStream, UdpSocket};
 
 use crate::clock::Clock;
-use crate::net::{BoxIo, HostListener, Listener};
+use crate::net::{BoxIo, Datagrams, HostListener, Listener};
 
 /// How long a name server may take to answer.
 const DNS_TIMEOUT: Duration = Duration::from_secs(2);
 /// The largest answer over UDP that is read.
 const DNS_BYTES: usize = 4096;
+
+/// The largest datagram there is.
+const MAX_DATAGRAM: usize = 65_535;
 
 /// A network beyond the one in memory.
 pub trait Outside: Send + Sync + 'static {
@@ -29,6 +34,8 @@ pub trait Outside: Send + Sync + 'static {
     fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<BoxIo>>;
     /// Listens on an address.
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>>;
+    /// Opens a socket for datagrams.
+    fn datagrams(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Datagrams>>>;
     /// The addresses of a full name; empty if it has none.
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Vec<IpAddr>>;
 }
@@ -75,6 +82,15 @@ impl Outside for HostSockets {
         })
     }
 
+    fn datagrams(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Datagrams>>> {
+        Box::pin(async move {
+            let socket = UdpSocket::bind(address).await?;
+            let peer = (address.port() == 0).then(OnceLock::new);
+            let address = socket.local_addr()?;
+            Ok(Box::new(HostDatagrams { socket, address, peer }) as Box<dyn Datagrams>)
+        })
+    }
+
     fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Vec<IpAddr>> {
         Box::pin(async move {
             for server in self.servers.iter().flatten() {
@@ -91,6 +107,40 @@ impl Outside for HostSockets {
 impl crate::net::Listen for HostSockets {
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
         Outside::listen(self, address)
+    }
+}
+
+/// A socket of this machine.
+struct HostDatagrams {
+    socket: UdpSocket,
+    address: SocketAddr,
+    /// A client, which has a port that the system chose, speaks with one other only: so the kernel says when nobody takes what
+    /// it sends.
+    peer: Option<OnceLock<SocketAddr>>,
+}
+
+impl Datagrams for HostDatagrams {
+    fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn send<'a>(&'a self, bytes: &'a [u8], to: SocketAddr) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(async move {
+            let Some(peer) = &self.peer else { return self.socket.send_to(bytes, to).await.map(drop) };
+            if peer.set(to).is_ok() {
+                self.socket.connect(to).await?;
+            }
+            self.socket.send(bytes).await.map(drop)
+        })
+    }
+
+    fn receive(&self) -> BoxFuture<'_, io::Result<(Bytes, SocketAddr)>> {
+        Box::pin(async move {
+            let mut buffer = vec![0; MAX_DATAGRAM];
+            let (count, from) = self.socket.recv_from(&mut buffer).await?;
+            buffer.truncate(count);
+            Ok((buffer.into(), from))
+        })
     }
 }
 
@@ -129,7 +179,7 @@ mod tests {
     async fn addresses_that_nobody_here_has_are_outside() {
         let real = HostListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = real.local_addr();
-        let fabric = Fabric::new(Seed::new(1));
+        let fabric = Fabric::new(Seed::new(1), Clock::virtual_time());
         let host = fabric.join([10, 244, 0, 2].into(), "a").unwrap();
         let refused = host.dial(address).await.err().map(|error| error.kind());
         assert_eq!(refused, Some(io::ErrorKind::ConnectionRefused), "the loopback is the host's own");

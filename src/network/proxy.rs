@@ -7,17 +7,18 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Service, ServicePort as ApiPort};
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use k8s_openapi::api::core::v1::{Service, ServicePort as ApiPort, ServiceSpec};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::fabric::NetHost;
+use super::host::NetHost;
 use super::proxy_health::{NoLocalEndpoints, ProxyHealth};
 use super::proxy_server::{HEALTH_PORT, METRICS_PORT, Port, serve_health, serve_metrics};
-use super::rules::{Backend, ServicePort, ServiceRules};
+use super::rules::{Backend, ExternalPort, Otherwise, Protocol, ServicePort, ServiceRules};
 use crate::clock::Clock;
 use crate::informer::Informers;
 
@@ -25,6 +26,9 @@ use crate::informer::Informers;
 pub(super) const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 /// The label by which a Service says that another proxy serves it.
 const PROXY_NAME_LABEL: &str = "service.kubernetes.io/service-proxy-name";
+
+/// For how long a client keeps its pod if the Service does not say.
+const AFFINITY_SECONDS: i32 = 10_800;
 
 /// A running kube-proxy; dropping it stops it.
 #[derive(Debug)]
@@ -92,42 +96,79 @@ async fn follow(host: &NetHost, informers: &Informers, health: &ProxyHealth, clo
 
 /// The rules of `node` for these Services.
 pub fn plan(services: &[Arc<Service>], slices: &[Arc<EndpointSlice>], node: &str) -> ServiceRules {
-    let by_service = by_service(slices);
     let mut rules = ServiceRules::default();
+    for_each_port(services, slices, |service, api, slices| {
+        let Some(protocol) = Protocol::of(api.protocol.as_deref()) else { return };
+        let (Some(spec), Ok(number)) = (&service.spec, u16::try_from(api.port)) else { return };
+        let port = ServicePort {
+            name: format!(
+                "{}/{}:{}",
+                text(&service.metadata.namespace),
+                text(&service.metadata.name),
+                text(&api.name)
+            ),
+            otherwise: Otherwise::Refused,
+            affinity: affinity(spec),
+            backends: backends(slices, api, None),
+        };
+        let local = || local(&port, backends(slices, api, Some(node)));
+        let internal = if is_local(&spec.internal_traffic_policy) { local() } else { port.clone() };
+        for ip in ips(spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip)) {
+            rules.virtual_addresses.insert((SocketAddr::new(ip, number), protocol), internal.clone());
+        }
+        let external = match is_local(&spec.external_traffic_policy) {
+            true => ExternalPort { port: local(), short_cut: Some(port.clone()) },
+            false => ExternalPort { port: port.clone(), short_cut: None },
+        };
+        for ip in ips(spec.external_ips.iter().flatten()) {
+            rules.external_addresses.insert((SocketAddr::new(ip, number), protocol), external.clone());
+        }
+        let node_port = api.node_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+        if let Some(node_port) = node_port {
+            rules.node_ports.insert((node_port, protocol), external);
+        }
+    });
+    rules
+}
+
+fn ips<'a>(texts: impl Iterator<Item = &'a String>) -> impl Iterator<Item = IpAddr> {
+    texts.filter_map(|ip| ip.parse().ok())
+}
+
+fn is_local(policy: &Option<String>) -> bool {
+    policy.as_deref() == Some("Local")
+}
+
+fn affinity(spec: &ServiceSpec) -> Option<Duration> {
+    if spec.session_affinity.as_deref() != Some("ClientIP") {
+        return None;
+    }
+    let config = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
+    let seconds = config.and_then(|config| config.timeout_seconds).unwrap_or(AFFINITY_SECONDS);
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+}
+
+/// The same port for who gets the backends of one node only.
+fn local(port: &ServicePort, backends: Vec<Backend>) -> ServicePort {
+    let otherwise = if port.backends.is_empty() { Otherwise::Refused } else { Otherwise::Dropped };
+    ServicePort { backends, otherwise, ..port.clone() }
+}
+
+/// Every port of every Service that is kube-proxy's, with the slices of its endpoints.
+fn for_each_port(
+    services: &[Arc<Service>],
+    slices: &[Arc<EndpointSlice>],
+    mut act: impl FnMut(&Service, &ApiPort, &[&EndpointSlice]),
+) {
+    let by_service = by_service(slices);
     for service in services.iter().filter(|service| !is_left_to_others(&service.metadata)) {
         let Some(spec) = &service.spec else { continue };
         let key = (text(&service.metadata.namespace), text(&service.metadata.name));
         let slices = by_service.get(&key).map_or(&[][..], Vec::as_slice);
-        let addresses: Vec<IpAddr> = spec
-            .cluster_ips
-            .iter()
-            .flatten()
-            .chain(&spec.cluster_ip)
-            .chain(spec.external_ips.iter().flatten())
-            .filter_map(|ip| ip.parse().ok())
-            .collect();
-        for port in spec.ports.iter().flatten().filter(|port| port.protocol.as_deref() != Some("UDP")) {
-            let backends = backends(slices, port);
-            let rule = ServicePort {
-                name: format!("{}/{}:{}", key.0, key.1, text(&port.name)),
-                session_affinity: spec.session_affinity.as_deref() == Some("ClientIP"),
-                backends: local_if(spec.internal_traffic_policy.as_deref() == Some("Local"), &backends, node),
-            };
-            let Ok(number) = u16::try_from(port.port) else { continue };
-            for address in &addresses {
-                rules.virtual_addresses.insert(SocketAddr::new(*address, number), rule.clone());
-            }
-            if let Some(node_port) =
-                port.node_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
-            {
-                let local = spec.external_traffic_policy.as_deref() == Some("Local");
-                rules
-                    .node_ports
-                    .insert(node_port, ServicePort { backends: local_if(local, &backends, node), ..rule });
-            }
+        for port in spec.ports.iter().flatten() {
+            act(service, port, slices);
         }
     }
-    rules
 }
 
 /// How many Service ports have a `Local` policy and no endpoint on `node`, though there are some elsewhere.
@@ -137,25 +178,14 @@ fn no_local_endpoints(
     slices: &[Arc<EndpointSlice>],
     node: &str,
 ) -> NoLocalEndpoints {
-    let by_service = by_service(slices);
     let mut lacking = NoLocalEndpoints::default();
-    for service in services.iter().filter(|service| !is_left_to_others(&service.metadata)) {
-        let Some(spec) = &service.spec else { continue };
-        let key = (text(&service.metadata.namespace), text(&service.metadata.name));
-        let slices = by_service.get(&key).map_or(&[][..], Vec::as_slice);
-        let local = |policy: &Option<String>| policy.as_deref() == Some("Local");
-        let (internal, external) =
-            (local(&spec.internal_traffic_policy), local(&spec.external_traffic_policy));
-        if !internal && !external {
-            continue;
-        }
-        for port in spec.ports.iter().flatten() {
-            let all = backends(slices, port);
-            let missing = !all.is_empty() && local_if(true, &all, node).is_empty();
-            lacking.internal += u64::from(internal && missing);
-            lacking.external += u64::from(external && missing);
-        }
-    }
+    for_each_port(services, slices, |service, port, slices| {
+        let Some(spec) = &service.spec else { return };
+        let missing =
+            !backends(slices, port, None).is_empty() && backends(slices, port, Some(node)).is_empty();
+        lacking.internal += u64::from(is_local(&spec.internal_traffic_policy) && missing);
+        lacking.external += u64::from(is_local(&spec.external_traffic_policy) && missing);
+    });
     lacking
 }
 
@@ -176,13 +206,11 @@ fn is_left_to_others(meta: &ObjectMeta) -> bool {
     meta.labels.as_ref().is_some_and(|labels| labels.contains_key(PROXY_NAME_LABEL))
 }
 
-fn local_if(local: bool, backends: &[Backend], node: &str) -> Vec<Backend> {
-    backends.iter().filter(|backend| !local || backend.node.as_deref() == Some(node)).cloned().collect()
-}
-
-/// The ready endpoints of one port; if there are none, those that still serve while they end.
-fn backends(slices: &[&EndpointSlice], port: &ApiPort) -> Vec<Backend> {
+/// The ready endpoints of one port, on any node or on one; if there are none, those that still serve while they end.
+fn backends(slices: &[&EndpointSlice], port: &ApiPort, node: Option<&str>) -> Vec<Backend> {
+    let here = |endpoint: &Endpoint| node.is_none() || endpoint.node_name.as_deref() == node;
     let all = |wanted: fn(&Endpoint) -> bool| {
+        let wanted = |endpoint: &Endpoint| here(endpoint) && wanted(endpoint);
         let mut backends: Vec<Backend> =
             slices.iter().flat_map(|slice| slice_backends(slice, port, wanted)).collect();
         backends.sort_by_key(|backend| backend.address);
@@ -201,10 +229,12 @@ fn backends(slices: &[&EndpointSlice], port: &ApiPort) -> Vec<Backend> {
     ready
 }
 
-fn slice_backends(slice: &EndpointSlice, port: &ApiPort, wanted: fn(&Endpoint) -> bool) -> Vec<Backend> {
-    let same = |name: &Option<String>| text(name) == text(&port.name);
-    let target =
-        slice.ports.iter().flatten().find(|candidate| same(&candidate.name)).and_then(|port| port.port);
+fn slice_backends(slice: &EndpointSlice, port: &ApiPort, wanted: impl Fn(&Endpoint) -> bool) -> Vec<Backend> {
+    let same = |candidate: &&EndpointPort| {
+        let protocols = [&candidate.protocol, &port.protocol].map(|own| Protocol::of(own.as_deref()));
+        text(&candidate.name) == text(&port.name) && protocols[0] == protocols[1]
+    };
+    let target = slice.ports.iter().flatten().find(same).and_then(|port| port.port);
     let Some(number) = target.and_then(|number| u16::try_from(number).ok()) else { return vec![] };
     let endpoints = slice.endpoints.iter().flatten().filter(|endpoint| wanted(endpoint));
     let backend = |endpoint: &Endpoint| {
@@ -242,6 +272,16 @@ mod tests {
         port.backends.iter().map(|backend| backend.address.to_string()).collect()
     }
 
+    const WEB: &str = "10.96.0.9:80";
+
+    fn inside(rules: &ServiceRules) -> &ServicePort {
+        &rules.virtual_addresses[&(WEB.parse().unwrap(), Protocol::Tcp)]
+    }
+
+    fn outside(rules: &ServiceRules) -> &ExternalPort {
+        &rules.node_ports[&(30080, Protocol::Tcp)]
+    }
+
     #[test]
     fn a_service_stands_for_its_ready_endpoints() {
         let services = [service(
@@ -253,21 +293,38 @@ mod tests {
             {"addresses": ["10.244.0.7"], "conditions": {"ready": false}},
         ]))];
         let rules = plan(&services, &slices, "a");
-        let port = &rules.virtual_addresses[&"10.96.0.9:80".parse().unwrap()];
-        assert_eq!(backends_of(port), ["10.244.0.5:8080", "10.244.1.6:8080"]);
-        assert_eq!(backends_of(&rules.node_ports[&30080]), ["10.244.0.5:8080", "10.244.1.6:8080"]);
+        assert_eq!(backends_of(inside(&rules)), ["10.244.0.5:8080", "10.244.1.6:8080"]);
+        assert_eq!(backends_of(&outside(&rules).port), ["10.244.0.5:8080", "10.244.1.6:8080"]);
+        assert_eq!((outside(&rules).short_cut.is_none(), inside(&rules).affinity), (true, None));
     }
 
     #[test]
     fn local_policies_stay_on_the_node_and_no_endpoints_mean_no_backends() {
-        let spec = json!({"clusterIP": "10.96.0.9", "externalTrafficPolicy": "Local", "ports": [{"port": 80, "nodePort": 30080}]});
+        let spec = json!({"clusterIP": "10.96.0.9", "externalTrafficPolicy": "Local", "sessionAffinity": "ClientIP",
+            "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 10}}, "ports": [{"port": 80, "nodePort": 30080}]});
         let slices =
             [slice(json!([{"addresses": ["10.244.1.6"], "conditions": {"ready": true}, "nodeName": "b"}]))];
         let rules = plan(&[service(spec.clone())], &slices, "a");
-        assert!(rules.node_ports[&30080].backends.is_empty());
-        assert_eq!(rules.virtual_addresses[&"10.96.0.9:80".parse().unwrap()].backends.len(), 1);
+        assert_eq!(
+            (outside(&rules).port.backends.len(), outside(&rules).port.otherwise),
+            (0, Otherwise::Dropped)
+        );
+        assert_eq!(
+            outside(&rules).short_cut.as_ref().unwrap().backends.len(),
+            1,
+            "pods of the node go everywhere"
+        );
+        assert_eq!(
+            (inside(&rules).backends.len(), inside(&rules).affinity),
+            (1, Some(Duration::from_secs(10)))
+        );
         let none = plan(&[service(spec)], &[], "a");
-        assert!(none.virtual_addresses[&"10.96.0.9:80".parse().unwrap()].backends.is_empty());
+        assert_eq!((inside(&none).backends.len(), inside(&none).otherwise), (0, Otherwise::Refused));
+        assert_eq!(outside(&none).port.otherwise, Otherwise::Refused);
+        let spec =
+            json!({"clusterIP": "10.96.0.9", "internalTrafficPolicy": "Local", "ports": [{"port": 80}]});
+        let rules = [plan(&[service(spec.clone())], &slices, "a"), plan(&[service(spec)], &slices, "b")];
+        assert_eq!((inside(&rules[0]).otherwise, inside(&rules[1]).backends.len()), (Otherwise::Dropped, 1));
     }
 
     #[test]
@@ -276,6 +333,26 @@ mod tests {
         let ending = json!({"ready": false, "serving": true, "terminating": true});
         let slices = [slice(json!([{"addresses": ["10.244.0.5"], "conditions": ending}]))];
         let rules = plan(&services, &slices, "a");
-        assert_eq!(rules.virtual_addresses[&"10.96.0.9:80".parse().unwrap()].backends.len(), 1);
+        assert_eq!(inside(&rules).backends.len(), 1);
+    }
+
+    #[test]
+    fn ports_of_the_same_number_are_told_apart_by_their_protocol() {
+        let ports = json!([{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53}]);
+        let services =
+            [service(json!({"clusterIP": "10.96.0.9", "ports": ports, "externalIPs": ["10.1.1.1"]}))];
+        let meta =
+            json!({"metadata": {"name": "s", "namespace": "default", "labels": {SERVICE_NAME_LABEL: "web"}}});
+        let mut slice = meta;
+        slice["addressType"] = json!("IPv4");
+        slice["endpoints"] = json!([{"addresses": ["10.244.0.5"]}]);
+        slice["ports"] =
+            json!([{"name": "dns", "port": 5353, "protocol": "UDP"}, {"name": "dns-tcp", "port": 5354}]);
+        let rules = plan(&services, &[Arc::new(serde_json::from_value(slice).unwrap())], "a");
+        for (protocol, expected) in [(Protocol::Udp, "10.244.0.5:5353"), (Protocol::Tcp, "10.244.0.5:5354")] {
+            let address = |ip: &str| (format!("{ip}:53").parse().unwrap(), protocol);
+            assert_eq!(backends_of(&rules.virtual_addresses[&address("10.96.0.9")]), [expected]);
+            assert_eq!(backends_of(&rules.external_addresses[&address("10.1.1.1")].port), [expected]);
+        }
     }
 }

@@ -10,7 +10,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 
-use super::fabric::NetHost;
+use super::host::NetHost;
 use super::proxy_health::{Check, ProxyHealth, bucket_seconds};
 use super::serve::{not_found, plain, serve};
 use crate::clock::Clock;

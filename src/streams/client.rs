@@ -189,6 +189,7 @@ impl Forwarder {
 #[cfg(test)]
 mod tests {
     use super::super::protocol::{StreamOptions, V5};
+    use super::super::testing::{SHOUT, hear, shout};
     use super::super::{Session, channels};
     use super::*;
     use crate::clock::Clock;
@@ -200,29 +201,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_command_gets_its_input_and_the_client_its_output_and_code() {
-        let (near, session) =
-            pair(StreamOptions { stdin: true, stdout: true, stderr: true, tty: false }).await;
-        let server = tokio::spawn(async move {
-            let mut session = session;
-            let mut text = String::new();
-            session.stdin.take().unwrap().read_to_string(&mut text).await.unwrap();
-            session.stdout.as_mut().unwrap().write_all(text.to_uppercase().as_bytes()).await.unwrap();
-            session.stderr.as_mut().unwrap().write_all(b"oops").await.unwrap();
-            session.finish(Outcome::ExitCode(7)).await;
-        });
-        let (out_near, mut out) = tokio::io::duplex(1 << 20);
-        let (err_near, mut err) = tokio::io::duplex(1 << 20);
-        let streams = ClientStreams {
-            stdin: Some(Box::new(std::io::Cursor::new(vec![b'a'; 100_000]))),
-            stdout: Some(Box::new(out_near)),
-            stderr: Some(Box::new(err_near)),
-            resize: None,
-        };
-        assert_eq!(command(near, streams).await.unwrap(), Outcome::ExitCode(7));
-        let (mut stdout, mut stderr) = (vec![], vec![]);
-        out.read_to_end(&mut stdout).await.unwrap();
-        err.read_to_end(&mut stderr).await.unwrap();
-        assert_eq!((stdout, &stderr[..]), (vec![b'A'; 100_000], &b"oops"[..]));
+        let (near, session) = pair(SHOUT).await;
+        let server = tokio::spawn(shout(session));
+        hear(near, command).await;
         server.await.unwrap();
     }
 

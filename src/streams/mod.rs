@@ -11,6 +11,8 @@ pub mod port_forward;
 pub mod protocol;
 pub mod session;
 pub mod spdy;
+#[cfg(test)]
+mod testing;
 pub mod tunnel;
 pub mod websocket;
 

@@ -142,6 +142,7 @@ impl Machine {
             "ip route | sort",
             "ls /run/netns 2>/dev/null | sort",
             "nft list tables",
+            "cat /proc/sys/net/ipv4/ip_forward; ls /run/k8s-learn.ip_forward 2>/dev/null",
             "cut -d' ' -f2,3 /proc/mounts | sort",
             &format!("{ctr} containers ls -q; {ctr} tasks ls -q; {ctr} snapshots ls | grep -c Active"),
             "find /sys/fs/cgroup -maxdepth 3 -name '*k8s*'",

@@ -6,9 +6,11 @@ mod alike;
 mod leftovers;
 mod logs;
 mod machine;
+mod network;
 mod preflight;
 mod pulls;
 mod registry;
+mod storage;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};

@@ -20,6 +20,10 @@ kubectl explain pod.spec --output=plaintext-openapiv2
 kubectl explain pod.spec.containers.name --output=plaintext-openapiv2
 kubectl explain
 kubectl explain a b
+kubectl explain netpol
+kubectl explain networkpolicy.spec --recursive
+kubectl explain netpol.spec.ingress.from.ipBlock
+kubectl explain netpol.spec.ingress.ports.port
 kubectl explain nosuch
 kubectl explain nosuch.spec
 kubectl explain pod.nosuch

@@ -77,3 +77,9 @@ kubectl set image deployment/nope a=b --record
 kubectl top pods
 kubectl top nodes
 kubectl top pod a b
+kubectl apply -f - <<Y
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: wrong}, spec: {podSelector: {}, policyTypes: [Both], ingress: [{from: [{}], ports: [{port: 0}, {port: 9, endPort: 8}]}]}}
+Y
+kubectl apply -f - <<Y
+{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: wrong}, spec: {podSelector: {}, egress: [{to: [{ipBlock: {cidr: 10.0.0.1/8, except: [11.0.0.0/16]}}]}]}}
+Y

@@ -129,3 +129,8 @@ async fn config() {
 async fn services_networking() {
     check("05-services-networking").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn storage() {
+    check("08-storage").await;
+}

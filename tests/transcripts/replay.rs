@@ -48,6 +48,8 @@ pub async fn replay(steps: &[Step]) -> Vec<Entry> {
         seed: Some(7),
         time: Time::Virtual,
         pace: Pace::Real,
+        // The recorded cluster had none.
+        storage_class: false,
         images: IMAGES.iter().map(|image| (*image).to_owned()).collect(),
         ..ClusterConfig::default()
     };

@@ -10,8 +10,10 @@ mod diff;
 pub mod discovery;
 pub mod events;
 mod internal;
+pub mod networking;
 #[cfg(test)]
 mod samples;
+pub mod storage;
 mod unset;
 
 use super::kind::{DynKind, Typed};
@@ -30,6 +32,8 @@ pub fn built_in() -> Vec<Box<dyn DynKind>> {
         Typed::<core::event::EventKind>::boxed(),
         Typed::<core::namespace::NamespaceKind>::boxed(),
         Typed::<core::node::NodeKind>::boxed(),
+        Typed::<core::persistent_volume::PersistentVolumeKind>::boxed(),
+        Typed::<core::persistent_volume_claim::PersistentVolumeClaimKind>::boxed(),
         Typed::<core::pod::PodKind>::boxed(),
         Typed::<core::pod_template::PodTemplateKind>::boxed(),
         Typed::<core::replication_controller::ReplicationControllerKind>::boxed(),
@@ -38,5 +42,7 @@ pub fn built_in() -> Vec<Box<dyn DynKind>> {
         Typed::<core::service_account::ServiceAccountKind>::boxed(),
         Typed::<discovery::endpoint_slice::EndpointSliceKind>::boxed(),
         Typed::<events::event::EventKind>::boxed(),
+        Typed::<networking::network_policy::NetworkPolicyKind>::boxed(),
+        Typed::<storage::storage_class::StorageClassKind>::boxed(),
     ]
 }

@@ -73,8 +73,9 @@ impl Fixed {
         self.objects.iter().filter(move |object| {
             let kind = fields::text(object, "/kind").to_lowercase();
             let plural = resource.plural;
-            let named =
-                plural == kind || [format!("{kind}s"), format!("{kind}es")].iter().any(|name| name == plural);
+            let stem = kind.strip_suffix('y').unwrap_or(&kind);
+            let plurals = [format!("{kind}s"), format!("{kind}es"), format!("{stem}ies")];
+            let named = plural == kind || plurals.iter().any(|name| name == plural);
             let here = fields::text(object, "/metadata/namespace");
             named
                 && fields::text(object, "/apiVersion") == resource.api_version

@@ -141,6 +141,37 @@ async fn services_and_their_endpoints() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn network_policies() {
+    let policy = |name: &str, spec: Value| {
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": spec,
+            "metadata": {"name": name, "namespace": "default", "creationTimestamp": "2026-11-20T08:15:03Z"}})
+    };
+    let of = TypeName {
+        group: "networking.k8s.io",
+        kind: "NetworkPolicy",
+        api_version: "networking.k8s.io/v1",
+        plural: "networkpolicies",
+    };
+    let guard = json!({"podSelector": {"matchLabels": {"app": "orders"}}, "policyTypes": ["Ingress", "Egress"],
+        "ingress": [
+            {"from": [{"podSelector": {"matchLabels": {"role": "frontend"}}},
+                    {"namespaceSelector": {"matchLabels": {"team": "shop"}},
+                        "podSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["web", "api"]}]}},
+                    {"ipBlock": {"cidr": "172.20.0.0/16", "except": ["172.20.5.0/24"]}}],
+                "ports": [{"protocol": "TCP", "port": 8080}, {"protocol": "TCP", "port": 9000, "endPort": 9100}, {}]},
+            {"from": [{"namespaceSelector": {}}]}],
+        "egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 53, "protocol": "UDP"}]}]});
+    let objects = vec![
+        policy("orders-guard", guard),
+        policy("deny-all", json!({"podSelector": {}, "policyTypes": ["Ingress"]})),
+        policy("allow-all-out", json!({"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]})),
+    ];
+    for name in ["orders-guard", "deny-all", "allow-all-out"] {
+        check(&format!("networkpolicy-{name}"), of, ("default", name), objects.clone()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nodes() {
     let condition = json!({"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-20T08:29:00Z",
         "lastTransitionTime": "2026-11-20T08:00:00Z", "reason": "KubeletReady", "message": "kubelet is posting ready status"});
@@ -185,6 +216,47 @@ async fn configuration() {
     check("configmap", core("ConfigMap", "configmaps"), ("default", "cm"), objects.clone()).await;
     check("secret", core("Secret", "secrets"), ("default", "s"), objects.clone()).await;
     check("serviceaccount", core("ServiceAccount", "serviceaccounts"), ("default", "sa"), objects).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn storage() {
+    let term = json!({"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}, {"key": "ssd", "operator": "Exists"}]});
+    let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {"name": "shelf", "uid": "pv", "labels": {"kind": "shelf"}, "finalizers": ["kubernetes.io/pv-protection"]},
+        "spec": {"capacity": {"storage": "10Gi"}, "accessModes": ["ReadOnlyMany", "ReadWriteOnce"], "storageClassName": "manual",
+            "persistentVolumeReclaimPolicy": "Retain", "volumeMode": "Filesystem", "claimRef": {"namespace": "default", "name": "books"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+            "csi": {"driver": "disks.example.test", "volumeHandle": "d-1", "volumeAttributes": {"a": "1"}}},
+        "status": {"phase": "Bound"}});
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "books", "namespace": "default", "uid": "pvc", "deletionTimestamp": "2026-11-20T08:29:00Z",
+            "finalizers": ["kubernetes.io/pvc-protection"]},
+        "spec": {"volumeName": "shelf", "storageClassName": "manual", "volumeMode": "Filesystem",
+            "dataSource": {"kind": "PersistentVolumeClaim", "name": "older"}},
+        "status": {"phase": "Bound", "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"],
+            "conditions": [{"type": "Resizing", "status": "True", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}});
+    let mut users = [pod("reader-b", "x"), pod("reader-a", "x")];
+    for user in &mut users {
+        user["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "books"}}]);
+    }
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": "fast", "uid": "sc", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "disks.example.test", "parameters": {"tier": "ssd"}, "mountOptions": ["discard"], "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate", "allowVolumeExpansion": false,
+        "allowedTopologies": [{"matchLabelExpressions": [{"key": "zone", "values": ["a", "b"]}]}]});
+    let mut objects = vec![volume, claim, class, event("PersistentVolumeClaim", "books", "pvc")];
+    objects.extend(users);
+    check("persistentvolume", core("PersistentVolume", "persistentvolumes"), ("", "shelf"), objects.clone())
+        .await;
+    let of = core("PersistentVolumeClaim", "persistentvolumeclaims");
+    check("persistentvolumeclaim", of, ("default", "books"), objects.clone()).await;
+    let of = TypeName {
+        group: "storage.k8s.io",
+        kind: "StorageClass",
+        api_version: "storage.k8s.io/v1",
+        plural: "storageclasses",
+    };
+    check("storageclass", of, ("", "fast"), objects).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::command::run;
+use super::forwarding::Forwarding;
 use super::{NODE_NETWORK, SERVICE_NETWORK};
 use crate::clock::Clock;
 
 /// The device. A bridge without ports: every kernel that has containers has bridges.
 const DEVICE: &str = "k8s-learn0";
-const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
 /// The device with its addresses. It stays until [`Links::remove`].
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl Links {
                 // So that there is a way there, from this machine too, before the rules say whereto.
                 links.ip(&["route", "replace", network, "dev", DEVICE]).await?;
             }
-            allow_forwarding().await
+            Forwarding::allow().await
         };
         match made.await {
             Ok(()) => Ok(links),
@@ -59,13 +59,4 @@ impl Links {
     async fn ip(&self, words: &[&str]) -> Result<String, String> {
         run(&self.clock, &[&["ip"], words].concat(), "").await
     }
-}
-
-/// Lets packets pass between pods; CNI's plugins do so anyway.
-async fn allow_forwarding() -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("{FORWARDING}: {error}");
-    if tokio::fs::read_to_string(FORWARDING).await.map_err(failed)?.trim() == "0" {
-        tokio::fs::write(FORWARDING, "1\n").await.map_err(failed)?;
-    }
-    Ok(())
 }

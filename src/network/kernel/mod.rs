@@ -5,12 +5,20 @@
 
 mod command;
 mod dns_server;
+mod forwarding;
 mod links;
 mod packet_rules;
+mod policies;
+mod probe;
+mod services;
+mod table;
 
+pub(crate) use command::run;
 pub use dns_server::DnsServer;
+pub use forwarding::Forwarding;
 pub use links::Links;
-pub use packet_rules::{HostPorts, PacketRules};
+pub use packet_rules::PacketRules;
+pub use probe::{check, missing};
 
 /// The network that pods get their addresses from.
 pub const POD_NETWORK: &str = "10.244.0.0/16";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::clock::Clock;
-use crate::network::kernel::HostPorts;
+use crate::network::PodPlaces;
 
 /// Where containerd listens if nobody says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/containerd/containerd.sock";
@@ -41,8 +41,8 @@ pub struct NodeConfig {
     pub state: PathBuf,
     /// The cluster's time.
     pub clock: Clock,
-    /// The ports of this machine that pods ask for.
-    pub ports: HostPorts,
+    /// Where pods are.
+    pub places: PodPlaces,
     /// The control group that pods are in; empty for containerd's own choice.
     pub cgroup_parent: String,
 }

@@ -8,6 +8,7 @@ use super::config::ContainerdConfig;
 use super::machine::LOCK;
 use super::network::{self, has_tool};
 use crate::clock::Clock;
+use crate::network::kernel;
 
 /// The capability to give a process more of the machine than its parent has: needed to lower `oom_score_adj`.
 const CAP_SYS_RESOURCE: u32 = 24;
@@ -56,10 +57,10 @@ pub async fn examine(config: &ContainerdConfig, clock: &Clock) -> Vec<Finding> {
             "run it with sudo: sudo k8s-learn ...",
         ),
         tool("ip", "iproute2"),
-        tool("nft", "nftables"),
+        packet_rules(clock).await,
         tool("runc", "runc"),
         cgroups(&std::fs::read_to_string("/proc/cgroups").unwrap_or_default()),
-        kernel("overlay", &std::fs::read_to_string("/proc/filesystems").unwrap_or_default()),
+        filesystem("overlay", &std::fs::read_to_string("/proc/filesystems").unwrap_or_default()),
         lock(),
     ];
     match Client::connect(&config.socket, clock).await {
@@ -89,6 +90,18 @@ fn tool(name: &str, package: &str) -> Finding {
     Finding::of(name, has_tool(name), "there", "missing", &mend)
 }
 
+/// Whether the kernel can do what our packet rules need; only root may ask it.
+async fn packet_rules(clock: &Clock) -> Finding {
+    let found = tool("nft", "nftables");
+    if found.mend.is_some() || !rustix::process::geteuid().is_root() {
+        return found;
+    }
+    match kernel::missing(clock).await {
+        None => Finding::good("nft", "there, and the kernel has all that our packet rules need"),
+        Some((what, mend)) => Finding::bad("nft", what, mend),
+    }
+}
+
 /// `name hierarchy groups enabled` a line.
 fn cgroups(text: &str) -> Finding {
     // A kernel with only the second version may have no such file: containerd itself then says what is missing.
@@ -109,7 +122,7 @@ fn cgroups(text: &str) -> Finding {
     }
 }
 
-fn kernel(module: &str, filesystems: &str) -> Finding {
+fn filesystem(module: &str, filesystems: &str) -> Finding {
     let there = filesystems.lines().any(|line| line.split_whitespace().last() == Some(module));
     let mend = format!("modprobe {module}, or snapshotter = \"native\" in containerd's configuration");
     Finding::of(module, there, "there", "not loaded", &mend)
@@ -156,8 +169,8 @@ mod tests {
         assert_eq!(cgroups("#subsys_name hierarchy num enabled\ncpu 1 2 1\nmemory 2 3 1\n").mend, None);
         let off = cgroups("memory 0 1 0\n");
         assert!(off.found.contains("memory") && off.mend.is_some());
-        assert_eq!(kernel("overlay", "nodev\toverlay\n").mend, None);
-        assert!(kernel("overlay", "ext4\n").mend.is_some());
+        assert_eq!(filesystem("overlay", "nodev\toverlay\n").mend, None);
+        assert!(filesystem("overlay", "ext4\n").mend.is_some());
         let restricted =
             BTreeMap::from([("config".to_owned(), r#"{"restrictOOMScoreAdj": true}"#.to_owned())]);
         let none = BTreeMap::new();

@@ -15,13 +15,17 @@ use super::course::Course;
 use super::network;
 use super::proto::cri;
 use super::runtime::ContainerdRuntime;
+use super::tmpfs;
 use crate::clock::Clock;
-use crate::network::kernel::{HostPorts, Links, PacketRules};
+use crate::network::PodPlaces;
+use crate::network::kernel::{self, Forwarding, Links, PacketRules};
 
 /// Held by the cluster that uses this machine: packet rules and addresses are the whole machine's.
 pub(super) const LOCK: &str = "/run/k8s-learn.lock";
 /// The control group of our pods.
 const CGROUP: &str = "k8s-learn";
+/// The directory of volumes that the cluster's provisioner makes.
+const PROVISIONED: &str = "hostpath-provisioner";
 /// How many sandboxes are taken away at a time.
 const AT_A_TIME: usize = 16;
 /// How long one may take to go.
@@ -34,7 +38,7 @@ pub struct Containerd {
     config: ContainerdConfig,
     clock: Clock,
     course: Arc<Course>,
-    ports: HostPorts,
+    places: PodPlaces,
     cgroup_parent: String,
     /// Our file in containerd's own directory of networks, if it had none.
     conflist: Option<PathBuf>,
@@ -52,11 +56,12 @@ impl Containerd {
         }
         let (client, version) = Client::connect(&config.socket, clock).await?;
         network::tools()?;
+        kernel::check(clock).await.map_err(ContainerdError::Network)?;
         let lock = lock(Path::new(LOCK))?;
         let state = config.state.clone();
         let conflist = network::have(&client, &state, clock).await?;
         let course = Arc::new(Course::new(client.clone(), clock.clone()));
-        let ports = HostPorts::default();
+        let places = PodPlaces::default();
         let config = config.clone();
         let cgroup_parent = cgroup_parent(&client.status().await?.info);
         let opened = Self {
@@ -65,7 +70,7 @@ impl Containerd {
             config,
             clock: clock.clone(),
             course,
-            ports,
+            places,
             cgroup_parent,
             conflist,
             _lock: lock,
@@ -82,10 +87,15 @@ impl Containerd {
             node: name.to_owned(),
             state,
             clock: self.clock.clone(),
-            ports: self.ports.clone(),
+            places: self.places.clone(),
             cgroup_parent: self.cgroup_parent.clone(),
         };
         ContainerdRuntime::new(self.client.clone(), self.version.clone(), config, self.course.clone())
+    }
+
+    /// Where the cluster's provisioner makes volumes. It goes with the cluster.
+    pub fn provisioned(&self) -> PathBuf {
+        self.config.state.join(PROVISIONED)
     }
 
     /// The course's images.
@@ -93,9 +103,9 @@ impl Containerd {
         &self.course
     }
 
-    /// The ports of this machine that pods ask for.
-    pub fn ports(&self) -> &HostPorts {
-        &self.ports
+    /// Where pods are.
+    pub fn places(&self) -> &PodPlaces {
+        &self.places
     }
 
     /// Takes away what the cluster made. The machine is free for the next one when this is dropped.
@@ -113,7 +123,10 @@ impl Containerd {
         clear_sandboxes(&self.client, &self.clock).await?;
         PacketRules::remove(&self.clock).await.map_err(ContainerdError::Network)?;
         Links::remove_leftovers(&self.clock).await.map_err(ContainerdError::Network)?;
-        for name in ["nodes", network::ADDRESSES] {
+        let unmounted = tmpfs::unmount(&self.clock, &self.config.state).await;
+        unmounted.map_err(|why| ContainerdError::Files { path: self.config.state.clone(), why })?;
+        Forwarding::put_back().await.map_err(ContainerdError::Network)?;
+        for name in ["nodes", network::ADDRESSES, PROVISIONED] {
             let path = self.config.state.join(name);
             match tokio::fs::remove_dir_all(&path).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -56,7 +56,7 @@ impl ContainerdRuntime {
     /// A runtime over a connection. `version` is containerd's. Needs a tokio runtime.
     pub fn new(client: Client, version: String, config: NodeConfig, course: Arc<Course>) -> Self {
         let shared = Arc::new(Shared {
-            volumes: Volumes::new(config.state.join("volumes")),
+            volumes: Volumes::new(config.state.join("volumes"), config.clock.clone()),
             client,
             version,
             config,

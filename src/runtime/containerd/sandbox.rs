@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::config::{NODE_LABEL, NodeConfig, OWNER, OWNER_LABEL};
 use super::proto::cri;
+use crate::network::{HostPort, Protocol};
 use crate::runtime::api::{SandboxConfig, SandboxState, SandboxStatus};
 
 /// The annotation that remembers whether a pod uses the node's network.
@@ -30,8 +31,7 @@ pub(super) fn config(of: &NodeConfig, config: &SandboxConfig) -> cri::PodSandbox
     let (node, state) = (of.node.as_str(), of.state.as_path());
     let mut labels = config.labels.clone();
     labels.extend(own_labels(node));
-    let ports =
-        config.host_ports.iter().map(|(host, inside, protocol)| format!("{host}:{inside}/{protocol}"));
+    let ports = config.host_ports.iter().map(host_port_text);
     let annotations = [
         (HOST_NETWORK.to_owned(), config.host_network.to_string()),
         (HOST_PORTS.to_owned(), ports.collect::<Vec<_>>().join(",")),
@@ -105,10 +105,19 @@ pub(super) fn status(sandbox: cri::PodSandbox, ips: Vec<IpAddr>) -> SandboxStatu
     }
 }
 
-fn host_port(text: &str) -> Option<(u16, u16, String)> {
-    let (ports, protocol) = text.split_once('/')?;
-    let (host, inside) = ports.split_once(':')?;
-    Some((host.parse().ok()?, inside.parse().ok()?, protocol.to_owned()))
+/// `8080:80/tcp`, and `127.0.0.1:8080:80/tcp` for a port of one address.
+fn host_port_text(own: &HostPort) -> String {
+    let ip = own.ip.map(|ip| format!("{ip}:")).unwrap_or_default();
+    format!("{ip}{}:{}/{}", own.port, own.inside, own.protocol)
+}
+
+fn host_port(text: &str) -> Option<HostPort> {
+    let (ports, protocol) = text.rsplit_once('/')?;
+    let (host, inside) = ports.rsplit_once(':')?;
+    let (ip, port) = host.rsplit_once(':').map_or((None, host), |(ip, port)| (Some(ip), port));
+    let protocol = Protocol::of(Some(&protocol.to_ascii_uppercase()))?;
+    let ip = ip.map(str::parse).transpose().ok()?;
+    Some(HostPort { port: port.parse().ok()?, inside: inside.parse().ok()?, protocol, ip })
 }
 
 /// The addresses of a sandbox.
@@ -135,14 +144,16 @@ mod tests {
             namespace: "default".to_owned(),
             attempt: 2,
             labels: [("app".to_owned(), "web".to_owned())].into(),
-            host_ports: vec![(8080, 80, "TCP".to_owned()), (53, 53, "UDP".to_owned())],
+            host_ports: [(8080, Protocol::Tcp, Some([127, 0, 0, 1].into())), (53, Protocol::Udp, None)]
+                .map(|(port, protocol, ip)| HostPort { port, inside: 80, protocol, ip })
+                .into(),
             ..SandboxConfig::default()
         };
         let node = NodeConfig {
             node: "minikube".to_owned(),
             state: "/state".into(),
             clock: crate::clock::Clock::real(),
-            ports: Default::default(),
+            places: Default::default(),
             cgroup_parent: "/k8s-learn".to_owned(),
         };
         let sent = config(&node, &wanted);

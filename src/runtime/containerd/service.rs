@@ -12,8 +12,10 @@ use super::client::{go_name, other, with_code, words};
 use super::container::{self, Around};
 use super::proto::cri;
 use super::runtime::{ContainerdRuntime, Shared};
+use super::volumes::Volumes;
 use super::{logs, rotation, sandbox, streams};
 use crate::net::BoxIo;
+use crate::network::PodPlace;
 use crate::runtime::ContainerRuntime;
 use crate::runtime::api::*;
 
@@ -63,7 +65,15 @@ impl ContainerRuntime for ContainerdRuntime {
         shared.events.created(&id, &config.uid, true);
         let ips = shared.addresses(&id).await?;
         if let Some(ip) = ips.first().filter(|_| !config.host_network) {
-            shared.config.ports.set(&id, *ip, &config.host_ports);
+            let place = PodPlace {
+                namespace: config.namespace.clone(),
+                name: config.name.clone(),
+                node: shared.config.node.clone(),
+                ip: *ip,
+                host_ports: config.host_ports.clone(),
+            };
+            shared.config.places.set(&id, place);
+            shared.config.places.settled(&shared.config.clock).await;
         }
         let created_at = shared.config.clock.now();
         Ok(SandboxStatus { id, config, state: SandboxState::Ready, created_at, ips })
@@ -72,7 +82,7 @@ impl ContainerRuntime for ContainerdRuntime {
     async fn stop_pod_sandbox(&self, id: &str) -> Result<()> {
         let request = cri::StopPodSandboxRequest { pod_sandbox_id: id.to_owned() };
         gone_is_fine(self.shared.client.runtime().stop_pod_sandbox(request).await)?;
-        self.shared.config.ports.clear(id);
+        self.shared.config.places.clear(id);
         self.shared.events.stopped(id);
         Ok(())
     }
@@ -86,6 +96,7 @@ impl ContainerRuntime for ContainerdRuntime {
         let request = cri::RemovePodSandboxRequest { pod_sandbox_id: id.to_owned() };
         gone_is_fine(shared.client.runtime().remove_pod_sandbox(request).await)?;
         shared.forget_sandbox(id);
+        shared.config.places.clear(id);
         if let Ok(config) = config {
             clear(shared, &config).await;
         }
@@ -312,6 +323,18 @@ impl ContainerRuntime for ContainerdRuntime {
 
     async fn remove_volume(&self, volume: &str) -> Result<()> {
         self.shared.volumes.remove(volume).await
+    }
+
+    async fn volume_usage(&self, volume: &str) -> Result<u64> {
+        self.shared.volumes.usage(volume).await
+    }
+
+    async fn host_file(&self, path: &str) -> Result<Option<HostFile>> {
+        Volumes::host_file(path).await
+    }
+
+    async fn make_host_file(&self, path: &str, kind: HostFile) -> Result<()> {
+        Volumes::make_host_file(path, kind).await
     }
 
     async fn stats(&self) -> Result<Vec<ContainerStats>> {

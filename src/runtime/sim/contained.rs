@@ -83,7 +83,7 @@ async fn run(name: &str, args: Vec<String>) -> i32 {
     };
     let clock = Clock::real();
     let seed = Seed::from_entropy();
-    let fabric = Fabric::new(seed.clone());
+    let fabric = Fabric::new(seed.clone(), clock.clone());
     let files: Arc<dyn Files> = Arc::new(ContainerFiles(HostFiles::new()));
     fabric.set_outside(Arc::new(HostSockets::only(clock.clone(), name_servers(&*files).await)));
     let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();

@@ -8,6 +8,7 @@ mod cgroup;
 mod config;
 mod console;
 mod container;
+mod disk;
 mod exec;
 mod launcher;
 mod life;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use cgroup::{Allocation, Burn, Cgroup};
 pub use config::{Pace, SimConfig};
+pub use disk::NodeDisk;
 pub use runtime::SimRuntime;
 
 /// Where programs are looked for when nobody says.

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::cgroup::Cgroup;
 use super::config::{Pace, SimConfig};
@@ -16,12 +15,11 @@ use super::images::ImageStore;
 use super::log::ContainerLog;
 use super::programs::{self, Machine};
 use super::root_files::Parts;
-use super::sandbox::{Network, Sandbox, forward};
+use super::sandbox::Sandbox;
 use super::service::Events;
 use super::volumes::VolumeStore;
 use crate::bash::{ProcessInfo, Processes};
-use crate::net::Listen;
-use crate::network::NetHost;
+use crate::network::{NetHost, PodPlace};
 use crate::runtime::api::{ContainerConfig, Result, RuntimeError, SandboxConfig};
 use crate::watch;
 
@@ -62,7 +60,7 @@ impl SimRuntime {
         let (clock, seed) = (config.clock.clone(), config.seed.clone());
         Self {
             images: ImageStore::new(clock.clone(), seed.clone(), config.pace),
-            volumes: VolumeStore::new(clock, seed),
+            volumes: VolumeStore::new(clock, seed, config.disk.clone()),
             events: Events::default(),
             state: Mutex::default(),
             alive: CancellationToken::new(),
@@ -75,7 +73,7 @@ impl SimRuntime {
         self.lock().pod_cidr = Some((network, bits));
     }
 
-    /// Says which place in the network the node has: pods with `hostNetwork` share it, and `hostPort`s are opened there.
+    /// Says which place in the network the node has: pods with `hostNetwork` share it.
     pub fn set_node_host(&self, host: NetHost) {
         self.lock().node_host = Some(host);
     }
@@ -140,38 +138,24 @@ impl SimRuntime {
         } else {
             self.join()?
         };
-        let host_ports = self.open_host_ports(&config, &host).await?;
-        let seed = &self.config.seed;
-        let sandbox = Sandbox::new(
-            seed.hex(32),
-            config,
-            self.config.clock.now(),
-            &seed.uuid().to_string(),
-            Network { host, _host_ports: host_ports },
-        );
+        let (seed, clock) = (&self.config.seed, &self.config.clock);
+        let sandbox = Sandbox::new(seed.hex(32), config, clock.now(), &seed.uuid().to_string(), host.clone());
         let sandbox = Arc::new(sandbox);
         self.lock().sandboxes.insert(sandbox.id.clone(), sandbox.clone());
-        Ok(sandbox)
-    }
-
-    async fn open_host_ports(
-        &self,
-        config: &SandboxConfig,
-        host: &NetHost,
-    ) -> Result<Vec<AbortOnDropHandle<()>>> {
-        let mut open = vec![];
-        let tcp = config.host_ports.iter().filter(|(_, _, protocol)| protocol == "TCP");
-        for (host_port, container_port, _) in tcp {
-            let Some(node) = self.node_host() else { break };
-            let listener =
-                node.listen((Ipv4Addr::UNSPECIFIED, *host_port).into()).await.map_err(|error| {
-                    RuntimeError::Other(format!(
-                        "failed to setup network for sandbox: cannot open hostport {host_port}: {error}"
-                    ))
-                })?;
-            open.push(AbortOnDropHandle::new(tokio::spawn(forward(listener, host.clone(), *container_port))));
+        if !sandbox.config.host_network {
+            let SandboxConfig { namespace, name, host_ports, .. } = &sandbox.config;
+            let place = PodPlace {
+                namespace: namespace.clone(),
+                name: name.clone(),
+                node: self.config.node.clone(),
+                ip: host.ip(),
+                host_ports: host_ports.clone(),
+            };
+            let places = self.config.fabric.places();
+            places.set(&sandbox.id, place);
+            places.settled(clock).await;
         }
-        Ok(open)
+        Ok(sandbox)
     }
 
     pub(super) fn sandbox(&self, id: &str) -> Result<Arc<Sandbox>> {

@@ -4,9 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::net::{Dial, Listener};
 use crate::network::NetHost;
 use crate::runtime::api::{SandboxConfig, SandboxState, SandboxStatus};
 
@@ -17,14 +15,7 @@ pub(super) struct Sandbox {
     pub(super) created_at: Timestamp,
     /// The path of its network namespace, for messages.
     pub(super) namespace_path: String,
-    network: Mutex<Option<Network>>,
-}
-
-/// What a ready sandbox has of the network.
-pub(super) struct Network {
-    pub(super) host: NetHost,
-    /// The node's ports that lead here.
-    pub(super) _host_ports: Vec<AbortOnDropHandle<()>>,
+    network: Mutex<Option<NetHost>>,
 }
 
 impl Sandbox {
@@ -33,19 +24,19 @@ impl Sandbox {
         config: SandboxConfig,
         created_at: Timestamp,
         namespace: &str,
-        network: Network,
+        host: NetHost,
     ) -> Self {
         let namespace_path = format!("/var/run/netns/cni-{namespace}");
-        Self { id, config, created_at, namespace_path, network: Mutex::new(Some(network)) }
+        Self { id, config, created_at, namespace_path, network: Mutex::new(Some(host)) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Network>> {
+    fn lock(&self) -> MutexGuard<'_, Option<NetHost>> {
         self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its place in the network, while it is ready.
     pub(super) fn host(&self) -> Option<NetHost> {
-        self.lock().as_ref().map(|network| network.host.clone())
+        self.lock().clone()
     }
 
     /// Leaves the network; `false` if it had left before.
@@ -64,26 +55,6 @@ impl Sandbox {
             state,
             created_at: self.created_at,
             ips: own.map(|host| host.ip()).into_iter().collect::<Vec<IpAddr>>(),
-        }
-    }
-}
-
-/// Carries connections from one of the node's ports to a port of the pod, until it is aborted.
-pub(super) async fn forward(mut listener: Box<dyn Listener>, host: NetHost, port: u16) {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! { biased;
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => {
-                let Ok((mut outside, _)) = accepted else { return };
-                let host = host.clone();
-                connections.spawn(async move {
-                    // Nobody behind the port: the connection is closed.
-                    if let Ok(mut inside) = host.dial((host.ip(), port).into()).await {
-                        let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
-                    }
-                });
-            }
         }
     }
 }

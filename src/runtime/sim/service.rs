@@ -66,6 +66,7 @@ impl ContainerRuntime for SimRuntime {
             life::kill(&container).await;
         }
         if sandbox.stop() {
+            self.config.fabric.places().clear(id);
             self.takes(100).await;
             self.events.send_for_sandbox(&sandbox, ContainerEventKind::Stopped);
         }
@@ -185,6 +186,18 @@ impl ContainerRuntime for SimRuntime {
     async fn remove_volume(&self, volume: &str) -> Result<()> {
         self.volumes.remove(volume);
         Ok(())
+    }
+
+    async fn volume_usage(&self, volume: &str) -> Result<u64> {
+        Ok(self.volumes.usage(volume))
+    }
+
+    async fn host_file(&self, path: &str) -> Result<Option<HostFile>> {
+        self.config.disk.kind(path).await
+    }
+
+    async fn make_host_file(&self, path: &str, kind: HostFile) -> Result<()> {
+        self.config.disk.make(path, kind).await
     }
 
     async fn stats(&self) -> Result<Vec<ContainerStats>> {

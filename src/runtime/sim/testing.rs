@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 
-use super::{Pace, SimConfig, SimRuntime};
+use super::{NodeDisk, Pace, SimConfig, SimRuntime};
 use crate::clock::Clock;
 use crate::network::Fabric;
 use crate::runtime::ContainerRuntime;
@@ -26,13 +26,14 @@ pub(super) type Said = (i32, String, String);
 impl Node {
     pub(super) async fn new() -> Self {
         let (clock, seed) = (Clock::virtual_time(), Seed::new(7));
-        let fabric = Fabric::new(seed.clone());
+        let fabric = Fabric::new(seed.clone(), clock.clone());
         let config = SimConfig {
             node: "minikube".into(),
             fabric: fabric.clone(),
             clock: clock.clone(),
             seed,
             pace: Pace::Instant,
+            disk: NodeDisk::new(&clock, None),
         };
         let runtime = Arc::new(SimRuntime::new(config));
         let mut node = Self { runtime, clock, fabric, sandbox: String::new() };

@@ -110,34 +110,17 @@ async fn resized(mut sizes: watch::Receiver<TerminalSize>, mut to: Writer) {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::streams::protocol::{StreamOptions, V4};
+    use crate::streams::protocol::V4;
     use crate::streams::spdy::command as server;
+    use crate::streams::testing::{SHOUT, hear, shout};
 
     #[tokio::test(start_paused = true)]
     async fn a_command_gets_its_input_with_its_end_and_the_client_its_output_and_code() {
         let (near, far) = tokio::io::duplex(4096);
-        let options = StreamOptions { stdin: true, stdout: true, stderr: true, tty: false };
         let serving = tokio::spawn(async move {
-            let mut session = server::serve(far, V4, options, &Clock::virtual_time()).await.unwrap();
-            let mut text = String::new();
-            session.stdin.take().unwrap().read_to_string(&mut text).await.unwrap();
-            session.stdout.as_mut().unwrap().write_all(text.to_uppercase().as_bytes()).await.unwrap();
-            session.stderr.as_mut().unwrap().write_all(b"oops").await.unwrap();
-            session.finish(Outcome::ExitCode(7)).await;
+            shout(server::serve(far, V4, SHOUT, &Clock::virtual_time()).await.unwrap()).await;
         });
-        let (out_near, mut out) = tokio::io::duplex(1 << 20);
-        let (err_near, mut err) = tokio::io::duplex(1 << 20);
-        let streams = ClientStreams {
-            stdin: Some(Box::new(std::io::Cursor::new(vec![b'a'; 100_000]))),
-            stdout: Some(Box::new(out_near)),
-            stderr: Some(Box::new(err_near)),
-            resize: None,
-        };
-        assert_eq!(command(near, streams).await.unwrap(), Outcome::ExitCode(7));
-        let (mut stdout, mut stderr) = (vec![], vec![]);
-        out.read_to_end(&mut stdout).await.unwrap();
-        err.read_to_end(&mut stderr).await.unwrap();
-        assert_eq!((stdout, &stderr[..]), (vec![b'A'; 100_000], &b"oops"[..]));
+        hear(near, command).await;
         serving.await.unwrap();
     }
 }

@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use super::super::launcher::Launcher;
 use super::http::{Handler, Request, Response, serve};
 use super::pause::Pause;
-use super::{Machine, clock_text, resolver};
+use super::{Machine, clock_text, datagrams, resolver};
 use crate::bash::{Files, Program, ProgramContext, SharedReader, SharedWriter, Stdio, System, signal};
 use crate::clock::Clock;
-use crate::net::Listen;
+use crate::net::{Datagrams, Listen};
 use crate::watch;
 
 const NANOSECONDS_A_REQUEST: u64 = 400_000;
@@ -132,6 +132,28 @@ impl Server {
         self.exit.send_replace(Some(code));
     }
 
+    /// Answers datagrams for as long as it is not dropped.
+    async fn answer_datagrams(&self, socket: Option<Box<dyn Datagrams>>) {
+        let Some(socket) = socket else { return std::future::pending().await };
+        loop {
+            let (bytes, from) = match socket.receive().await {
+                Ok(received) => received,
+                // A client that went away before it had its answer.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => continue,
+                Err(_) => return,
+            };
+            self.machine.cgroup.spend(NANOSECONDS_A_REQUEST);
+            let (answer, log) = datagrams::netexec(&bytes, from, &self.system.hostname);
+            if !log.is_empty() {
+                self.log(&log).await;
+            }
+            if let Some(answer) = answer {
+                // Nobody promises that it arrives.
+                let _ = socket.send(answer.as_bytes(), from).await;
+            }
+        }
+    }
+
     async fn shell(&self, request: &Request) -> Response {
         let Some(command) = request.query("shellCommand").or_else(|| request.query("cmd")) else {
             return text(400, "missing shell command\n");
@@ -246,14 +268,15 @@ impl Agnhost {
             server.log(&format!("listen tcp :{port}: bind: address already in use")).await;
             return 1;
         };
+        let mut socket = None;
         if kind == Kind::Netexec {
             server.log(&format!("Started HTTP server on port {port}")).await;
-            server
-                .log(&format!(
-                    "Started UDP server on port  {}",
-                    flag(&context.args, "udp-port").unwrap_or("8081")
-                ))
-                .await;
+            let port = flag(&context.args, "udp-port").unwrap_or("8081").to_owned();
+            // -1 asks for none.
+            if let Ok(number) = port.parse::<u16>() {
+                socket = self.machine.host.datagrams((Ipv4Addr::UNSPECIFIED, number).into()).await.ok();
+                server.log(&format!("Started UDP server on port  {port}")).await;
+            }
         }
         signals.handle(signal::TERM);
         let delay =
@@ -268,6 +291,7 @@ impl Agnhost {
             code = asked => code,
             () = ended => 0,
             () = serve(listener, server.clone(), clock.clone()) => 1,
+            () = server.answer_datagrams(socket) => 1,
         }
     }
 

@@ -34,9 +34,17 @@ impl Nslookup {
         } else {
             format!("Server:\t\t{server}\nAddress:\t{server}#53\n\n")
         };
-        context.stdio.out(shown).await;
         let candidates = conf.candidates(name);
-        let Some((full, addresses)) = resolver::first_known(&self.host, &candidates).await else {
+        let Ok(known) = resolver::first_known(&self.host, &candidates).await else {
+            let text = match busybox {
+                true => ";; connection timed out; no servers could be reached\n\n".to_owned(),
+                false => unreachable(&server),
+            };
+            context.stdio.out(text).await;
+            return 1;
+        };
+        context.stdio.out(shown).await;
+        let Some((full, addresses)) = known else {
             let text = match busybox {
                 true => candidates
                     .iter()
@@ -74,7 +82,10 @@ impl Nslookup {
             return 9;
         };
         let full = if search { conf.candidates(&name) } else { vec![name.trim_end_matches('.').to_owned()] };
-        let found = resolver::first_known(&self.host, &full).await;
+        let Ok(found) = resolver::first_known(&self.host, &full).await else {
+            context.stdio.out(unreachable(&server)).await;
+            return 9;
+        };
         let (asked, addresses) = found.unwrap_or_else(|| (name.trim_end_matches('.').to_owned(), vec![]));
         if short {
             let lines: String = addresses.iter().map(|address| format!("{address}\n")).collect();
@@ -96,6 +107,12 @@ impl Nslookup {
         context.stdio.out(text).await;
         0
     }
+}
+
+/// What BIND's tools say of a server that does not answer.
+fn unreachable(server: &str) -> String {
+    let line = format!(";; communications error to {server}#53: timed out\n");
+    format!("{}\n;; no servers could be reached\n", line.repeat(2))
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@ mod agnhost;
 mod bootcamp;
 mod clock_text;
 mod curl;
+mod datagrams;
 mod dns_tools;
 mod entrypoint;
 mod env;

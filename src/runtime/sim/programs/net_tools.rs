@@ -6,10 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::resolver;
+use super::{datagrams, resolver};
 use crate::bash::{Dialect, Program, ProgramContext};
+use crate::clock::Clock;
 use crate::net::{Dial, Listen};
 use crate::network::NetHost;
+
+/// How long an echo is waited for.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// `ping [-c COUNT] [-i SECONDS] [-W SECONDS] HOST`.
 pub struct Ping {
@@ -23,11 +27,12 @@ impl Ping {
     }
 
     /// Whether a host answers. A Service's address does not: nobody has it.
-    async fn answers(&self, ip: IpAddr) -> bool {
-        // Port 0 is never listened on: a host refuses, an empty address is unreachable.
-        match self.host.dial(SocketAddr::new(ip, 0)).await {
-            Ok(_) => true,
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+    async fn answers(&self, clock: &Clock, ip: IpAddr) -> bool {
+        // Port 0 is never listened on: a host refuses, an empty address is unreachable, and who may not be reached is silent.
+        match clock.timeout(ECHO_TIMEOUT, self.host.dial(SocketAddr::new(ip, 0))).await {
+            Ok(Ok(_)) => true,
+            Ok(Err(error)) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+            Err(_) => false,
         }
     }
 }
@@ -88,7 +93,7 @@ impl Program for Ping {
             if sent > 0 {
                 context.system.clock.sleep(interval).await;
             }
-            if self.answers(ip).await {
+            if self.answers(&context.system.clock, ip).await {
                 received += 1;
                 let text = match busybox {
                     true => format!("64 bytes from {ip}: seq={sent} ttl=64 time=0.080 ms\n"),
@@ -118,7 +123,7 @@ impl Program for Ping {
     }
 }
 
-/// `nc [-z] [-v] [-w SECONDS] HOST PORT`, `nc -l [-p] PORT [-k]`.
+/// `nc [-z] [-u] [-v] [-w SECONDS] HOST PORT`, `nc -l [-u] [-p] PORT [-k]`.
 pub struct Nc {
     host: NetHost,
 }
@@ -170,16 +175,21 @@ impl Program for Nc {
     async fn run(&self, mut context: ProgramContext) -> i32 {
         let letters: String = context.args.iter().skip(1).filter_map(|word| word.strip_prefix('-')).collect();
         let words: Vec<String> = operands(&context.args, "w").into_iter().map(str::to_owned).collect();
+        let limit = option(&context.args, "-w").and_then(crate::bash::interval_seconds);
+        let limit = limit.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         if letters.contains('l') {
             let port = words.last().and_then(|port| port.parse().ok());
             let Some(port) = port else {
                 context.stdio.err("nc: a port is needed\n").await;
                 return 1;
             };
-            return self.listen(context, port).await;
+            return match letters.contains('u') {
+                true => datagrams::listen(&self.host, context, port, limit).await,
+                false => self.listen(context, port).await,
+            };
         }
         let [name, port] = &words[..] else {
-            context.stdio.err("usage: nc [-zvl] [-w SECONDS] HOST PORT\n").await;
+            context.stdio.err("usage: nc [-zvlu] [-w SECONDS] HOST PORT\n").await;
             return 1;
         };
         let (name, busybox) = (name.clone(), context.system.dialect == Dialect::Busybox);
@@ -197,9 +207,22 @@ impl Program for Nc {
             return 1;
         };
         let address = SocketAddr::new(ip, number);
-        let limit = option(&context.args, "-w").and_then(crate::bash::interval_seconds).unwrap_or(131.0);
-        let limit = Duration::try_from_secs_f64(limit).unwrap_or(Duration::from_secs(131));
         let clock = context.system.clock.clone();
+        if letters.contains('u') && !letters.contains('z') {
+            return datagrams::talk(&self.host, context, address, limit).await;
+        }
+        if letters.contains('u') {
+            let taken = datagrams::is_taken(&self.host, &clock, address).await;
+            if taken && letters.contains('v') {
+                let text = match busybox {
+                    true => format!("{name} ({address}) open\n"),
+                    false => format!("Connection to {name} ({ip}) {port} port [udp/*] succeeded!\n"),
+                };
+                context.stdio.err(text).await;
+            }
+            return i32::from(!taken);
+        }
+        let limit = limit.unwrap_or(Duration::from_secs(131));
         let why = match clock.timeout(limit, self.host.dial(address)).await {
             Ok(Ok(io)) => {
                 if letters.contains('v') {

@@ -1,5 +1,6 @@
 //! Names to addresses, as the C library does it: `/etc/hosts`, then `/etc/resolv.conf` with its search list and `ndots`.
 
+use std::io;
 use std::net::IpAddr;
 
 use crate::bash::Files;
@@ -88,18 +89,22 @@ pub(super) async fn lookup(host: &NetHost, files: &dyn Files, name: &str) -> Vec
 /// Asks the cluster's DNS: the first full name that has addresses. `None` as well if no name server is configured.
 pub(super) async fn ask(host: &NetHost, conf: &ResolvConf, name: &str) -> Option<(String, Vec<IpAddr>)> {
     conf.servers.first()?;
-    first_known(host, &conf.candidates(name)).await
+    first_known(host, &conf.candidates(name)).await.ok()?
 }
 
-/// The first of these full names that has addresses.
-pub(super) async fn first_known(host: &NetHost, names: &[String]) -> Option<(String, Vec<IpAddr>)> {
+/// The first of these full names that has addresses. The error says that no name server answers, after which no other name is
+/// asked for.
+pub(super) async fn first_known(
+    host: &NetHost,
+    names: &[String],
+) -> io::Result<Option<(String, Vec<IpAddr>)>> {
     for full in names {
-        let addresses = host.fabric().resolve(full.trim_end_matches('.')).await;
+        let addresses = host.resolve(full.trim_end_matches('.')).await?;
         if !addresses.is_empty() {
-            return Some((full.clone(), addresses));
+            return Ok(Some((full.clone(), addresses)));
         }
     }
-    None
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -40,6 +40,8 @@ pub(super) struct Report {
     pub(super) received: u64,
     pub(super) sent: u64,
     pub(super) elapsed: Duration,
+    /// Whether the name is being asked for.
+    pub(super) resolving: bool,
     pub(super) remote: Option<SocketAddr>,
     pub(super) url: String,
     pub(super) content_type: String,
@@ -90,6 +92,9 @@ impl Transfer<'_> {
                 Err(failure(
                     28,
                     match self.report.remote {
+                        None if self.report.resolving => {
+                            format!("Resolving timed out after {after} milliseconds")
+                        }
                         None => format!("Connection timed out after {after} milliseconds"),
                         Some(_) => format!(
                             "Operation timed out after {after} milliseconds with {} bytes received",
@@ -304,36 +309,43 @@ impl Transfer<'_> {
 
     async fn connect(&mut self, url: &Url) -> Result<BoxIo, Failure> {
         let name = url.host.trim_matches(['[', ']']).to_owned();
-        let addresses = self.addresses(&name, url.port).await;
+        let (began, clock) = (self.elapsed(), self.clock());
+        let limit =
+            self.options.connect_timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let late = |what: &str, limit: Duration| {
+            failure(28, format!("{what} timed out after {} milliseconds", limit.as_millis() + 1))
+        };
+        self.report.resolving = true;
+        let asking = self.addresses(&name, url.port);
+        let addresses = match limit {
+            Some(limit) => clock.timeout(limit, asking).await.map_err(|_| late("Resolving", limit))?,
+            None => asking.await,
+        };
+        self.report.resolving = false;
         if addresses.is_empty() {
             self.note(format!("* Could not resolve host: {name}\n* Closing connection 0\n")).await;
             return Err(failure(6, format!("Could not resolve host: {name}")));
         }
-        let began = self.elapsed();
-        let clock = self.clock();
-        let limit =
-            self.options.connect_timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let taken = self.elapsed() - began;
         let connecting = self.try_all(&addresses, url.port);
         let result = match limit {
-            Some(limit) => match clock.timeout(limit, connecting).await {
-                Ok(result) => result,
-                Err(_) => {
-                    return Err(failure(
-                        28,
-                        format!("Connection timed out after {} milliseconds", limit.as_millis() + 1),
-                    ));
-                }
-            },
+            Some(limit) => {
+                let left = limit.saturating_sub(taken);
+                clock.timeout(left, connecting).await.map_err(|_| late("Connection", limit))?
+            }
             None => connecting.await,
         };
-        let Some((io, address)) = result else {
-            let after = (self.elapsed() - began).as_millis();
-            let text = format!(
-                "Failed to connect to {name} port {} after {after} ms: Couldn't connect to server",
-                url.port
-            );
-            self.note(format!("* {text}\n* Closing connection 0\n")).await;
-            return Err(failure(7, text));
+        let (io, address) = match result {
+            Ok(connected) => connected,
+            Err(silent) => {
+                let after = (self.elapsed() - began).as_millis();
+                let text = format!(
+                    "Failed to connect to {name} port {} after {after} ms: Couldn't connect to server",
+                    url.port
+                );
+                self.note(format!("* {text}\n* Closing connection 0\n")).await;
+                return Err(failure(if silent { 28 } else { 7 }, text));
+            }
         };
         self.report.remote = Some(address);
         self.note(format!("* Connected to {name} ({}) port {} (#0)\n", address.ip(), url.port)).await;
@@ -379,13 +391,14 @@ impl Transfer<'_> {
         resolver::lookup(self.host, files, name).await
     }
 
-    async fn try_all(&mut self, addresses: &[IpAddr], port: u16) -> Option<(BoxIo, SocketAddr)> {
-        let clock = self.clock();
+    /// Connects to one of these. The error says whether the last one kept silent.
+    async fn try_all(&mut self, addresses: &[IpAddr], port: u16) -> Result<(BoxIo, SocketAddr), bool> {
+        let (clock, mut silent) = (self.clock(), false);
         for ip in addresses {
             let address = SocketAddr::new(*ip, port);
             self.note(format!("*   Trying {address}...\n")).await;
             let why = match clock.timeout(KERNEL_CONNECT_TIMEOUT, self.host.dial(address)).await {
-                Ok(Ok(io)) => return Some((io, address)),
+                Ok(Ok(io)) => return Ok((io, address)),
                 Ok(Err(error)) if error.kind() == std::io::ErrorKind::HostUnreachable => {
                     clock.sleep(NO_ROUTE).await;
                     "No route to host"
@@ -395,9 +408,10 @@ impl Transfer<'_> {
                 }
                 Ok(Err(_)) | Err(_) => "Connection timed out",
             };
+            silent = why == "Connection timed out";
             self.note(format!("* connect to {ip} port {port} failed: {why}\n")).await;
         }
-        None
+        Err(silent)
     }
 }
 
