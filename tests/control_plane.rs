@@ -9,7 +9,7 @@ use k8s_learn::api::auth::UserInfo;
 use k8s_learn::api::server::{ApiServer, Config};
 use k8s_learn::client;
 use k8s_learn::clock::Clock;
-use k8s_learn::controllers::{self, Context, Handle};
+use k8s_learn::controllers::{self, Context, Handle, VolumeDirectories};
 use k8s_learn::informer::Informers;
 use k8s_learn::scheduler::{self, Decisions, Scheduler};
 use k8s_learn::seed::Seed;
@@ -22,6 +22,24 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+
+/// A disk for volumes that nobody looks at.
+struct NoDisk;
+
+#[async_trait::async_trait]
+impl VolumeDirectories for NoDisk {
+    fn root(&self) -> String {
+        "/volumes".to_owned()
+    }
+
+    async fn make(&self, _path: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn remove(&self, _path: &str) -> Result<(), String> {
+        Ok(())
+    }
+}
 
 /// A cluster that lives as long as the value.
 struct Plane {
@@ -56,6 +74,7 @@ impl Plane {
             clock: clock.clone(),
             seed: seed.clone(),
             root_ca: "CERTIFICATE".into(),
+            directories: Arc::new(NoDisk),
         };
         let controllers = controllers::all().iter().map(|row| (row.name, (row.start)(&context))).collect();
         let for_scheduler = client::component(&service, "kube-scheduler", UserInfo::admin());

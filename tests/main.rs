@@ -11,5 +11,6 @@ mod lessons;
 mod network;
 mod parity;
 mod same_seed;
+mod storage;
 mod transcripts;
 mod tui;

@@ -59,6 +59,11 @@ impl ApiServer {
         Ok(())
     }
 
+    /// Makes the default StorageClass that minikube has.
+    pub fn bootstrap_storage_class(&self) -> Result<(), ApiError> {
+        self.make("storage.k8s.io", "v1", "storageclasses", "", storage_class())
+    }
+
     /// Makes the Service `kubernetes` and what belongs to it again when somebody deletes it. Runs until it is dropped.
     pub async fn keep_kubernetes_service(self, endpoint: Option<SocketAddr>) {
         let store = self.rest().store().clone();
@@ -127,6 +132,23 @@ fn service(target_port: u16) -> Value {
             "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": target_port}],
         },
     })
+}
+
+/// The class as minikube's addon applies it.
+fn storage_class() -> Value {
+    let mut class = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            "labels": {"addonmanager.kubernetes.io/mode": "EnsureExists"},
+            "name": "standard",
+        },
+        "provisioner": "k8s.io/minikube-hostpath",
+    });
+    let applied = format!("{class}\n");
+    class["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] = applied.into();
+    class
 }
 
 fn endpoints(address: SocketAddr) -> Value {

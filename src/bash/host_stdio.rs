@@ -17,6 +17,7 @@ pub fn host_stdio() -> Stdio {
         stderr: Box::new(tokio::io::stderr()),
         terminal: host_terminal(),
         stdin_is_terminal: std::io::stdin().is_terminal(),
+        stdin_is_own: true,
     }
 }
 

@@ -10,7 +10,7 @@ use super::streams::{SharedReader, SharedWriter};
 
 /// Runs commands from the terminal until `exit` or its end, and returns the last code.
 pub async fn interactive(bash: &mut Bash, system: &System, stdio: Stdio) -> i32 {
-    let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal } = stdio;
+    let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal, .. } = stdio;
     let mut stdin = SharedReader::new(stdin);
     let (stdout, stderr) = (SharedWriter::new(stdout), SharedWriter::new(stderr));
     system.signals.handle(signal::INT);
@@ -52,6 +52,7 @@ pub async fn interactive(bash: &mut Bash, system: &System, stdio: Stdio) -> i32 
             stderr: Box::new(stderr.clone()),
             terminal: terminal.clone(),
             stdin_is_terminal,
+            stdin_is_own: false,
         };
         last = foreground(bash, system, &command, last, stdio).await;
         if let Some(code) = bash.exited() {

@@ -12,6 +12,9 @@ use super::memory_tree::{Content, Node, directory, follow, follow_last, metadata
 use crate::clock::Clock;
 use crate::watch;
 
+/// The bit of a directory that hands its group on.
+const SETGID: u32 = 0o2000;
+
 struct Owned(Arc<Vec<u8>>);
 impl AsRef<[u8]> for Owned {
     fn as_ref(&self) -> &[u8] {
@@ -70,6 +73,11 @@ impl MemoryFiles {
         self
     }
 
+    /// What dates its files.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// How many bytes its files hold.
     pub fn used_bytes(&self) -> u64 {
         self.lock().used_bytes
@@ -104,6 +112,27 @@ impl MemoryFiles {
     pub fn take_away(&self, path: &str) {
         let (above, name) = split(path);
         let _ = self.change_entry(above, name, |slot| *slot = None);
+    }
+
+    /// Gives everything to a group: files can be read by it, those of a volume that is not `read_only` written too, and what is
+    /// made in its directories is the group's again.
+    // Models pkg/volume/volume_linux.go (changeFilePermission).
+    pub fn give_to_group(&self, gid: u32, read_only: bool) {
+        fn give(node: &mut Arc<Node>, gid: u32, mask: u32) {
+            let node = Arc::make_mut(node);
+            node.gid = gid;
+            match &mut node.content {
+                Content::Link(_) => {}
+                Content::File(_) => node.mode |= mask,
+                Content::Directory(entries) => {
+                    node.mode |= mask | SETGID | 0o110;
+                    entries.values_mut().for_each(|entry| give(entry, gid, mask));
+                }
+            }
+        }
+        let mask = if read_only { 0o440 } else { 0o660 };
+        give(&mut self.lock().root, gid, mask);
+        self.version.send_modify(|version| *version += 1);
     }
 
     /// Sets who owns a path.
@@ -189,6 +218,14 @@ impl MemoryFiles {
         let answer = edit(&mut slot);
         if slot.is_some() != before {
             parent.modified_seconds = now;
+        }
+        if let (false, Some(node), true) = (before, &mut slot, parent.mode & SETGID != 0) {
+            // What is made in a directory with this bit is its group's, and so on below.
+            let node = Arc::make_mut(node);
+            node.gid = parent.gid;
+            if matches!(node.content, Content::Directory(_)) {
+                node.mode |= SETGID;
+            }
         }
         if let Some(node) = slot {
             entries.insert((*name).to_owned(), node);

@@ -27,7 +27,7 @@ pub use files::{Files, FilesError, Metadata, resolve, split};
 pub use host_files::HostFiles;
 pub use host_stdio::{host_stdio, host_terminal};
 pub use interactive::interactive;
-pub use kit::scan::{Completeness, completeness};
+pub use kit::scan::{Completeness, completeness, is_plain_command};
 pub use memory_files::MemoryFiles;
 pub use mount_files::{MountFiles, MountPoint};
 pub use process::{Process, ProcessInfo, Processes, Signals, signal};

@@ -23,6 +23,8 @@ pub struct Stdio {
     pub terminal: Option<Terminal>,
     /// Whether standard input is a terminal.
     pub stdin_is_terminal: bool,
+    /// Whether standard input is this process's own, which a process that it starts would read as well.
+    pub stdin_is_own: bool,
 }
 
 impl Stdio {
@@ -34,6 +36,7 @@ impl Stdio {
             stderr: Box::new(tokio::io::sink()),
             terminal: None,
             stdin_is_terminal: false,
+            stdin_is_own: false,
         }
     }
 
@@ -96,6 +99,8 @@ pub struct System {
     pub signals: Signals,
     /// Whose userland it is.
     pub dialect: Dialect,
+    /// The program's own number in [`Self::processes`], where what it starts has numbers, too.
+    pub pid: Option<u32>,
 }
 
 impl System {
@@ -108,6 +113,7 @@ impl System {
             processes: Processes::default(),
             signals: Signals::default(),
             dialect: Dialect::default(),
+            pid: None,
         }
     }
 }

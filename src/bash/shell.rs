@@ -90,8 +90,8 @@ impl Bash {
         positional: &[String],
         stdio: Stdio,
     ) -> i32 {
-        let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal } = stdio;
-        let streams = Streams { stdin: SharedReader::new(stdin), stdin_is_terminal, terminal };
+        let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal, stdin_is_own } = stdio;
+        let streams = Streams { stdin: SharedReader::new(stdin), stdin_is_terminal, stdin_is_own, terminal };
         let (stdout, stderr) = (SharedWriter::new(stdout), SharedWriter::new(stderr));
         for part in scan::parts(script) {
             if self.exited().is_some() {
@@ -157,17 +157,27 @@ impl Bash {
         output: (SharedWriter, SharedWriter),
     ) {
         let mut state: ShellState = self.kit.shell_state();
-        let mut shell = Self::with_jobs(self.config.clone(), self.jobs.clone());
+        let mut config = self.config.clone();
+        let system = &mut config.system;
+        let parent = system.pid.unwrap_or(0);
+        let process =
+            system.processes.start(parent, &system.user.name, vec![text.clone()], system.clock.now());
+        // One command is the process itself; several are its children.
+        system.pid = system.pid.and(Some(process.pid)).filter(|_| !scan::is_plain_command(&text));
+        let mut shell = Self::with_jobs(config, self.jobs.clone());
         shell.kit.restore_shell_state(&state);
         let (arg0, positional) = (arg0.to_owned(), positional.to_vec());
-        let system = &self.config.system;
-        let process = system.processes.start(0, &system.user.name, vec![text.clone()], system.clock.now());
         let pid = process.pid;
         let command = text.clone();
         let signals = process.signals.clone();
-        let output = (output.0, output.1, system.dialect);
+        let output = (output.0, output.1, self.config.system.dialect);
         let running = async move {
-            let streams = Streams { stdin: SharedReader::empty(), stdin_is_terminal: false, terminal: None };
+            let streams = Streams {
+                stdin: SharedReader::empty(),
+                stdin_is_terminal: false,
+                stdin_is_own: false,
+                terminal: None,
+            };
             tokio::select! { biased;
                 number = signals.fatal() => 128 + number,
                 code = run(&mut shell.kit, &text, &arg0, &positional, &streams, output) => code,
@@ -250,8 +260,12 @@ fn build(config: &BashConfig, jobs: &Jobs, exited: Arc<AtomicI32>) -> bashkit::B
     let own = own::programs(jobs, &config.programs);
     let programs = own.iter().chain(config.programs.iter());
     for (name, program) in programs {
-        let adapter =
-            Adapter { program: program.clone(), files: config.files.clone(), system: config.system.clone() };
+        let adapter = Adapter {
+            program: program.clone(),
+            files: config.files.clone(),
+            system: config.system.clone(),
+            builtin: own::BUILTINS.contains(&name.as_str()),
+        };
         builder = builder.command(name, adapter);
     }
     let mut kit = builder.build();

@@ -91,6 +91,7 @@ fn terminal(
         stderr: writer(),
         terminal: Some(Terminal::new(size, mode)),
         stdin_is_terminal: true,
+        stdin_is_own: false,
     }
 }
 

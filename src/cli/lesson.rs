@@ -175,6 +175,10 @@ fn prove_all(
     std::thread::scope(|scope| {
         let work = || -> anyhow::Result<()> {
             while let Some((index, lesson)) = take(&next, lessons) {
+                if !lesson.can_be_played_on(runtime) {
+                    let _ = writeln!(stdout(), "{:<48} skipped (runtime: sim)", lesson.id);
+                    continue;
+                }
                 let runtime = if simulated { virtual_runtime()? } else { live_runtime()? };
                 let begin = std::time::Duration::from_nanos(nanos());
                 let proof = runtime.block_on(prove_as(lesson, &how));

@@ -27,6 +27,8 @@ pub struct ClusterConfig {
     pub images: Vec<String>,
     /// What is left out.
     pub without: Vec<Component>,
+    /// Whether there is a default StorageClass, as minikube has it.
+    pub storage_class: bool,
     /// A bearer token of the cluster's administrator, besides the client certificate.
     pub token: Option<String>,
     /// Names and addresses, besides its own, that the API server's certificate is for.
@@ -43,6 +45,7 @@ impl Default for ClusterConfig {
             runtime: RuntimeConfig::Sim,
             images: vec![],
             without: vec![],
+            storage_class: true,
             token: None,
             serve_names: vec![],
         }

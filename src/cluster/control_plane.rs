@@ -79,6 +79,7 @@ impl ControlPlane {
             clock: clock.clone(),
             seed: seed.clone(),
             root_ca: self.root_ca.clone(),
+            directories: self.shared.storage.directories(),
         };
         let controllers = controllers::all().iter().map(|controller| (controller.start)(&context)).collect();
         Ok(ControllerManager { controllers, port })

@@ -12,6 +12,7 @@ mod node;
 mod real;
 mod run;
 pub mod scenarios;
+mod storage;
 
 pub use components::{Changed, ComponentError, ComponentStatus, Components};
 pub use config::{ClusterConfig, ClusterError, Component, RuntimeConfig, Time, UnknownComponent};

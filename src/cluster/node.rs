@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::config::{ClusterError, Component, NODE_NETWORK};
 use super::real;
+use super::storage::ClusterStorage;
 use crate::api::auth::{Pki, UserInfo};
 use crate::api::server_config;
 use crate::bash::ProcessInfo;
@@ -19,7 +20,7 @@ use crate::kubelet::{Dependencies, Kubelet, KubeletConfig, NodeConfig, ServerSec
 use crate::network::{Fabric, KubeProxy, NetHost, ServerTls};
 use crate::runtime::ContainerRuntime;
 use crate::runtime::containerd::{Containerd, ContainerdRuntime};
-use crate::runtime::sim::{Pace, SimConfig, SimRuntime};
+use crate::runtime::sim::{NodeDisk, Pace, SimConfig, SimRuntime};
 use crate::scheduler::Decisions;
 use crate::seed::Seed;
 
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) pki: Pki,
     /// By what kubelets know the API server.
     pub(super) api_server_token: Arc<str>,
+    /// Where the cluster's volumes are.
+    pub(super) storage: ClusterStorage,
     /// Where the scheduler tells what it decides.
     pub(super) decisions: Decisions,
 }
@@ -75,6 +78,8 @@ pub(super) struct Machine {
     pub(super) name: String,
     pub(super) host: NetHost,
     pub(super) runtime: NodeRuntime,
+    /// The machine's files, if they are simulated.
+    pub(super) disk: Option<NodeDisk>,
 }
 
 /// Who runs a node's containers.
@@ -126,6 +131,7 @@ pub struct NodeMachine {
     host: NetHost,
     runtime: Weak<dyn ContainerRuntime>,
     sim: Option<Weak<SimRuntime>>,
+    disk: Option<NodeDisk>,
 }
 
 impl std::fmt::Debug for NodeMachine {
@@ -153,6 +159,11 @@ impl NodeMachine {
         self.runtime.upgrade()
     }
 
+    /// Its files, if the machine is simulated; a real one's are this machine's.
+    pub fn disk(&self) -> Option<&NodeDisk> {
+        self.disk.as_ref()
+    }
+
     /// The processes of every simulated container by the container's id; none of real ones, which are the kernel's.
     pub fn processes(&self) -> Vec<(String, Vec<ProcessInfo>)> {
         let sim = self.sim.as_ref().and_then(Weak::upgrade);
@@ -167,6 +178,7 @@ impl Machine {
             host: self.host.clone(),
             runtime: Arc::downgrade(&self.runtime.as_cri()),
             sim: self.runtime.as_sim().map(Arc::downgrade),
+            disk: self.disk.clone(),
         }
     }
 
@@ -185,19 +197,21 @@ impl Machine {
         let host = shared.fabric.join_node(ip, &name).map_err(|_| ClusterError::Address(ip))?;
         if let Some(containerd) = &shared.containerd {
             let runtime = NodeRuntime::Containerd(Arc::new(containerd.node(&name)));
-            return Ok(Self { name, host, runtime });
+            return Ok(Self { name, host, runtime, disk: None });
         }
+        let disk = shared.storage.disk(&shared.clock);
         let runtime = Arc::new(SimRuntime::new(SimConfig {
             node: name.clone(),
             fabric: shared.fabric.clone(),
             clock: shared.clock.clone(),
             seed: shared.seed.clone(),
             pace: shared.pace,
+            disk: disk.clone(),
         }));
         // Until a controller gives the node a range it has the one that it is likely to get.
         runtime.set_pod_cidr(Ipv4Addr::new(10, 244, index as u8, 0), 24);
         runtime.set_node_host(host.clone());
-        Ok(Self { name, host, runtime: NodeRuntime::Sim(runtime) })
+        Ok(Self { name, host, runtime: NodeRuntime::Sim(runtime), disk: Some(disk) })
     }
 }
 
@@ -228,7 +242,7 @@ impl ClusterNode {
     /// Starts the kubelet, which registers the node. It adopts the pods that run already.
     pub(super) async fn start_kubelet(&mut self) -> Result<(), ClusterError> {
         let Shared { service, informers, clock, seed, .. } = &self.shared;
-        let Machine { name, host, runtime } = &self.machine;
+        let Machine { name, host, runtime, .. } = &self.machine;
         let user = UserInfo::new(&format!("system:node:{name}"), &["system:nodes"]);
         let client = client::component(service, "kubelet", user);
         let recorder = Recorder::new(client.clone(), "kubelet", name, clock.clone());

@@ -14,6 +14,7 @@ use super::front_door::{self, FrontDoor};
 use super::kubeconfig::{Credentials, kubeconfig};
 use super::node::{self, Machine, NodeMachine, Shared};
 use super::real::{self, RealMachine};
+use super::storage::ClusterStorage;
 use crate::api::auth::{Pki, UserInfo};
 use crate::api::registry::Registry;
 use crate::api::server::{ApiServer, Config};
@@ -106,6 +107,10 @@ impl Cluster {
         api_config.kubelet_token = api_server_token.clone();
         let api = ApiServer::new(api_config);
         api.bootstrap(Some(control_plane)).map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
+        if config.storage_class {
+            let made = api.bootstrap_storage_class();
+            made.map_err(|error| ClusterError::Bootstrap(error.to_string()))?;
+        }
         let keeper = {
             let api = api.clone();
             tokio::spawn(async move {
@@ -127,6 +132,7 @@ impl Cluster {
         let learner = fabric.join_machine(own, &node::name(0)).map_err(|_| ClusterError::Address(own))?;
         api.set_dialer(Arc::new(learner.clone()));
         let decisions = Decisions::default();
+        let storage = ClusterStorage::new(&clock, containerd.as_deref());
         let shared = Shared {
             service: service.clone(),
             informers: informers.clone(),
@@ -134,6 +140,7 @@ impl Cluster {
             clock: clock.clone(),
             seed: seed.clone(),
             pace: config.pace,
+            storage,
             containerd,
             pki: pki.clone(),
             api_server_token,

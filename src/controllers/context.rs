@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::queue::Queue;
+use super::volume::VolumeDirectories;
 use crate::client;
 use crate::clock::Clock;
 use crate::events::Recorder;
@@ -34,6 +35,8 @@ pub struct Context {
     pub seed: Seed,
     /// The certificate of the cluster's authority in PEM, which every namespace gets.
     pub root_ca: Arc<str>,
+    /// The disk on which volumes are directories.
+    pub directories: Arc<dyn VolumeDirectories>,
 }
 
 impl Context {

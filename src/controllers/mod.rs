@@ -19,8 +19,10 @@ mod queue;
 mod replicaset;
 mod root_ca;
 mod service_account;
+mod volume;
 
 pub use context::{Clients, Context, Handle};
+pub use volume::VolumeDirectories;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,11 @@ pub fn all() -> &'static [Controller] {
         row("replication-controller", replicaset::controller::start_replication_controllers),
         row("endpoints-controller", endpoints::legacy::start),
         row("endpointslice-controller", endpoints::slice_controller::start),
+        row("persistentvolume-binder-controller", volume::binder::start),
+        row("persistentvolumeclaim-protection-controller", volume::claim_protection::start),
+        row("persistentvolume-protection-controller", volume::volume_protection::start),
+        row("ephemeral-volume-controller", volume::ephemeral::start),
+        row("storage-provisioner", volume::provisioner::start),
         row("namespace-controller", namespace::controller::start),
         row("pod-garbage-collector-controller", pod_gc::start),
         row("garbage-collector-controller", garbage_collector::controller::start),

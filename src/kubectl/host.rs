@@ -24,9 +24,7 @@ impl Dial for HostNetwork {
 
 impl Listen for HostNetwork {
     fn listen(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Listener>>> {
-        Box::pin(async move {
-            Ok(Box::new(HostListener::bind(address).await?) as Box<dyn Listener>)
-        })
+        Box::pin(async move { Ok(Box::new(HostListener::bind(address).await?) as Box<dyn Listener>) })
     }
 }
 

@@ -12,7 +12,7 @@ use super::config::KubeletConfig;
 use super::expansion::expand;
 use super::runtime_pod::HASH_LABEL;
 use super::spec;
-use super::volumes::volume_id;
+use super::volumes::{Claimed, volume_id};
 use crate::meta::quantity::Quantity;
 use crate::network::{HostPort, Protocol};
 use crate::runtime::api::{
@@ -163,7 +163,7 @@ pub(super) fn hosts_file(pod: &Pod, ips: &[String], config: &KubeletConfig) -> V
         }
     }
     let files = BTreeMap::from([("hosts".to_owned(), (Bytes::from(text), 0o644))]);
-    VolumeContent { files, writable: true, size_limit: None }
+    VolumeContent { files, writable: true, ..VolumeContent::default() }
 }
 
 /// What a container is made with, beside its own spec.
@@ -177,6 +177,8 @@ pub(super) struct Making<'a> {
     pub(super) found: Option<Image>,
     pub(super) envs: Vec<(String, String)>,
     pub(super) node: &'a str,
+    /// The volumes behind the pod's claims.
+    pub(super) claimed: &'a BTreeMap<String, Claimed>,
 }
 
 impl Making<'_> {
@@ -240,10 +242,14 @@ impl Making<'_> {
                 || volume.secret.is_some()
                 || volume.projected.is_some()
                 || volume.downward_api.is_some();
+            let claimed = self.claimed.get(&volume.name);
+            let id =
+                claimed.map_or_else(|| volume_id(self.pod, volume, self.node), |claimed| claimed.id.clone());
+            let fixed = kubelets_own || claimed.is_some_and(|claimed| claimed.read_only);
             mounts.push(Mount {
                 container_path: mount.mount_path.clone(),
-                source: VolumeSource { volume: volume_id(self.pod, volume, self.node), sub_path: path },
-                readonly: mount.read_only.unwrap_or(false) || kubelets_own,
+                source: VolumeSource { volume: id, sub_path: path },
+                readonly: mount.read_only.unwrap_or(false) || fixed,
             });
         }
         if !has_hosts {

@@ -15,6 +15,15 @@ pub(super) fn registry(image: &str) -> &str {
     split_domain(image).0.unwrap_or("docker.io")
 }
 
+/// The registry and the repository of an image, without its tag and digest.
+pub(super) fn repository(image: &str) -> String {
+    let (domain, rest) = split_domain(image);
+    let rest = rest.split('@').next().unwrap_or(rest);
+    let path = rest.rsplit_once(':').map_or(rest, |(path, _)| path);
+    let library = if domain.is_none() && !path.contains('/') { "library/" } else { "" };
+    format!("{}/{library}{path}", domain.unwrap_or("docker.io"))
+}
+
 /// Whether the image has a tag and a digest.
 fn parse(image: &str) -> Result<(bool, bool), String> {
     let invalid = || "invalid reference format".to_owned();

@@ -1,23 +1,23 @@
 //! Has images on the node before containers are made: pull policies, waiting after failures, events.
 //!
 //! Pulls go one after the other, as a kubelet's do by default.
-// Models pkg/kubelet/images (imageManager) and pkg/kubelet/kuberuntime (getPullSecretsForPod).
+// Models pkg/kubelet/images (imageManager).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
 use k8s_openapi::api::core::v1::{Container, Pod, Secret};
 use tokio::sync::{Mutex, Notify};
 
 use super::backoff::Backoff;
 use super::config::Dependencies;
+use super::pull_secrets::credentials;
 use super::sync::StartError;
 use super::{image_name, spec};
 use crate::events::EventType;
 use crate::meta::age;
-use crate::runtime::api::{RegistryCredential, RuntimeError};
+use crate::runtime::api::RuntimeError;
 
 /// Images of a node.
 #[derive(Debug, Default)]
@@ -146,65 +146,4 @@ impl Images {
 fn milliseconds(from: jiff::Timestamp, to: jiff::Timestamp) -> String {
     let milliseconds = to.duration_since(from).as_millis().max(0);
     age::go_string(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)))
-}
-
-/// The users and passwords in a pod's pull secrets that are for an image's registry.
-fn credentials(image: &str, secrets: &[Secret]) -> Vec<RegistryCredential> {
-    let registry = image_name::registry(image);
-    secrets.iter().flat_map(entries).filter(|entry| matches_registry(&entry.registry, registry)).collect()
-}
-
-fn matches_registry(entry: &str, registry: &str) -> bool {
-    let host = entry
-        .trim_start_matches("https://")
-        .trim_start_matches("http://")
-        .split('/')
-        .next()
-        .unwrap_or_default();
-    host == registry || (registry == "docker.io" && host == "index.docker.io")
-}
-
-fn entries(secret: &Secret) -> Vec<RegistryCredential> {
-    let data = secret.data.clone().unwrap_or_default();
-    let value = |key: &str| {
-        let bytes = data.get(key)?;
-        serde_json::from_slice::<serde_json::Value>(&bytes.0).ok()
-    };
-    let auths = value(".dockerconfigjson")
-        .and_then(|config| config.get("auths").cloned())
-        .or_else(|| value(".dockercfg"));
-    let Some(serde_json::Value::Object(auths)) = auths else { return vec![] };
-    auths
-        .into_iter()
-        .filter_map(|(registry, entry)| {
-            let text = |name: &str| entry.get(name).and_then(|v| v.as_str()).filter(|v| !v.is_empty());
-            let (username, password) = match text("auth") {
-                Some(auth) => {
-                    let decoded = base64::engine::general_purpose::STANDARD.decode(auth).ok()?;
-                    let decoded = String::from_utf8(decoded).ok()?;
-                    let (user, password) = decoded.split_once(':')?;
-                    (user.to_owned(), password.to_owned())
-                }
-                None => (text("username")?.to_owned(), text("password")?.to_owned()),
-            };
-            Some(RegistryCredential { registry, username, password })
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use k8s_openapi::ByteString;
-
-    #[test]
-    fn pull_secrets_are_read_for_their_registry() {
-        let config = br#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6cHc="},"other.io":{"username":"a","password":"b"}}}"#;
-        let data = BTreeMap::from([(".dockerconfigjson".to_owned(), ByteString(config.to_vec()))]);
-        let secret = Secret { data: Some(data), ..Secret::default() };
-        let found = credentials("nginx:latest", std::slice::from_ref(&secret));
-        assert_eq!(found.iter().map(|c| (&*c.username, &*c.password)).collect::<Vec<_>>(), [("me", "pw")]);
-        let found = credentials("other.io/x/y:1", &[secret]);
-        assert_eq!(found.len(), 1);
-    }
 }

@@ -50,7 +50,6 @@ pub(super) struct Shared {
     pub(super) images: Images,
     pub(super) crash_backoff: Backoff,
     pub(super) caches: Caches,
-    pub(super) host_paths: Mutex<BTreeSet<String>>,
     pub(super) nodes: Informer<Node>,
     pods: Mutex<BTreeMap<String, Arc<PodEntry>>>,
 }
@@ -104,7 +103,6 @@ impl Kubelet {
             nodes: deps.informers.of(),
             images: Images::default(),
             crash_backoff: Backoff::default(),
-            host_paths: Mutex::default(),
             pods: Mutex::default(),
             config,
             deps,

@@ -24,6 +24,7 @@ mod lookup;
 mod node;
 mod pod;
 mod prober;
+mod pull_secrets;
 mod runtime_pod;
 mod server;
 mod spec;

@@ -1,6 +1,7 @@
 //! Makes the runtime have what the pod says: carries out what `actions.rs` plans.
 // Models pkg/kubelet/kuberuntime (SyncPod, startContainer, doBackOff).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +18,7 @@ use super::prober::Target;
 use super::runtime_pod::RuntimePod;
 use super::spec::{self, Class};
 use super::status::Reason;
+use super::volumes::Claimed;
 use crate::events::EventType;
 use crate::meta::age;
 use crate::runtime::api::{ContainerState, ContainerStatus};
@@ -66,6 +68,8 @@ pub(super) struct Sync<'a> {
     pub(super) pod: &'a Pod,
     pub(super) runtime: &'a RuntimePod,
     pub(super) secrets: Vec<Secret>,
+    /// The volumes behind the pod's claims.
+    pub(super) claimed: &'a BTreeMap<String, Claimed>,
 }
 
 impl Sync<'_> {
@@ -252,6 +256,7 @@ impl Sync<'_> {
             found,
             envs,
             node: shared.deps.host.node(),
+            claimed: self.claimed,
         };
         making.config()
     }

@@ -63,6 +63,9 @@ struct State {
     images: Vec<String>,
     /// What `exec_sync` answers.
     healthy: bool,
+    /// How much each volume holds.
+    usage: BTreeMap<String, u64>,
+    host_files: BTreeMap<String, HostFile>,
 }
 
 impl Pretender {
@@ -123,6 +126,17 @@ impl Pretender {
     /// What `exec` probes find from now on.
     pub(super) fn set_healthy(&self, healthy: bool) {
         self.lock().healthy = healthy;
+    }
+
+    /// Says how much a volume holds from now on.
+    pub(super) fn set_usage(&self, volume: &str, bytes: u64) {
+        self.lock().usage.insert(volume.to_owned(), bytes);
+    }
+
+    /// What the container of that name was made with.
+    pub(super) fn config(&self, name: &str) -> Option<ContainerConfig> {
+        let state = self.lock();
+        state.containers.values().find(|(status, _)| status.name == name).map(|(_, config)| config.clone())
     }
 
     /// A volume's files as text.
@@ -334,6 +348,19 @@ impl ContainerRuntime for Pretender {
 
     async fn remove_volume(&self, volume: &str) -> Result<()> {
         self.lock().volumes.remove(volume);
+        Ok(())
+    }
+
+    async fn volume_usage(&self, volume: &str) -> Result<u64> {
+        Ok(self.lock().usage.get(volume).copied().unwrap_or_default())
+    }
+
+    async fn host_file(&self, path: &str) -> Result<Option<HostFile>> {
+        Ok(self.lock().host_files.get(path).copied())
+    }
+
+    async fn make_host_file(&self, path: &str, kind: HostFile) -> Result<()> {
+        self.lock().host_files.insert(path.to_owned(), kind);
         Ok(())
     }
 

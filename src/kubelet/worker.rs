@@ -23,7 +23,7 @@ use super::runtime_pod::RuntimePod;
 use super::spec;
 use super::status::{self, Inputs, Reasons};
 use super::sync::{Outcome, Sync};
-use super::volumes::{Setup, Volumes};
+use super::volumes::{Setup, Volumes, has_limits, over_limit};
 use crate::client;
 use crate::events::EventType;
 use crate::informer::revision_of;
@@ -36,6 +36,12 @@ const RESYNC: Duration = Duration::from_secs(60);
 /// How long until volumes that could not be made are tried again, doubled each time up to the other.
 const MOUNT_RETRY: Duration = Duration::from_millis(500);
 const MOUNT_RETRY_MAX: Duration = Duration::from_secs(122);
+
+/// How often it is looked how much volumes with a limit hold.
+// Models evictionMonitoringPeriod of pkg/kubelet.
+const USAGE_INTERVAL: Duration = Duration::from_secs(10);
+/// The reason of a pod that had to go for what it used.
+const EVICTED: &str = "Evicted";
 
 /// What a sync leaves to do.
 enum Next {
@@ -57,7 +63,8 @@ pub(super) struct Worker {
     seen: Option<RuntimePod>,
     /// Whether the pod ran before this kubelet.
     adopted: bool,
-    evicted: Option<(&'static str, &'static str)>,
+    /// Why the kubelet ends the pod itself: reason and message.
+    evicted: Option<(&'static str, String)>,
 }
 
 impl Worker {
@@ -105,6 +112,22 @@ impl Worker {
         spec::is_deleted(&pod) || self.entry.is_removed() || ended
     }
 
+    /// What is told of a volume that holds more than it may.
+    async fn over_limit(&self) -> Option<String> {
+        let deps = &self.shared.deps;
+        over_limit(deps.runtime.as_ref(), &self.entry.pod(), deps.host.node()).await
+    }
+
+    /// Returns when one of the pod's volumes holds more than it may.
+    async fn outgrown(&self) {
+        if self.evicted.is_some() || !has_limits(&self.entry.pod()) {
+            return std::future::pending().await;
+        }
+        while self.over_limit().await.is_none() {
+            self.shared.deps.clock.sleep(USAGE_INTERVAL).await;
+        }
+    }
+
     async fn wait(&self, at: Option<Timestamp>) {
         let deadline = self.deadline();
         let first = [at, deadline, self.volumes.renew_at()].into_iter().flatten().min();
@@ -121,6 +144,7 @@ impl Worker {
                         None => std::future::pending().await,
                     }
                 } => return,
+                () = self.outgrown() => return,
             }
         }
     }
@@ -188,9 +212,16 @@ impl Worker {
         let pod = self.entry.pod();
         let now = shared.deps.clock.now();
         if self.evicted.is_none() && self.deadline().is_some_and(|deadline| now >= deadline) {
-            let why = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
-            shared.deps.recorder.event(&spec::reference(&pod), EventType::Normal, why.0, why.1);
-            self.evicted = Some(why);
+            let (reason, why) =
+                ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
+            shared.deps.recorder.event(&spec::reference(&pod), EventType::Normal, reason, why);
+            self.evicted = Some((reason, why.to_owned()));
+        }
+        if self.evicted.is_none()
+            && let Some(why) = self.over_limit().await
+        {
+            shared.deps.recorder.event(&spec::reference(&pod), EventType::Warning, EVICTED, why.clone());
+            self.evicted = Some((EVICTED, why));
         }
         let runtime = match self.observe().await {
             Ok(runtime) => runtime,
@@ -219,7 +250,8 @@ impl Worker {
         let results = self.entry.clone();
         let plan = actions::plan(&pod, &runtime, &|kind, id| results.results.get(kind, id));
         let secrets = shared.caches.pull_secrets(&pod).await;
-        let sync = Sync { shared: &shared, pod: &pod, runtime: &runtime, secrets };
+        let claimed = self.volumes.claimed();
+        let sync = Sync { shared: &shared, pod: &pod, runtime: &runtime, secrets, claimed };
         let outcome = sync.run(plan, async || self.sandbox_is_ready(&pod).await).await;
         self.settle(&outcome, written)
     }
@@ -297,10 +329,10 @@ impl Worker {
             terminal,
         };
         let mut made = status::generate(&inputs);
-        if let Some((reason, message)) = self.evicted {
+        if let Some((reason, message)) = &self.evicted {
             made.phase = Some("Failed".to_owned());
-            made.reason = Some(reason.to_owned());
-            made.message = Some(message.to_owned());
+            made.reason = Some((*reason).to_owned());
+            made.message = Some(message.clone());
         }
         made
     }
@@ -343,22 +375,11 @@ impl Worker {
     async fn mount(&mut self, pod: &Pod, runtime: &RuntimePod) -> bool {
         let shared = self.shared.clone();
         let facts = shared.facts(&runtime.ips());
-        let setup = Setup {
-            deps: &shared.deps,
-            pod,
-            facts: &facts,
-            lookup: &shared.caches,
-            host_paths: &shared.host_paths,
-            adopted: self.adopted,
-        };
+        let setup =
+            Setup { deps: &shared.deps, pod, facts: &facts, lookup: &shared.caches, adopted: self.adopted };
         let Err(errors) = self.volumes.set_up(&setup).await else { return true };
         for error in errors {
-            shared.deps.recorder.event(
-                &spec::reference(pod),
-                EventType::Warning,
-                "FailedMount",
-                error.message,
-            );
+            shared.deps.recorder.event(&spec::reference(pod), EventType::Warning, "FailedMount", error.0);
         }
         false
     }
@@ -422,6 +443,8 @@ impl Worker {
     /// The pod's grace in seconds; at least one.
     fn grace(&self, pod: &Pod) -> i64 {
         let own = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
+        let own =
+            if self.evicted.as_ref().is_some_and(|(reason, _)| *reason == EVICTED) { Some(1) } else { own };
         pod.metadata.deletion_grace_period_seconds.or(own).unwrap_or(30).max(1)
     }
 

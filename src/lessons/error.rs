@@ -43,6 +43,9 @@ pub enum LessonError {
     /// There is none by that name.
     #[error("there is no lesson {0:?}: `k8s-learn lesson list` shows them")]
     Unknown(String),
+    /// It is marked for simulated containers.
+    #[error("the lesson {0} is for simulated containers only: play it with --runtime sim")]
+    OnlySimulated(String),
     /// Its cluster or shell does not start.
     #[error("the lesson's cluster does not start: {0}")]
     Cluster(#[from] crate::cluster::ClusterError),

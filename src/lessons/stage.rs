@@ -89,6 +89,9 @@ impl Backstage {
 impl Stage {
     /// Builds a lesson's cluster, prepares it, and begins with a step. The session is the learner's shell.
     pub async fn open(lesson: Arc<Lesson>, config: &StageConfig) -> Result<(Self, Session), LessonError> {
+        if !lesson.can_be_played_on(&config.runtime) {
+            return Err(LessonError::OnlySimulated(lesson.id.clone()));
+        }
         let data = &lesson.cluster;
         let cluster = Cluster::start(ClusterConfig {
             nodes: data.nodes,

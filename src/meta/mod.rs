@@ -10,4 +10,6 @@ pub mod number;
 pub mod owner;
 pub mod quantity;
 pub mod selector;
+pub mod storage;
+pub mod storage_match;
 pub mod taint;

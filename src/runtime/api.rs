@@ -176,8 +176,39 @@ pub struct VolumeContent {
     pub files: BTreeMap<String, (Bytes, u32)>,
     /// Whether files that processes write are kept (emptyDir) or the volume is the kubelet's alone.
     pub writable: bool,
-    /// The most it may hold, in bytes.
+    /// The most that fits in, in bytes. What it may hold beyond that is not the runtime's to say.
     pub size_limit: Option<u64>,
+    /// Whether it is kept in the node's memory.
+    pub in_memory: bool,
+    /// The group that it is given to; `None` leaves the groups as they are.
+    pub group: Option<VolumeGroup>,
+}
+
+/// The group that a volume is given to (`fsGroup`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VolumeGroup {
+    /// The group's number.
+    pub id: i64,
+    /// Whether a volume whose top directory is right already is left as it is.
+    pub on_root_mismatch: bool,
+}
+
+/// What a path of a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostFile {
+    Directory,
+    File,
+    Socket,
+    CharDevice,
+    BlockDevice,
+}
+
+/// How the id of a volume begins that is a path of a node: `hostpath/NODE/PATH`.
+pub const HOST_PATH: &str = "hostpath/";
+
+/// The path of the node that a volume is, if it is one.
+pub fn host_path_of(volume: &str) -> Option<&str> {
+    volume.strip_prefix(HOST_PATH).and_then(|rest| rest.find('/').map(|at| &rest[at..]))
 }
 
 /// Limits on CPU and memory.
@@ -421,6 +452,13 @@ pub trait ContainerRuntime: Send + Sync + 'static {
     async fn write_volume(&self, volume: &str, content: VolumeContent) -> Result<()>;
     /// Takes a volume away.
     async fn remove_volume(&self, volume: &str) -> Result<()>;
+    /// How much a volume holds, in bytes.
+    async fn volume_usage(&self, volume: &str) -> Result<u64>;
+
+    /// What is at a path of the node; `None` for nothing. Links are followed.
+    async fn host_file(&self, path: &str) -> Result<Option<HostFile>>;
+    /// Makes a directory or an empty file of the node, and the directories above it.
+    async fn make_host_file(&self, path: &str, kind: HostFile) -> Result<()>;
 
     /// What the containers use.
     async fn stats(&self) -> Result<Vec<ContainerStats>>;

@@ -1,18 +1,20 @@
 //! The scheduler's task: takes in what happens to pods and nodes, tries pods one after the other, binds without waiting.
 // Models pkg/scheduler/{scheduler,eventhandlers,schedule_one}.go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{
-    Binding, Namespace, Node, ObjectReference, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
+    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
 };
 use k8s_openapi::api::storage::v1::StorageClass;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
+use super::binding::{Assumption, Binder, Written};
 use super::cache::Cache;
 use super::cycle::{Outcome, schedule};
 use super::decision::Decisions;
@@ -67,12 +69,13 @@ pub fn start(
         clock,
         seed,
         framework: Framework::new(default_profile()),
-        listers: Listers::default(),
+        listers: Arc::default(),
         cache: Cache::default(),
         queue: SchedulingQueue::default(),
         decisions: decisions.clone(),
         next_node: 0,
         writes: JoinSet::new(),
+        binding: BTreeMap::new(),
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(state.run(informers.clone()));
@@ -85,7 +88,7 @@ struct State {
     clock: Clock,
     seed: Seed,
     framework: Framework,
-    listers: Listers,
+    listers: Arc<Listers>,
     cache: Cache,
     queue: SchedulingQueue,
     decisions: Decisions,
@@ -93,14 +96,8 @@ struct State {
     next_node: usize,
     /// Bindings and other writes under way.
     writes: JoinSet<Written>,
-}
-
-/// How a write ended.
-enum Written {
-    /// Well, or nobody needs to know.
-    Done,
-    /// A binding was refused.
-    NotBound(Box<Queued>, String),
+    /// The bindings that wait for volumes, by the pods' UIDs.
+    binding: BTreeMap<String, AbortHandle>,
 }
 
 struct Feeds {
@@ -117,7 +114,7 @@ impl State {
         let (nodes, pods) = (informers.of::<Node>(), informers.of::<Pod>());
         nodes.synced().await;
         pods.synced().await;
-        self.listers = Listers::new(&self.client, &informers).await;
+        self.listers = Arc::new(Listers::new(&self.client, &informers).await);
         let mut feeds = Feeds {
             nodes: nodes.subscribe(),
             pods: pods.subscribe(),
@@ -152,9 +149,11 @@ impl State {
             Some(change) = feeds.nodes.recv() => self.node_changed(&change),
             Some(change) = feeds.pods.recv() => self.pod_changed(&change),
             Some(written) = self.writes.join_next() => self.written(written),
-            Some(change) = feeds.claims.recv() => self.react(&ClusterEvent::Storage, revision_of(&change.object().metadata)),
-            Some(change) = feeds.volumes.recv() => self.react(&ClusterEvent::Storage, revision_of(&change.object().metadata)),
-            Some(change) = feeds.classes.recv() => self.react(&ClusterEvent::Storage, revision_of(&change.object().metadata)),
+            Some(change) = feeds.claims.recv() => self.claim_changed(&change),
+            Some(change) = feeds.volumes.recv() => if !matches!(change, Change::Deleted(_)) {
+                self.react(&ClusterEvent::Storage, revision_of(&change.object().metadata));
+            },
+            Some(change) = feeds.classes.recv() => self.class_changed(&change),
             Some(change) = feeds.namespaces.recv() => self.react(&ClusterEvent::Namespace, revision_of(&change.object().metadata)),
             () = pause => {}
         }
@@ -175,6 +174,24 @@ impl State {
 
     fn react(&mut self, event: &ClusterEvent, cause: Option<Revision>) {
         self.queue.react(&self.framework, event, cause, self.clock.now());
+    }
+
+    fn claim_changed(&mut self, change: &Change<PersistentVolumeClaim>) {
+        if !matches!(change, Change::Deleted(_)) {
+            let claim = change.object();
+            self.react(&ClusterEvent::Claim(claim.clone()), revision_of(&claim.metadata));
+        }
+    }
+
+    fn class_changed(&mut self, change: &Change<StorageClass>) {
+        let helps = match change {
+            Change::Added(_) => true,
+            Change::Modified(old, new) => old.allowed_topologies != new.allowed_topologies,
+            Change::Deleted(_) => false,
+        };
+        if helps {
+            self.react(&ClusterEvent::Storage, revision_of(&change.object().metadata));
+        }
     }
 
     fn node_changed(&mut self, change: &Change<Node>) {
@@ -205,11 +222,15 @@ impl State {
         if matches!(change, Change::Deleted(_)) || is_terminal(pod) {
             self.queue.remove(&uid);
             self.cache.remove_pod(&uid);
+            if let Some(binding) = self.binding.remove(&uid) {
+                binding.abort();
+            }
             // Room on its node, or on the one that it was waiting for.
             return self.react(&ClusterEvent::PodDeleted(pod.clone()), cause);
         }
         if node_name(pod).is_some() {
             self.queue.remove(&uid);
+            self.binding.remove(&uid);
             self.cache.set_pod(Arc::new(PodInfo::new(pod.clone())));
             let event = match change {
                 Change::Modified(old, new) if node_name(old).is_some() => {
@@ -237,9 +258,22 @@ impl State {
             schedule(&self.framework, &snapshot, &self.listers, &queued.pod, chance, now);
         self.decisions.push(decision);
         match outcome {
-            Outcome::Bind(node) => {
-                self.cache.assume(queued.pod.clone(), &node);
-                self.writes.spawn(bind(self.client.clone(), self.recorder.clone(), queued, node));
+            Outcome::Bind(info, plan) => {
+                self.cache.assume(queued.pod.clone(), info.name());
+                let assumption = Assumption::new(self.listers.clone(), plan);
+                let waits = !assumption.is_empty();
+                let uid = queued.pod.uid().to_owned();
+                let binder = Binder {
+                    client: self.client.clone(),
+                    recorder: self.recorder.clone(),
+                    clock: self.clock.clone(),
+                    listers: self.listers.clone(),
+                };
+                let node = info.node().cloned().unwrap_or_default();
+                let binding = self.writes.spawn(binder.bind(queued, node, assumption));
+                if waits {
+                    self.binding.insert(uid, binding);
+                }
             }
             Outcome::Unschedulable { message, rejectors, preempt } => {
                 let nominated = preempt.as_ref().map(|(node, _)| node.clone()).unwrap_or_default();
@@ -304,6 +338,7 @@ impl State {
     fn written(&mut self, written: Result<Written, tokio::task::JoinError>) {
         let Ok(Written::NotBound(queued, error)) = written else { return };
         let uid = queued.pod.uid().to_owned();
+        self.binding.remove(&uid);
         if !self.cache.is_assumed(&uid) {
             // It has gone, or has a node after all.
             return;
@@ -328,55 +363,6 @@ fn is_terminal(pod: &Pod) -> bool {
 fn same_for_pods(old: &Node, new: &Node) -> bool {
     let allocatable = |node: &Node| node.status.as_ref().and_then(|status| status.allocatable.clone());
     old.spec == new.spec && old.metadata.labels == new.metadata.labels && allocatable(old) == allocatable(new)
-}
-
-/// Gives the pod its node.
-// Models pkg/scheduler/framework/plugins/defaultbinder.
-async fn bind(client: kube::Client, recorder: Recorder, queued: Queued, node: String) -> Written {
-    let cause = revision_of(&queued.pod.pod.metadata).max(queued.cause);
-    let pod = &queued.pod;
-    let binding = Binding {
-        metadata: ObjectMeta {
-            name: Some(pod.name().to_owned()),
-            namespace: Some(pod.namespace().to_owned()),
-            uid: Some(pod.uid().to_owned()),
-            ..ObjectMeta::default()
-        },
-        target: ObjectReference {
-            kind: Some("Node".to_owned()),
-            name: Some(node.clone()),
-            ..ObjectReference::default()
-        },
-    };
-    let pods: Api<Pod> = Api::namespaced(client, pod.namespace());
-    let params = PostParams::default();
-    let request = pods.create_subresource::<Binding, Value>("binding", pod.name(), &params, &binding);
-    let outcome = client::because_of(cause, async {
-        request.await.map(|_| {
-            let text = format!("Successfully assigned {}/{} to {node}", pod.namespace(), pod.name());
-            recorder.event_with_action(
-                &reference_to(&*pod.pod),
-                EventType::Normal,
-                "Scheduled",
-                "Binding",
-                text,
-            );
-        })
-    });
-    match outcome.await {
-        Ok(()) => Written::Done,
-        Err(error) => {
-            let text = format!("running Bind plugin \"DefaultBinder\": {}", words(&error));
-            Written::NotBound(Box::new(queued), text)
-        }
-    }
-}
-
-fn words(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// Marks the pod as preempted and deletes it.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::assumed::VolumePlan;
 use super::cache::Snapshot;
 use super::decision::Decision;
 use super::framework::{Cycle, CycleState, Failure, Framework, PostFilter, PreFiltered, Refusal};
@@ -22,8 +23,8 @@ const MIN_PERCENTAGE: usize = 5;
 /// What came of it.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The node to bind to.
-    Bind(String),
+    /// The node to bind to, and what has to be written before.
+    Bind(Arc<NodeInfo>, VolumePlan),
     /// There is no place.
     Unschedulable {
         /// What the pod is told.
@@ -63,13 +64,15 @@ pub(crate) fn schedule(
         let mut state = CycleState::default();
         match find_nodes(framework, &cycle, &mut state, chance.1, &mut decision) {
             Ok(nodes) => {
-                Outcome::Bind(choose(framework, &cycle, &mut state, &nodes, chance.0, &mut decision))
+                let node = choose(framework, &cycle, &mut state, &nodes, chance.0, &mut decision);
+                let plan = framework.reserve(&cycle, &state, &node);
+                Outcome::Bind(node, plan)
             }
             Err(failure) => help(framework, &cycle, failure),
         }
     };
     match &outcome {
-        Outcome::Bind(node) => decision.chosen = Some(node.clone()),
+        Outcome::Bind(node, _) => decision.chosen = Some(node.name().to_owned()),
         Outcome::Unschedulable { message, .. } => decision.message = Some(message.clone()),
     }
     (outcome, decision)
@@ -152,9 +155,9 @@ fn choose(
     nodes: &[Arc<NodeInfo>],
     seed: &Seed,
     decision: &mut Decision,
-) -> String {
+) -> Arc<NodeInfo> {
     if let [only] = nodes {
-        return only.name().to_owned();
+        return only.clone();
     }
     let scores = framework.score(cycle, state, nodes);
     let mut totals = vec![];
@@ -166,12 +169,12 @@ fn choose(
         decision.scores.extend(scores.iter().map(named));
     }
     let best = totals.iter().copied().max().unwrap_or(0);
-    let mut equals: Vec<&str> =
-        nodes.iter().zip(&totals).filter(|(_, total)| **total == best).map(|(node, _)| node.name()).collect();
+    let mut equals: Vec<&Arc<NodeInfo>> =
+        nodes.iter().zip(&totals).filter(|(_, total)| **total == best).map(|(node, _)| node).collect();
     // By name, so that where the look began makes no difference.
-    equals.sort_unstable();
+    equals.sort_unstable_by_key(|node| node.name());
     let draw = if equals.len() == 1 { 0 } else { seed.below(equals.len() as u64) };
-    equals[usize::try_from(draw).unwrap_or(0)].to_owned()
+    equals[usize::try_from(draw).unwrap_or(0)].clone()
 }
 
 fn help(framework: &Framework, cycle: &Cycle<'_>, failure: Failure) -> Outcome {
@@ -223,20 +226,17 @@ mod tests {
     }
 
     fn attempt(cache: &Cache, pod: &PodInfo) -> (Outcome, Decision) {
-        let chance = (&Seed::new(1), &mut 0);
-        schedule(
-            &Framework::new(default_profile()),
-            &cache.snapshot(),
-            &Listers::default(),
-            pod,
-            chance,
-            VIRTUAL_START,
-        )
+        attempt_with(cache, &Listers::default(), pod)
+    }
+
+    fn attempt_with(cache: &Cache, listers: &Listers, pod: &PodInfo) -> (Outcome, Decision) {
+        let (framework, chance) = (Framework::new(default_profile()), (&Seed::new(1), &mut 0));
+        schedule(&framework, &cache.snapshot(), listers, pod, chance, VIRTUAL_START)
     }
 
     fn place(cache: &Cache, pod: &PodInfo) -> String {
         match attempt(cache, pod).0 {
-            Outcome::Bind(node) => node,
+            Outcome::Bind(node, _) => node.name().to_owned(),
             Outcome::Unschedulable { message, .. } => message,
         }
     }
@@ -279,6 +279,66 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_that_waits_gets_a_volume_of_the_node_or_has_one_made() {
+        let claim = |name: &str, class: &str| {
+            json!({"metadata": {"name": name, "namespace": "default", "uid": name, "resourceVersion": "5"},
+            "spec": {"storageClassName": class, "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+            "status": {"phase": "Pending"}})
+        };
+        let volume = json!({"metadata": {"name": "shelf", "resourceVersion": "5"}, "status": {"phase": "Available"},
+            "spec": {"storageClassName": "local", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "2Gi"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions":
+                    [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["n2"]}]}]}}}});
+        let class = |name: &str, provisioner: &str| {
+            json!({"metadata": {"name": name}, "provisioner": provisioner,
+            "volumeBindingMode": "WaitForFirstConsumer"})
+        };
+        fn all<K: serde::de::DeserializeOwned>(values: &[Value]) -> crate::scheduler::listers::Source<K> {
+            let read = |value: &Value| Arc::new(serde_json::from_value(value.clone()).unwrap());
+            crate::scheduler::listers::Source::Fixed(values.iter().map(read).collect())
+        }
+        let listers = Listers {
+            claims: all(&[claim("static", "local"), claim("late", "local"), claim("made", "dynamic")]),
+            volumes: all(&[volume]),
+            storage_classes: all(&[
+                class("local", "kubernetes.io/no-provisioner"),
+                class("dynamic", "disks.example.test"),
+            ]),
+            ..Listers::default()
+        };
+        let cache = nodes(&[json!({}), json!({})]);
+        let using = |claim: &str| {
+            pod(claim, json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": claim}}]}))
+        };
+        let Outcome::Bind(node, plan) = attempt_with(&cache, &listers, &using("static")).0 else {
+            panic!("it fits")
+        };
+        assert_eq!((node.name(), plan.volumes.len(), plan.claims.len()), ("n2", 1, 0));
+        listers.assumed.assume(&plan);
+        let Outcome::Unschedulable { message, .. } = attempt_with(&cache, &listers, &using("late")).0 else {
+            panic!("it is taken")
+        };
+        assert!(
+            message.starts_with(
+                "0/2 nodes are available: 2 node(s) didn't find available persistent volumes to bind."
+            ),
+            "{message}"
+        );
+        listers.assumed.forget(&plan);
+        assert!(matches!(attempt_with(&cache, &listers, &using("late")).0, Outcome::Bind(..)));
+        let Outcome::Bind(node, plan) = attempt_with(&cache, &listers, &using("made")).0 else {
+            panic!("it is made")
+        };
+        let chosen =
+            &plan.claims[0].metadata.annotations.as_ref().unwrap()["volume.kubernetes.io/selected-node"];
+        assert_eq!(chosen, node.name());
+        assert_eq!(
+            place(&cache, &using("nowhere")),
+            "0/2 nodes are available: persistentvolumeclaim \"nowhere\" not found. not found"
+        );
+    }
+
+    #[test]
     fn a_full_node_has_no_victims_of_the_same_priority() {
         let mut cache = nodes(&[json!({})]);
         cache.assume(pod("a", cpu("3")), "n1");
@@ -311,7 +371,7 @@ mod tests {
         let mut cache = nodes(&[json!({}), json!({})]);
         cache.assume(pod("a", cpu("2")), "n1");
         let (outcome, decision) = attempt(&cache, &pod("b", cpu("1")));
-        assert!(matches!(outcome, Outcome::Bind(node) if node == "n2"));
+        assert!(matches!(outcome, Outcome::Bind(node, _) if node.name() == "n2"));
         let fit = |node: &str| {
             let found =
                 decision.scores.iter().find(|(n, plugin, ..)| n == node && plugin == "NodeResourcesFit");

@@ -8,8 +8,9 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
 
+use super::assumed::VolumePlan;
 use super::cache::Snapshot;
 use super::info::{NodeInfo, PodInfo};
 use super::listers::Listers;
@@ -100,7 +101,9 @@ pub enum ClusterEvent {
     PodUpdated(Arc<Pod>, Arc<Pod>),
     /// A pod on a node went, or came to its end.
     PodDeleted(Arc<Pod>),
-    /// Storage changed: claims, volumes, classes.
+    /// A claim came, or changed.
+    Claim(Arc<PersistentVolumeClaim>),
+    /// A volume or a storage class came, or changed.
     Storage,
     /// A namespace's labels changed.
     Namespace,
@@ -139,6 +142,11 @@ pub trait Plugin: Send + Sync {
     /// When no node is left: what can be done about it, or why nothing can.
     fn post_filter(&self, _framework: &Framework, _cycle: &Cycle<'_>, _failure: &Failure) -> PostFilter {
         PostFilter::Nothing
+    }
+
+    /// The pod goes to that node: what has to be written before it can.
+    fn reserve(&self, _cycle: &Cycle<'_>, _state: &CycleState, _node: &NodeInfo) -> Option<VolumePlan> {
+        None
     }
 
     /// Looks at the nodes that are left, once a cycle. `false`: the plugin does not score them.
@@ -302,6 +310,11 @@ impl Framework {
             }
         }
         (None, reasons.join(", "))
+    }
+
+    /// What has to be written before the pod can go to the node.
+    pub fn reserve(&self, cycle: &Cycle<'_>, state: &CycleState, node: &NodeInfo) -> VolumePlan {
+        self.plugins.iter().find_map(|plugin| plugin.reserve(cycle, state, node)).unwrap_or_default()
     }
 
     /// The scores of the nodes, in their order, plugin by plugin.

@@ -13,6 +13,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, ListParams};
 use tokio::sync::mpsc;
 
+use super::assumed::Assumed;
 use crate::informer::{Cached, Change, Informer, Informers, key_of};
 
 /// Where objects of a kind come from.
@@ -85,6 +86,8 @@ pub struct Listers {
     pub volumes: Source<PersistentVolume>,
     pub storage_classes: Source<StorageClass>,
     pub disruption_budgets: Source<PodDisruptionBudget>,
+    /// What was decided of volumes and claims, but not seen yet.
+    pub assumed: Assumed,
 }
 
 impl Listers {
@@ -100,7 +103,18 @@ impl Listers {
             volumes: Source::served(client, informers).await,
             storage_classes: Source::served(client, informers).await,
             disruption_budgets: Source::served(client, informers).await,
+            assumed: Assumed::default(),
         }
+    }
+
+    /// A claim as it is, or was just decided to be.
+    pub fn claim(&self, namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
+        self.claims.get(namespace, name).map(|claim| self.assumed.claim(claim))
+    }
+
+    /// Every volume as it is, or was just decided to be.
+    pub fn persistent_volumes(&self) -> Vec<Arc<PersistentVolume>> {
+        self.volumes.list("").into_iter().map(|volume| self.assumed.volume(volume)).collect()
     }
 
     /// The labels of a namespace.

@@ -4,9 +4,12 @@
 //! * `cache`, `info`, `resource`: what the scheduler knows of nodes and pods.
 //! * `framework`, `plugins`: who has a say, the default profile of 1.36.
 //! * `cycle`: one attempt for one pod, a pure function; `message`: what is said when it fails.
+//! * `assumed`, `binding`: what has to be written for a pod, and its writing.
 //! * `decision`: what was decided and why, for views.
 //! * `controller`: the task around it: events in, bindings out.
 
+mod assumed;
+mod binding;
 mod cache;
 mod controller;
 mod cycle;

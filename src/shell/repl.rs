@@ -80,6 +80,7 @@ async fn foreground(
         stderr: Box::new(tokio::io::stderr()),
         terminal: host_terminal(),
         stdin_is_terminal: true,
+        stdin_is_own: false,
     };
     let interrupter = session.interrupter();
     let mut running = std::pin::pin!(session.run(line, stdio));

@@ -97,14 +97,12 @@ impl Session {
     /// Runs one complete command, which may have several lines, and returns its exit code.
     pub async fn run(&mut self, line: &str, stdio: Stdio) -> i32 {
         let mended = slips::mended(line);
-        let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal } = stdio;
-        let complaints = crate::bash::SharedWriter::new(stderr);
+        let complaints = crate::bash::SharedWriter::new(stdio.stderr);
         if let Some((_, why)) = &mended {
             self.say(&complaints, &format!("Note: {why}.")).await;
         }
         let text = mended.as_ref().map_or(line, |(text, _)| text.as_str());
-        let stdio =
-            Stdio { stdin, stdout, stderr: Box::new(complaints.clone()), terminal, stdin_is_terminal };
+        let stdio = Stdio { stderr: Box::new(complaints.clone()), ..stdio };
         let code = self.bash.execute(text, stdio).await;
         if self.config.advice
             && let Some(advice) = slips::advice(text, code)

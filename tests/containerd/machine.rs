@@ -1,77 +1,63 @@
 //! A containerd of the tests' own: its root, state, socket and networks are in a temporary directory.
 
-use std::os::unix::net::UnixStream;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+
+use super::leftovers::{self, PREFIX, start_containerd};
+use super::preflight::{self, PATH, lacking, major_version};
 
 /// Packet rules and addresses are the whole machine's: one test at a time.
 static MACHINE: Mutex<()> = Mutex::new(());
 
 /// Makes a test fail where it would skip.
 const REQUIRED: &str = "K8S_LEARN_REQUIRE_CONTAINERD";
-/// The directories that tools may be in beside the path.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A containerd that runs. Dropping it ends it.
 pub(super) struct Machine {
     directory: tempfile::TempDir,
     containerd: Child,
+    /// Held against other runs of the tests.
+    _file: File,
     _turn: MutexGuard<'static, ()>,
 }
 
-/// What a machine must have that runs real containers: what to try, and what it is.
-const NEEDS: &[(&[&str], &str)] = &[
-    (&["containerd", "--version"], "containerd"),
-    (&["runc", "--version"], "runc"),
-    (&["nft", "list", "tables"], "the right to set packet rules by nft"),
-    (&["ip", "link"], "ip"),
-    (&["unshare", "-mnpui", "--fork", "true"], "the right to make namespaces"),
-];
-
-fn try_run(words: &[&str]) -> bool {
-    let mut command = Command::new(words[0]);
-    command
-        .args(&words[1..])
-        .env("PATH", PATH)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
-/// Why there can be no real containers here.
-fn lacking() -> Option<String> {
-    let plugins = ["/usr/lib/cni", "/opt/cni/bin"].iter().find(|at| Path::new(at).join("ptp").exists());
-    if plugins.is_none() {
-        return Some("the CNI plugins".to_owned());
-    }
-    NEEDS.iter().find(|(words, _)| !try_run(words)).map(|(_, what)| (*what).to_owned())
-}
-
+/// The configuration of a containerd that has everything in its own directory.
 fn configuration(directory: &Path) -> String {
     let at = |name: &str| directory.join(name).display().to_string();
-    let plugins = if Path::new("/usr/lib/cni/ptp").exists() { "/usr/lib/cni" } else { "/opt/cni/bin" };
-    format!(
-        r#"version = 2
-root = "{}"
-state = "{}"
-[grpc]
-  address = "{}"
-[ttrpc]
-  address = "{}"
-[plugins."io.containerd.grpc.v1.cri"]
+    let plugins = preflight::plugins().unwrap_or("/opt/cni/bin");
+    let (root, state, socket, ttrpc) = (at("root"), at("state"), at("sock"), at("sock.ttrpc"));
+    let (networks, hosts) = (at("networks"), at("hosts"));
+    let places = format!(
+        "root = \"{root}\"\nstate = \"{state}\"\n[grpc]\n  address = \"{socket}\"\n[ttrpc]\n  address = \"{ttrpc}\"\n"
+    );
+    if major_version() < 2 {
+        return format!(
+            r#"version = 2
+{places}[plugins."io.containerd.grpc.v1.cri"]
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{plugins}"
-    conf_dir = "{}"
-"#,
-        at("root"),
-        at("state"),
-        at("sock"),
-        at("sock.ttrpc"),
-        at("networks")
+    conf_dir = "{networks}"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{hosts}"
+"#
+        );
+    }
+    // A sandbox image of a name that nobody would guess: the second version does not tell it.
+    format!(
+        r#"version = 3
+{places}[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = 'registry.k8s.io/pause:3.99'
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = '{hosts}'
+[plugins.'io.containerd.cri.v1.runtime']
+  restrict_oom_score_adj = true
+  [plugins.'io.containerd.cri.v1.runtime'.cni]
+    bin_dirs = ['{plugins}']
+    conf_dir = '{networks}'
+"#
     )
 }
 
@@ -84,22 +70,16 @@ impl Machine {
             eprintln!("skipped: real containers need {what}");
             return None;
         }
-        let directory = tempfile::Builder::new().prefix("k8s-learn-ctd").tempdir().unwrap();
-        std::fs::create_dir(directory.path().join("networks")).unwrap();
-        let file = directory.path().join("config.toml");
-        std::fs::write(&file, configuration(directory.path())).unwrap();
-        let log = std::fs::File::create(directory.path().join("log")).unwrap();
-        let mut command = Command::new("containerd");
-        command.arg("-c").arg(&file).env("PATH", PATH).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let containerd = command.spawn().unwrap();
-        let machine = Self { directory, containerd, _turn: turn };
-        for _ in 0..400 {
-            if UnixStream::connect(machine.socket()).is_ok() {
-                return Some(machine);
-            }
-            std::thread::sleep(Duration::from_millis(50));
+        let file = File::create(std::env::temp_dir().join("k8s-learn-tests.lock")).unwrap();
+        file.lock().unwrap();
+        leftovers::clear();
+        let directory = tempfile::Builder::new().prefix(PREFIX).tempdir().unwrap();
+        for name in ["networks", "hosts"] {
+            std::fs::create_dir(directory.path().join(name)).unwrap();
         }
-        panic!("containerd does not start:\n{}", machine.log());
+        std::fs::write(directory.path().join("config.toml"), configuration(directory.path())).unwrap();
+        let containerd = start_containerd(directory.path());
+        Some(Self { directory, containerd, _file: file, _turn: turn })
     }
 
     pub(super) fn socket(&self) -> PathBuf {
@@ -117,8 +97,13 @@ impl Machine {
 
     /// `k8s-learn` with a cluster on this containerd.
     pub(super) fn k8s_learn(&self, command: &str, nodes: &str) -> Command {
+        self.k8s_learn_with(&[command, "--nodes", nodes])
+    }
+
+    /// `k8s-learn` with these words, on this containerd.
+    pub(super) fn k8s_learn_with(&self, words: &[&str]) -> Command {
         let mut all = Command::new(env!("CARGO_BIN_EXE_k8s-learn"));
-        all.args([command, "--runtime", "containerd", "--nodes", nodes]);
+        all.args(words).args(["--runtime", "containerd"]);
         all.arg("--containerd-socket").arg(self.socket());
         all.arg("--containerd-state").arg(self.path("k8s-learn"));
         all.current_dir(self.directory.path()).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());

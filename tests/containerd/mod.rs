@@ -2,8 +2,15 @@
 //!
 //! Where the machine cannot run containers each test says so and passes; `K8S_LEARN_REQUIRE_CONTAINERD=1` makes it fail.
 
+mod alike;
+mod leftovers;
+mod logs;
 mod machine;
 mod network;
+mod preflight;
+mod pulls;
+mod registry;
+mod storage;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};

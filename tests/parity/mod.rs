@@ -216,6 +216,11 @@ fn applying() {
 }
 
 #[test]
+fn storage() {
+    check(include_str!("storage.sh"));
+}
+
+#[test]
 fn every_version_difference_is_of_a_list_and_has_a_reason() {
     let lists = [
         include_str!("reading.sh"),
@@ -225,6 +230,7 @@ fn every_version_difference_is_of_a_list_and_has_a_reason() {
         include_str!("copying.sh"),
         include_str!("explaining.sh"),
         include_str!("applying.sh"),
+        include_str!("storage.sh"),
     ];
     for line in include_str!("versions.txt").lines().filter(|line| !line.starts_with('#')) {
         let (command, reason) = line.split_once('\t').expect("a command, a tab, a reason");

@@ -9,7 +9,7 @@
 //! `.got`), in the recorder's format.
 
 mod chance;
-mod compare;
+pub mod compare;
 mod host;
 mod list;
 mod replay;
@@ -128,4 +128,9 @@ async fn config() {
 #[tokio::test(start_paused = true)]
 async fn services_networking() {
     check("05-services-networking").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn storage() {
+    check("08-storage").await;
 }

@@ -48,6 +48,8 @@ pub async fn replay(steps: &[Step]) -> Vec<Entry> {
         seed: Some(7),
         time: Time::Virtual,
         pace: Pace::Real,
+        // The recorded cluster had none.
+        storage_class: false,
         images: IMAGES.iter().map(|image| (*image).to_owned()).collect(),
         ..ClusterConfig::default()
     };
@@ -200,6 +202,7 @@ impl Learner {
             stderr: Box::new(writer),
             terminal: Some(Terminal::new(size, Arc::new(Raw))),
             stdin_is_terminal: true,
+            stdin_is_own: false,
         };
         let clock = self.clock.clone();
         let typing = async {

@@ -4,7 +4,8 @@
 // Models k8s.io/apiserver/pkg/admission (Attributes, chainAdmissionHandler) and pkg/kubeapiserver/options/plugins.go.
 
 use super::{
-    DefaultTolerationSeconds, NamespaceLifecycle, Priority, ServiceAccountPlugin, TaintNodesByCondition,
+    DefaultStorageClass, DefaultTolerationSeconds, NamespaceLifecycle, PersistentVolumeClaimResize, Priority,
+    ServiceAccountPlugin, StorageObjectInUseProtection, TaintNodesByCondition,
 };
 use crate::api::auth::UserInfo;
 use crate::api::kind::{ApiObject, KindInfo, Object};
@@ -162,6 +163,9 @@ impl Chain {
             Box::new(TaintNodesByCondition),
             Box::new(Priority),
             Box::new(DefaultTolerationSeconds),
+            Box::new(DefaultStorageClass),
+            Box::new(StorageObjectInUseProtection),
+            Box::new(PersistentVolumeClaimResize),
         ])
     }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as ApiQuantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 
 use crate::api::table::{Cell, Column};
 use crate::meta::age;
+use crate::meta::quantity::Quantity;
 use crate::meta::selector::Selector;
 
 /// The object's name.
@@ -46,6 +48,12 @@ pub(crate) fn labels(labels: Option<&BTreeMap<String, String>>) -> Cell {
 pub(crate) fn selector(selector: &LabelSelector) -> String {
     Selector::from_label_selector(selector)
         .map_or_else(|_| "<error>".to_owned(), |selector| selector.to_string())
+}
+
+/// An amount in its canonical form; `0` for none.
+pub(crate) fn quantity(quantity: Option<&ApiQuantity>) -> String {
+    let parsed = quantity.and_then(|quantity| Quantity::try_from(quantity).ok());
+    parsed.map_or_else(|| "0".to_owned(), |quantity| quantity.to_string())
 }
 
 /// The text, or `<none>` if it is empty.

@@ -13,6 +13,7 @@ mod internal;
 pub mod networking;
 #[cfg(test)]
 mod samples;
+pub mod storage;
 mod unset;
 
 use super::kind::{DynKind, Typed};
@@ -31,6 +32,8 @@ pub fn built_in() -> Vec<Box<dyn DynKind>> {
         Typed::<core::event::EventKind>::boxed(),
         Typed::<core::namespace::NamespaceKind>::boxed(),
         Typed::<core::node::NodeKind>::boxed(),
+        Typed::<core::persistent_volume::PersistentVolumeKind>::boxed(),
+        Typed::<core::persistent_volume_claim::PersistentVolumeClaimKind>::boxed(),
         Typed::<core::pod::PodKind>::boxed(),
         Typed::<core::pod_template::PodTemplateKind>::boxed(),
         Typed::<core::replication_controller::ReplicationControllerKind>::boxed(),
@@ -40,5 +43,6 @@ pub fn built_in() -> Vec<Box<dyn DynKind>> {
         Typed::<discovery::endpoint_slice::EndpointSliceKind>::boxed(),
         Typed::<events::event::EventKind>::boxed(),
         Typed::<networking::network_policy::NetworkPolicyKind>::boxed(),
+        Typed::<storage::storage_class::StorageClassKind>::boxed(),
     ]
 }

@@ -124,6 +124,8 @@ const FACTS: &[(&str, &str, &str, &str, &str)] = &[
     ("v1 events", "event", "ev", "", "*"),
     ("v1 namespaces", "namespace", "ns", "", "create delete get list patch update watch"),
     ("v1 nodes", "node", "no", "", "*"),
+    ("v1 persistentvolumeclaims", "persistentvolumeclaim", "pvc", "", "*"),
+    ("v1 persistentvolumes", "persistentvolume", "pv", "", "*"),
     ("v1 pods", "pod", "po", "all", "*"),
     ("v1 podtemplates", "podtemplate", "", "", "*"),
     ("v1 replicationcontrollers", "replicationcontroller", "rc", "all", "*"),
@@ -137,6 +139,7 @@ const FACTS: &[(&str, &str, &str, &str, &str)] = &[
     ("discovery.k8s.io/v1 endpointslices", "endpointslice", "", "", "*"),
     ("events.k8s.io/v1 events", "event", "ev", "", "*"),
     ("networking.k8s.io/v1 networkpolicies", "networkpolicy", "netpol", "", "*"),
+    ("storage.k8s.io/v1 storageclasses", "storageclass", "sc", "", "*"),
 ];
 const ALL_VERBS: &str = "create delete deletecollection get list patch update watch";
 

@@ -13,6 +13,7 @@ use tokio_util::io::StreamReader;
 
 use super::pipe::{PipeReader, pipe};
 use crate::bash::files::Files;
+use crate::bash::process::Process;
 use crate::bash::program::{Program, ProgramContext, Stdio, System};
 use crate::bash::streams::SharedReader;
 use crate::bash::terminal::Terminal;
@@ -36,6 +37,7 @@ const PIPE_BYTES: usize = 16 * 1024;
 pub(in crate::bash) struct Streams {
     pub(in crate::bash) stdin: SharedReader,
     pub(in crate::bash) stdin_is_terminal: bool,
+    pub(in crate::bash) stdin_is_own: bool,
     pub(in crate::bash) terminal: Option<Terminal>,
 }
 
@@ -45,6 +47,8 @@ pub(in crate::bash) struct Adapter {
     pub(in crate::bash) program: Arc<dyn Program>,
     pub(in crate::bash) files: Arc<dyn Files>,
     pub(in crate::bash) system: System,
+    /// Whether it is one of the shell's own commands, which needs no process.
+    pub(in crate::bash) builtin: bool,
 }
 
 /// What a command finds on its standard input.
@@ -92,6 +96,21 @@ impl Input {
     }
 }
 
+impl Adapter {
+    /// The machine for one run, in which the program is a process of its own where programs are. What sits at the terminal
+    /// keeps the signals of its shell, which are the terminal's.
+    fn process(&self, args: &[String], at_terminal: bool) -> (System, Option<Process>) {
+        let mut system = self.system.clone();
+        let Some(parent) = system.pid.filter(|_| !self.builtin) else { return (system, None) };
+        let process = system.processes.start(parent, &system.user.name, args.to_vec(), system.clock.now());
+        system.pid = Some(process.pid);
+        if !at_terminal {
+            system.signals = process.signals.clone();
+        }
+        (system, Some(process))
+    }
+}
+
 #[async_trait]
 impl Command for Adapter {
     async fn execute(&self, context: CommandContext<'_>) -> Result<CommandStatus> {
@@ -109,17 +128,27 @@ impl Command for Adapter {
             stdout: Box::new(out_writer),
             stderr: Box::new(err_writer),
             terminal: surroundings.and_then(|streams| streams.terminal),
-            stdin_is_terminal: live.is_some_and(|streams| streams.stdin_is_terminal),
+            stdin_is_terminal: live.as_ref().is_some_and(|streams| streams.stdin_is_terminal),
+            stdin_is_own: live.is_some_and(|streams| streams.stdin_is_own),
         };
-        let args = std::iter::once(context.name.to_owned()).chain(context.args.iter().cloned()).collect();
+        let args: Vec<String> =
+            std::iter::once(context.name.to_owned()).chain(context.args.iter().cloned()).collect();
+        let (system, process) = self.process(&args, stdio.stdin_is_terminal);
         let program = self.program.run(ProgramContext {
             args,
             env: context.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             cwd: context.cwd.to_string_lossy().into_owned(),
             files: self.files.clone(),
             stdio,
-            system: self.system.clone(),
+            system,
         });
+        let program = async {
+            let Some(process) = process else { return program.await };
+            tokio::select! { biased;
+                number = process.signals.fatal() => 128 + number,
+                code = program => code,
+            }
+        };
         // A pump that ends has a reader that went away: the program's next write fails.
         let pumps = async {
             tokio::join!(biased; pump(out_reader, &context.stdout), pump(err_reader, &context.stderr))

@@ -79,7 +79,9 @@ fn try_reword(line: &str, dialect: Dialect) -> Option<String> {
     };
     let mut letters = why.chars();
     let capital: String = letters.next().map(|first| first.to_uppercase().chain(letters).collect())?;
-    let cannot_write = capital == "Read-only file system" || capital == "Is a directory";
+    // Of a file that may not be run bashkit itself complains, with a capital.
+    let cannot_write =
+        capital == "Read-only file system" || capital == "Is a directory" || why == "permission denied";
     let text = match (dialect, what.strip_prefix("cd: ")) {
         (Dialect::Gnu, _) if why == "command not found" => format!("bash: {what}: {why}"),
         (Dialect::Gnu, None) if capital == "No such file or directory" && line.starts_with("bash: line ") => {

@@ -31,6 +31,18 @@ pub fn completeness(script: &str) -> Completeness {
     }
 }
 
+/// What makes a command more than words.
+const SYNTAX: &[char] = &[
+    '$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#',
+    '=', '!', '\n',
+];
+
+/// Whether a script is one command without any of the shell's own syntax.
+pub fn is_plain_command(script: &str) -> bool {
+    let script = script.trim();
+    !script.is_empty() && !script.contains(SYNTAX)
+}
+
 /// A part of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::bash) enum Part {

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use super::generic::{self, Generic};
 use super::related::{Failure, Related};
 use super::{
-    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, network_policy, node, pod,
-    quota, replica_set, replication_controller, secret, service, service_account,
+    config_map, deployment, endpoint_slice, endpoints, limit_range, namespace, network_policy, node,
+    persistent_volume, persistent_volume_claim, pod, quota, replica_set, replication_controller, secret,
+    service, service_account, storage_class,
 };
 
 /// What describers are asked to show.
@@ -42,6 +43,8 @@ pub static DESCRIBERS: &[&dyn Describer] = &[
     &namespace::Namespace,
     &network_policy::NetworkPolicy,
     &node::Node,
+    &persistent_volume::PersistentVolume,
+    &persistent_volume_claim::PersistentVolumeClaim,
     &pod::Pod,
     &quota::ResourceQuota,
     &replica_set::ReplicaSet,
@@ -49,6 +52,7 @@ pub static DESCRIBERS: &[&dyn Describer] = &[
     &secret::Secret,
     &service::Service,
     &service_account::ServiceAccount,
+    &storage_class::StorageClass,
 ];
 
 /// An object's type, as the cluster names it.

@@ -219,6 +219,47 @@ async fn configuration() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn storage() {
+    let term = json!({"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a", "b"]}, {"key": "ssd", "operator": "Exists"}]});
+    let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {"name": "shelf", "uid": "pv", "labels": {"kind": "shelf"}, "finalizers": ["kubernetes.io/pv-protection"]},
+        "spec": {"capacity": {"storage": "10Gi"}, "accessModes": ["ReadOnlyMany", "ReadWriteOnce"], "storageClassName": "manual",
+            "persistentVolumeReclaimPolicy": "Retain", "volumeMode": "Filesystem", "claimRef": {"namespace": "default", "name": "books"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+            "csi": {"driver": "disks.example.test", "volumeHandle": "d-1", "volumeAttributes": {"a": "1"}}},
+        "status": {"phase": "Bound"}});
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "books", "namespace": "default", "uid": "pvc", "deletionTimestamp": "2026-11-20T08:29:00Z",
+            "finalizers": ["kubernetes.io/pvc-protection"]},
+        "spec": {"volumeName": "shelf", "storageClassName": "manual", "volumeMode": "Filesystem",
+            "dataSource": {"kind": "PersistentVolumeClaim", "name": "older"}},
+        "status": {"phase": "Bound", "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"],
+            "conditions": [{"type": "Resizing", "status": "True", "lastTransitionTime": "2026-11-20T08:20:00Z"}]}});
+    let mut users = [pod("reader-b", "x"), pod("reader-a", "x")];
+    for user in &mut users {
+        user["spec"]["volumes"] = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "books"}}]);
+    }
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+        "metadata": {"name": "fast", "uid": "sc", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "disks.example.test", "parameters": {"tier": "ssd"}, "mountOptions": ["discard"], "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate", "allowVolumeExpansion": false,
+        "allowedTopologies": [{"matchLabelExpressions": [{"key": "zone", "values": ["a", "b"]}]}]});
+    let mut objects = vec![volume, claim, class, event("PersistentVolumeClaim", "books", "pvc")];
+    objects.extend(users);
+    check("persistentvolume", core("PersistentVolume", "persistentvolumes"), ("", "shelf"), objects.clone())
+        .await;
+    let of = core("PersistentVolumeClaim", "persistentvolumeclaims");
+    check("persistentvolumeclaim", of, ("default", "books"), objects.clone()).await;
+    let of = TypeName {
+        group: "storage.k8s.io",
+        kind: "StorageClass",
+        api_version: "storage.k8s.io/v1",
+        plural: "storageclasses",
+    };
+    check("storageclass", of, ("", "fast"), objects).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_missing_object_is_the_servers_error() {
     let related = Fixed::default();
     let settings = Settings { show_events: true };

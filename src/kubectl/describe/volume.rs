@@ -218,6 +218,10 @@ pub fn source_of(w: &mut Writer, volume: &Value) {
         let shown = some(value, &format!("/{path}"))
             .map_or_else(|| (*missing).to_owned(), |field| shown(path, field));
         put!(w, 2, "{label}\t{shown}\n");
+        // Of a volume of its own it is told which one it is.
+        if *path == "fsType" && source.field == "csi" && some(value, "/volumeHandle").is_some() {
+            put!(w, 2, "VolumeHandle:\t{}\n", text(value, "/volumeHandle"));
+        }
     }
     match source.field {
         "emptyDir" => put!(w, 2, "SizeLimit:\t{}\n", size_limit(value)),
@@ -230,7 +234,10 @@ pub fn source_of(w: &mut Writer, volume: &Value) {
 }
 
 fn shown(path: &str, field: &Value) -> String {
-    if path == "secretRef" {
+    if path == "secretRef" && some(field, "/namespace").is_some() {
+        let (name, namespace) = (text(field, "/name"), text(field, "/namespace"));
+        format!("&SecretReference{{Name:{name},Namespace:{namespace},}}")
+    } else if path == "secretRef" {
         format!("&LocalObjectReference{{Name:{},}}", text(field, "/name"))
     } else {
         plain(field)
@@ -299,20 +306,32 @@ fn claim_template(w: &mut Writer, ephemeral: &Value) {
     let Some(template) = some(ephemeral, "/volumeClaimTemplate") else { return };
     put!(w, 2, "StorageClass:\t{}\n", text(template, "/spec/storageClassName"));
     put!(w, 2, "Volume:\t{}\n", text(template, "/spec/volumeName"));
-    for (title, path) in [("Labels", "/metadata/labels"), ("Annotations", "/metadata/annotations")] {
+    // Each piece is indented by itself, as by kubectl's nested writer.
+    let entries = |w: &mut Writer, title: &str, path: &str, between: &str, tabs: &[&str]| {
         put!(w, 2, "{title}:\t");
         let entries = map(template, path);
         if entries.is_empty() {
             w.write(2, "<none>\n");
         }
         for (index, (key, value)) in entries.iter().enumerate() {
-            put!(w, 2, "{}{key}={value}\n", if index == 0 { "" } else { "\t" });
+            tabs.iter().filter(|_| index != 0).for_each(|tab| w.write(2, tab));
+            put!(w, 2, "{key}{between}{value}\n");
         }
-    }
+    };
+    entries(w, "Labels", "/metadata/labels", "=", &["", "\t"]);
+    entries(w, "Annotations", "/metadata/annotations", ": ", &["\t"]);
     w.write(2, "Capacity:\t\n");
     w.write(2, "Access Modes:\t\n");
     if some(template, "/spec/volumeMode").is_some() {
         put!(w, 2, "VolumeMode:\t{}\n", text(template, "/spec/volumeMode"));
+    }
+    if let Some(source) = some(template, "/spec/dataSource") {
+        w.write(2, "DataSource:\n");
+        if some(source, "/apiGroup").is_some() {
+            put!(w, 3, "APIGroup:\t{}\n", text(source, "/apiGroup"));
+        }
+        put!(w, 3, "Kind:\t{}\n", text(source, "/kind"));
+        put!(w, 3, "Name:\t{}\n", text(source, "/name"));
     }
 }
 

@@ -15,6 +15,8 @@ use crate::shell::{Session, commands};
 
 /// For how long, in the cluster's time, a script is given to take effect.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// The same on the machine's time, of which everybody has less.
+const REAL_PATIENCE: Duration = Duration::from_secs(240);
 /// For how long a wrong answer is looked at.
 const WATCHED: Duration = Duration::from_secs(60);
 
@@ -71,7 +73,8 @@ async fn main_line(lesson: &Arc<Lesson>, how: &StageConfig, proof: &mut Proof) -
                 }
                 let script = data.solutions.first().cloned().unwrap_or_default();
                 let transcript = type_in(&mut session, &script).await;
-                if !solved(&stage).await {
+                let patience = if how.virtual_time { PATIENCE } else { REAL_PATIENCE };
+                if !until(&stage, patience, |grade| grade.solved).await {
                     say(unsolved("solution 1", &stage, data));
                 }
                 proof.transcript += &transcript;
@@ -197,6 +200,8 @@ async fn type_in(session: &mut Session, script: &str) -> String {
 mod tests {
     use super::super::super::format::LessonFiles;
     use super::*;
+    use crate::cluster::RuntimeConfig;
+    use crate::runtime::containerd::ContainerdConfig;
 
     const TEXT: &str = "# T\n\nAbout.\n\n## make: Make\n\nDo.\n\n### hints\n\n1. a\n2. b\n3. c\n\n### recognise alone\n\nOh.\n\n### debrief\n\nYes.\n";
 
@@ -245,6 +250,20 @@ mod tests {
         assert_eq!(
             proof.transcript,
             "## make\n$ kubectl create deployment web --image=nginx\ndeployment.apps/web created\n$ kubectl expose deployment web --port=80\nservice/web exposed\n$ kubectl scale deploy web --replicas 2\ndeployment.apps/web scaled\n\n"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lesson_for_simulated_containers_begins_nothing_on_others() {
+        let steps =
+            "  - {id: make, goal: [{exists: pod/web}], solutions: [kubectl get pods]}\nruntime: sim\n";
+        let runtime = RuntimeConfig::Containerd(ContainerdConfig::default());
+        let how = StageConfig { runtime, ..StageConfig::default() };
+        assert_eq!(
+            told(&prove_as(&lesson(steps), &how).await),
+            [
+                "x/01-t/lesson.yaml: the lesson x/t is for simulated containers only: play it with --runtime sim"
+            ]
         );
     }
 

@@ -25,6 +25,9 @@ pub struct LessonData {
     /// The cluster that it is played on.
     #[serde(default)]
     pub cluster: ClusterData,
+    /// Who must run its containers, if not everybody can.
+    #[serde(default)]
+    pub runtime: RuntimeData,
     /// What is there when it begins.
     #[serde(default)]
     pub setup: Setup,
@@ -58,6 +61,17 @@ pub enum PaceData {
     Real,
     /// As fast as it can.
     Instant,
+}
+
+/// On which runtimes a lesson can be played.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeData {
+    /// On each there is.
+    #[default]
+    Any,
+    /// On simulated containers only: it shows what no real machine can be made to do.
+    Sim,
 }
 
 /// What is done before the learner sees anything.

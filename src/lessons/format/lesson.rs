@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::super::error::{LessonError, Problem};
 use super::super::language::Language;
-use super::data::{Before, ClusterData, LessonData, Path, Quiz, Setup, StepData};
+use super::data::{Before, ClusterData, LessonData, Path, Quiz, RuntimeData, Setup, StepData};
 use super::text::{LessonText, StepText};
+use crate::cluster::RuntimeConfig;
 
 /// The files of a lesson's directory, by their path in it.
 pub type LessonFiles = BTreeMap<String, Vec<u8>>;
@@ -26,6 +27,8 @@ pub struct Lesson {
     pub requires: Vec<String>,
     /// The cluster that it is played on.
     pub cluster: ClusterData,
+    /// On which runtimes it can be played.
+    pub runtime: RuntimeData,
     /// What is there when it begins.
     pub setup: Setup,
     /// The steps.
@@ -117,6 +120,7 @@ impl Lesson {
                 introduces: data.introduces,
                 requires: data.requires,
                 cluster: data.cluster,
+                runtime: data.runtime,
                 setup: data.setup,
                 steps,
                 texts,
@@ -132,6 +136,11 @@ impl Lesson {
             Some(lesson) if problems.is_empty() => Ok(lesson),
             _ => Err(LessonError::Problems(problems)),
         }
+    }
+
+    /// Whether it is written for containers that are run so.
+    pub fn can_be_played_on(&self, runtime: &RuntimeConfig) -> bool {
+        self.runtime == RuntimeData::Any || *runtime == RuntimeConfig::Sim
     }
 
     /// The texts in a language, or in the first one there is.
@@ -244,6 +253,10 @@ mod tests {
         for (yaml, wanted) in [
             ("id: t\nminutes: soon\nsteps: []\n", "lessons/basics/01-t/lesson.yaml:2: "),
             ("id: t\nminutes: 5\nstep: []\n", "lessons/basics/01-t/lesson.yaml:3: unknown field `step`"),
+            (
+                "id: t\nminutes: 5\nruntime: docker\nsteps: []\n",
+                "lessons/basics/01-t/lesson.yaml:3: unknown variant `docker`, expected `any` or `sim`",
+            ),
             (
                 "id: t\nminutes: 5\nsteps: []\n",
                 "lessons/basics/01-t/lesson.yaml: a lesson has at least one step",

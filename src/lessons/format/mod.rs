@@ -5,7 +5,8 @@ mod lesson;
 mod text;
 
 pub use data::{
-    Before, ClusterData, CourseData, LessonData, PaceData, Path, Quiz, Setup, StepData, TrackData, Translated,
+    Before, ClusterData, CourseData, LessonData, PaceData, Path, Quiz, RuntimeData, Setup, StepData,
+    TrackData, Translated,
 };
 pub(super) use lesson::yaml_problem;
 pub use lesson::{Lesson, LessonFiles, Step, Work};

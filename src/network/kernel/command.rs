@@ -1,4 +1,4 @@
-//! Runs the machine's own network tools: `ip` and `nft`.
+//! Runs the machine's own tools: `ip` and `nft`, `mount` and `umount`.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs a tool with a text to read. The error is what it complained.
-pub(super) async fn run(clock: &Clock, words: &[&str], input: &str) -> Result<String, String> {
+pub(crate) async fn run(clock: &Clock, words: &[&str], input: &str) -> Result<String, String> {
     let Some((program, args)) = words.split_first() else { return Ok(String::new()) };
     let failed = |why: String| format!("{}: {}", words.join(" "), why.trim());
     let mut command = Command::new(program);

@@ -13,6 +13,7 @@ mod probe;
 mod services;
 mod table;
 
+pub(crate) use command::run;
 pub use dns_server::DnsServer;
 pub use forwarding::Forwarding;
 pub use links::Links;

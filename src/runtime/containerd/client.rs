@@ -107,7 +107,7 @@ impl Client {
     }
 
     fn own(&self, lease: Option<&str>) -> Own {
-        let lease = lease.and_then(|lease| lease.parse().ok());
+        let lease = lease.filter(|lease| !lease.is_empty()).and_then(|lease| lease.parse().ok());
         InterceptedService::new(self.channel.clone(), InNamespace { lease })
     }
 

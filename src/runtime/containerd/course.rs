@@ -55,6 +55,12 @@ impl Course {
         Ok(())
     }
 
+    /// Takes the images away that an older or newer build of this program has made.
+    pub(super) async fn forget_other_builds(&self) -> std::result::Result<(), ContainerdError> {
+        let forgotten = self.store.forget_other_builds().await;
+        forgotten.map_err(|status| ContainerdError::Images(status.message().to_owned()))
+    }
+
     /// The names of the course's images, one a repository.
     pub fn names() -> Vec<String> {
         public_images()
@@ -92,9 +98,20 @@ impl Course {
     }
 
     async fn make_pause(&self) -> std::result::Result<(), ContainerdError> {
+        let info = self.store.client.status().await?.info;
+        self.make_pause_as(sandbox_image(&info)).await
+    }
+
+    /// Has the sandbox image under the name by which containerd missed it: its second version does not tell the name
+    /// before. Whether there was such a name in its complaint.
+    pub(super) async fn have_missed_pause(&self, complaint: &str) -> Result<bool> {
+        let Some(name) = missed_sandbox_image(complaint) else { return Ok(false) };
+        let made = self.make_pause_as(name.to_owned()).await;
+        made.map(|()| true).map_err(|why| RuntimeError::Other(why.to_string()))
+    }
+
+    async fn make_pause_as(&self, name: String) -> std::result::Result<(), ContainerdError> {
         let client = &self.store.client;
-        let info = client.status().await?.info;
-        let name = sandbox_image(&info);
         let image = Some(cri::ImageSpec { image: name.clone(), ..Default::default() });
         let answer = client.images().image_status(cri::ImageStatusRequest { image }).await;
         if answer.is_ok_and(|answer| answer.into_inner().image.is_some()) {
@@ -158,9 +175,23 @@ fn sandbox_image(info: &BTreeMap<String, String>) -> String {
     name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_PAUSE).to_owned()
 }
 
+/// The image that a sandbox could not be made of.
+fn missed_sandbox_image(complaint: &str) -> Option<&str> {
+    let (_, rest) = complaint.split_once("failed to get sandbox image \"")?;
+    rest.split('"').next().filter(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sandbox_image_is_known_from_the_complaint_about_it() {
+        let text = r#"failed to get sandbox image "r.k8s.io/pause:3.11": failed to pull image "r.k8s.io/pause:3.11": no host"#;
+        assert_eq!(missed_sandbox_image(text), Some("r.k8s.io/pause:3.11"));
+        assert_eq!(missed_sandbox_image("failed to get sandbox image \"\": x"), None);
+        assert_eq!(missed_sandbox_image("failed to create containerd task"), None);
+    }
 
     #[test]
     fn containerd_says_what_sandboxes_are_made_of() {

@@ -15,6 +15,7 @@ use super::course::Course;
 use super::network;
 use super::proto::cri;
 use super::runtime::ContainerdRuntime;
+use super::tmpfs;
 use crate::clock::Clock;
 use crate::network::PodPlaces;
 use crate::network::kernel::{self, Forwarding, Links, PacketRules};
@@ -23,6 +24,8 @@ use crate::network::kernel::{self, Forwarding, Links, PacketRules};
 pub(super) const LOCK: &str = "/run/k8s-learn.lock";
 /// The control group of our pods.
 const CGROUP: &str = "k8s-learn";
+/// The directory of volumes that the cluster's provisioner makes.
+const PROVISIONED: &str = "hostpath-provisioner";
 /// How many sandboxes are taken away at a time.
 const AT_A_TIME: usize = 16;
 /// How long one may take to go.
@@ -73,6 +76,7 @@ impl Containerd {
             _lock: lock,
         };
         opened.clear().await?;
+        opened.course.forget_other_builds().await?;
         Ok(opened)
     }
 
@@ -87,6 +91,11 @@ impl Containerd {
             cgroup_parent: self.cgroup_parent.clone(),
         };
         ContainerdRuntime::new(self.client.clone(), self.version.clone(), config, self.course.clone())
+    }
+
+    /// Where the cluster's provisioner makes volumes. It goes with the cluster.
+    pub fn provisioned(&self) -> PathBuf {
+        self.config.state.join(PROVISIONED)
     }
 
     /// The course's images.
@@ -114,8 +123,10 @@ impl Containerd {
         clear_sandboxes(&self.client, &self.clock).await?;
         PacketRules::remove(&self.clock).await.map_err(ContainerdError::Network)?;
         Links::remove_leftovers(&self.clock).await.map_err(ContainerdError::Network)?;
+        let unmounted = tmpfs::unmount(&self.clock, &self.config.state).await;
+        unmounted.map_err(|why| ContainerdError::Files { path: self.config.state.clone(), why })?;
         Forwarding::put_back().await.map_err(ContainerdError::Network)?;
-        for name in ["nodes", network::ADDRESSES] {
+        for name in ["nodes", network::ADDRESSES, PROVISIONED] {
             let path = self.config.state.join(name);
             match tokio::fs::remove_dir_all(&path).await {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -13,11 +13,14 @@ mod images;
 mod logs;
 mod machine;
 mod network;
+mod ownership;
 mod proto;
+mod rotation;
 mod runtime;
 mod sandbox;
 mod service;
 mod streams;
+mod tmpfs;
 mod volumes;
 
 pub use client::Client;

@@ -14,6 +14,7 @@ use super::container;
 use super::course::Course;
 use super::events::{self, Events};
 use super::proto::cri;
+use super::rotation;
 use super::sandbox::{self, own_labels};
 use super::volumes::Volumes;
 use crate::runtime::api::{ContainerState, ContainerStatus, Result, SandboxStatus};
@@ -26,6 +27,7 @@ const MAX_LAST_WORDS: u64 = 4096;
 pub struct ContainerdRuntime {
     pub(super) shared: Arc<Shared>,
     _following: AbortOnDropHandle<()>,
+    _rotation: AbortOnDropHandle<()>,
 }
 
 /// What the runtime's calls share.
@@ -54,7 +56,7 @@ impl ContainerdRuntime {
     /// A runtime over a connection. `version` is containerd's. Needs a tokio runtime.
     pub fn new(client: Client, version: String, config: NodeConfig, course: Arc<Course>) -> Self {
         let shared = Arc::new(Shared {
-            volumes: Volumes::new(config.state.join("volumes")),
+            volumes: Volumes::new(config.state.join("volumes"), config.clock.clone()),
             client,
             version,
             config,
@@ -66,7 +68,8 @@ impl ContainerdRuntime {
             configs: Mutex::default(),
         });
         let following = AbortOnDropHandle::new(tokio::spawn(events::follow(shared.clone())));
-        Self { shared, _following: following }
+        let rotation = AbortOnDropHandle::new(tokio::spawn(rotation::keep(shared.clone())));
+        Self { shared, _following: following, _rotation: rotation }
     }
 }
 

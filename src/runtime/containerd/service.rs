@@ -12,7 +12,8 @@ use super::client::{go_name, other, with_code, words};
 use super::container::{self, Around};
 use super::proto::cri;
 use super::runtime::{ContainerdRuntime, Shared};
-use super::{logs, sandbox, streams};
+use super::volumes::Volumes;
+use super::{logs, rotation, sandbox, streams};
 use crate::net::BoxIo;
 use crate::network::PodPlace;
 use crate::runtime::ContainerRuntime;
@@ -47,7 +48,12 @@ impl ContainerRuntime for ContainerdRuntime {
         shared.course.have_pause().await?;
         let request =
             cri::RunPodSandboxRequest { config: Some(sent.clone()), runtime_handler: String::new() };
-        let answer = shared.client.runtime().run_pod_sandbox(request).await;
+        let mut answer = shared.client.runtime().run_pod_sandbox(request.clone()).await;
+        if let Err(status) = &answer
+            && shared.course.have_missed_pause(status.message()).await?
+        {
+            answer = shared.client.runtime().run_pod_sandbox(request).await;
+        }
         let id = answer
             .map_err(|status| {
                 let code = go_name(status.code());
@@ -183,6 +189,7 @@ impl ContainerRuntime for ContainerdRuntime {
                 // It may never have been written.
                 let _ = tokio::fs::remove_file(file).await;
             }
+            rotation::remove_aside(Path::new(&raw.log_path)).await;
         }
         self.shared.forget_container(id);
         Ok(())
@@ -273,14 +280,20 @@ impl ContainerRuntime for ContainerdRuntime {
         if let Some(id) = self.shared.course.pull(image, secrets).await? {
             return Ok(id);
         }
-        let auth = secrets.first().map(|secret| cri::AuthConfig {
-            username: secret.username.clone(),
-            password: secret.password.clone(),
-            server_address: secret.registry.clone(),
-        });
-        let request = cri::PullImageRequest { image: Some(named(image)), auth };
-        let answer = self.shared.client.images().pull_image(request).await;
-        Ok(answer.map_err(|status| RuntimeError::Pull(with_code(&status)))?.into_inner().image_ref)
+        let mut refusals: Vec<String> = vec![];
+        for auth in auths(secrets) {
+            let request = cri::PullImageRequest { image: Some(named(image)), auth };
+            match self.shared.client.images().pull_image(request).await {
+                Ok(answer) => return Ok(answer.into_inner().image_ref),
+                Err(status) => refusals.push(with_code(&status)),
+            }
+        }
+        // As several errors are told as one.
+        refusals.dedup();
+        Err(RuntimeError::Pull(match &refusals[..] {
+            [one] => one.clone(),
+            several => format!("[{}]", several.join(", ")),
+        }))
     }
 
     async fn image_status(&self, image: &str) -> Result<Option<Image>> {
@@ -312,6 +325,18 @@ impl ContainerRuntime for ContainerdRuntime {
         self.shared.volumes.remove(volume).await
     }
 
+    async fn volume_usage(&self, volume: &str) -> Result<u64> {
+        self.shared.volumes.usage(volume).await
+    }
+
+    async fn host_file(&self, path: &str) -> Result<Option<HostFile>> {
+        Volumes::host_file(path).await
+    }
+
+    async fn make_host_file(&self, path: &str, kind: HostFile) -> Result<()> {
+        Volumes::make_host_file(path, kind).await
+    }
+
     async fn stats(&self) -> Result<Vec<ContainerStats>> {
         let filter = cri::ContainerStatsFilter {
             label_selector: sandbox::own_labels(&self.shared.config.node),
@@ -328,6 +353,20 @@ impl ContainerRuntime for ContainerdRuntime {
             })
         };
         Ok(answer.into_inner().stats.into_iter().filter_map(used).collect())
+    }
+}
+
+/// What is tried one after the other: nobody if there is nobody.
+fn auths(secrets: &[RegistryCredential]) -> Vec<Option<cri::AuthConfig>> {
+    let auth = |secret: &RegistryCredential| cri::AuthConfig {
+        username: secret.username.clone(),
+        password: secret.password.clone(),
+        // Without an address it is for whoever is asked.
+        server_address: String::new(),
+    };
+    match secrets {
+        [] => vec![None],
+        some => some.iter().map(|secret| Some(auth(secret))).collect(),
     }
 }
 

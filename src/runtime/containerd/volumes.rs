@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use tokio::fs;
 
-use crate::runtime::api::{Result, RuntimeError, VolumeContent, VolumeSource};
+use super::{ownership, tmpfs};
+use crate::clock::Clock;
+use crate::runtime::api::{HostFile, Result, RuntimeError, VolumeContent, VolumeSource, host_path_of};
 use crate::seed::Seed;
 
-/// How the id of a path of the node begins.
-const HOST_PATH: &str = "hostpath/";
 /// The link to what is there now.
 const DATA: &str = "..data";
 
@@ -22,6 +22,7 @@ const DATA: &str = "..data";
 #[derive(Clone, Debug)]
 pub(super) struct Volumes {
     root: PathBuf,
+    clock: Clock,
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> RuntimeError {
@@ -30,15 +31,13 @@ fn failed(path: &Path, error: &std::io::Error) -> RuntimeError {
 
 impl Volumes {
     /// Volumes below `root`.
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+    pub(super) fn new(root: PathBuf, clock: Clock) -> Self {
+        Self { root, clock }
     }
 
     /// Where a volume is.
     fn directory(&self, volume: &str) -> Result<PathBuf> {
-        if let Some(path) =
-            volume.strip_prefix(HOST_PATH).and_then(|rest| rest.find('/').map(|at| &rest[at..]))
-        {
+        if let Some(path) = host_path_of(volume) {
             return Ok(PathBuf::from(path));
         }
         let harmless = |part: &str| !part.is_empty() && part != "." && part != "..";
@@ -74,26 +73,79 @@ impl Volumes {
     /// Sets what is in a volume.
     pub(super) async fn write(&self, volume: &str, content: &VolumeContent, seed: &Seed) -> Result<()> {
         let directory = self.directory(volume)?;
+        let of_node = host_path_of(volume).is_some();
+        if !of_node {
+            fs::create_dir_all(&directory).await.map_err(|error| failed(&directory, &error))?;
+            if content.in_memory {
+                let mounted = tmpfs::mount(&self.clock, &directory, content.size_limit).await;
+                mounted.map_err(RuntimeError::Other)?;
+            }
+        }
         let result = async {
-            fs::create_dir_all(&directory).await?;
-            if volume.starts_with(HOST_PATH) {
-                return Ok(());
-            }
-            if content.writable {
+            if content.writable && !of_node {
                 set_mode(&directory, 0o777).await?;
-                return write_plain(&directory, content).await;
+                write_plain(&directory, content).await?;
+            } else if !of_node {
+                write_at_once(&directory, content, &seed.hex(5)).await?;
             }
-            write_at_once(&directory, content, &seed.hex(5)).await
+            match content.group {
+                Some(group) => ownership::give(&directory, group, !content.writable).await,
+                None => Ok(()),
+            }
         };
         result.await.map_err(|error: std::io::Error| failed(&directory, &error))
     }
 
+    /// How much a volume holds, in bytes.
+    pub(super) async fn usage(&self, volume: &str) -> Result<u64> {
+        let directory = self.directory(volume)?;
+        ownership::usage(&directory).await.map_err(|error| failed(&directory, &error))
+    }
+
+    /// What is at a path of this machine.
+    pub(super) async fn host_file(path: &str) -> Result<Option<HostFile>> {
+        use std::io::ErrorKind;
+        use std::os::unix::fs::FileTypeExt;
+        let kind = match fs::metadata(path).await {
+            Ok(found) => found.file_type(),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(Path::new(path), &error)),
+        };
+        Ok(Some(match kind {
+            kind if kind.is_dir() => HostFile::Directory,
+            kind if kind.is_socket() => HostFile::Socket,
+            kind if kind.is_char_device() => HostFile::CharDevice,
+            kind if kind.is_block_device() => HostFile::BlockDevice,
+            _ => HostFile::File,
+        }))
+    }
+
+    /// Makes a directory or an empty file of this machine.
+    pub(super) async fn make_host_file(path: &str, kind: HostFile) -> Result<()> {
+        let path = Path::new(path);
+        let directory = if kind == HostFile::Directory { Some(path) } else { path.parent() };
+        let made = async {
+            if let Some(directory) = directory {
+                fs::create_dir_all(directory).await?;
+            }
+            match kind {
+                HostFile::Directory => Ok(()),
+                HostFile::File => fs::write(path, b"").await,
+                _ => Err(std::io::Error::other("cannot be made")),
+            }
+        };
+        made.await.map_err(|error: std::io::Error| failed(path, &error))
+    }
+
     /// Takes a volume away; a path of the machine stays.
     pub(super) async fn remove(&self, volume: &str) -> Result<()> {
-        if volume.starts_with(HOST_PATH) {
+        if host_path_of(volume).is_some() {
             return Ok(());
         }
         let directory = self.directory(volume)?;
+        tmpfs::unmount(&self.clock, &directory).await.map_err(RuntimeError::Other)?;
         match fs::remove_dir_all(&directory).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(&directory, &error)),
             _ => {
@@ -165,13 +217,13 @@ mod tests {
 
     fn content(files: &[(&str, &'static str)], writable: bool) -> VolumeContent {
         let files = files.iter().map(|(path, text)| ((*path).to_owned(), (Bytes::from(*text), 0o644)));
-        VolumeContent { files: files.collect(), writable, size_limit: None }
+        VolumeContent { files: files.collect(), writable, ..VolumeContent::default() }
     }
 
     #[tokio::test]
     async fn projected_files_are_replaced_as_a_whole_and_empty_dirs_keep_theirs() {
         let root = tempfile::tempdir().unwrap();
-        let volumes = Volumes::new(root.path().to_owned());
+        let volumes = Volumes::new(root.path().to_owned(), Clock::real());
         let seed = Seed::new(1);
         volumes.write("u/config", &content(&[("a", "1"), ("x/y", "2")], false), &seed).await.unwrap();
         let at = |path: &str| root.path().join("u/config").join(path);

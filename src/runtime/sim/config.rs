@@ -1,5 +1,6 @@
 //! What a simulated runtime is made of, and how long things take in it.
 
+use super::disk::NodeDisk;
 use crate::clock::Clock;
 use crate::network::Fabric;
 use crate::seed::Seed;
@@ -27,4 +28,6 @@ pub struct SimConfig {
     pub seed: Seed,
     /// How long things take.
     pub pace: Pace,
+    /// The node's files.
+    pub disk: NodeDisk,
 }

@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::signal::unix::{SignalKind, signal as kernel_signal};
 
-use super::DEFAULT_PATH;
 use super::cgroup::Cgroup;
 use super::images::{Asked, ELF, ask};
 use super::launcher::Executable;
@@ -98,6 +97,7 @@ async fn run(name: &str, args: Vec<String>) -> i32 {
         env: env.clone(),
         version: data.version.clone(),
         seed,
+        real: true,
     };
     let (launcher, _programs) = install(&machine, &data);
     let user = user();
@@ -105,9 +105,17 @@ async fn run(name: &str, args: Vec<String>) -> i32 {
     let process = processes.start(0, &user.name, args.clone(), clock.now());
     let signals = process.signals.clone();
     pass_on(&signals);
-    let system = System { hostname, clock, user, processes, signals: signals.clone(), dialect: data.dialect };
-    let mut variables: BTreeMap<String, String> = env.into_iter().collect();
-    variables.entry("PATH".to_owned()).or_insert_with(|| DEFAULT_PATH.to_owned());
+    // What this process starts has numbers of the kernel's.
+    let system = System {
+        hostname,
+        clock,
+        user,
+        processes,
+        signals: signals.clone(),
+        dialect: data.dialect,
+        pid: None,
+    };
+    let variables: BTreeMap<String, String> = env.into_iter().collect();
     let cwd = std::env::current_dir().map_or("/".to_owned(), |path| path.to_string_lossy().into_owned());
     let stdio = stdio(signals.clone());
     let context = ProgramContext { args, env: variables, cwd, files, stdio, system };

@@ -13,7 +13,9 @@ use super::images::NodeImage;
 use super::launcher::Launcher;
 use super::log::ContainerLog;
 use super::root_files::RootFiles;
-use crate::bash::{Dialect, Files, Processes, ProgramContext, Programs, Signals, Stdio, System, User};
+use crate::bash::{
+    Dialect, Files, Process, Processes, ProgramContext, Programs, Signals, Stdio, System, User,
+};
 use crate::clock::Clock;
 use crate::runtime::api::{ContainerConfig, ContainerState, ContainerStatus, Security};
 use crate::watch;
@@ -99,7 +101,7 @@ impl Container {
     }
 
     /// What a process of it runs in.
-    pub(super) fn context(&self, args: Vec<String>, signals: Signals, stdio: Stdio) -> ProgramContext {
+    pub(super) fn context(&self, args: Vec<String>, process: &Process, stdio: Stdio) -> ProgramContext {
         let mut env: BTreeMap<String, String> = self.env.iter().cloned().collect();
         if stdio.terminal.is_some() {
             env.entry("TERM".to_owned()).or_insert_with(|| "xterm".to_owned());
@@ -109,8 +111,9 @@ impl Container {
             clock: self.clock.clone(),
             user: self.user.clone(),
             processes: self.processes.clone(),
-            signals,
+            signals: process.signals.clone(),
             dialect: self.dialect(),
+            pid: Some(process.pid),
         };
         ProgramContext { args, env, cwd: self.working_dir(), files: self.files.all.clone(), stdio, system }
     }

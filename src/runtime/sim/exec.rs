@@ -67,7 +67,7 @@ async fn run_in_foreground(
     let executable = found.map_err(|why| refused(format!("exec: {first:?}: {why}")))?;
     let process = container.processes.start(0, &container.user.name, command.to_vec(), container.clock.now());
     foreground.set(process.signals.clone());
-    let context = container.context(command.to_vec(), process.signals.clone(), stdio);
+    let context = container.context(command.to_vec(), &process, stdio);
     Ok(tokio::select! { biased;
         () = container.killed.cancelled() => KILLED,
         number = process.signals.fatal() => 128 + number,

@@ -3,13 +3,14 @@
 //! Used for a container's first process, for exec, and by programs that start others (`env`, `timeout`, entrypoints).
 //! Failures are in runc's words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
 use tokio::io::AsyncReadExt;
 
 use super::DEFAULT_PATH;
 use super::images::ELF;
+use super::spawned::{self, Spawned};
 use crate::bash::{Bash, BashConfig, Files, FilesError, Program, ProgramContext, Programs, resolve};
 
 /// How many interpreters a script may lead through.
@@ -31,19 +32,30 @@ pub(super) enum Executable {
 #[derive(Clone)]
 pub struct Launcher {
     programs: WeakPrograms,
+    /// The programs that are processes of the kernel's when a shell starts them; `None` where everything runs in here.
+    real: Option<Arc<BTreeSet<String>>>,
 }
 
 /// The table of programs: the programs in it hold launchers, so a launcher does not hold the table.
 type WeakPrograms = Weak<BTreeMap<String, Arc<dyn Program>>>;
 
 impl Launcher {
-    pub(super) fn new(programs: WeakPrograms) -> Self {
-        Self { programs }
+    pub(super) fn new(programs: WeakPrograms, real: Option<Arc<BTreeSet<String>>>) -> Self {
+        Self { programs, real }
     }
 
-    /// The programs of the container; none when it is gone.
+    /// The programs of the container, for a shell; none when it is gone.
     pub(super) fn programs(&self) -> Programs {
-        self.programs.upgrade().unwrap_or_default()
+        let inside = self.programs.upgrade().unwrap_or_default();
+        let Some(real) = &self.real else { return inside };
+        let as_process = |(name, program): (&String, &Arc<dyn Program>)| {
+            let program: Arc<dyn Program> = match real.contains(name) {
+                true => Arc::new(Spawned::new(program.clone())),
+                false => program.clone(),
+            };
+            (name.clone(), program)
+        };
+        Arc::new(inside.iter().map(as_process).collect())
     }
 
     /// Runs the command in `context.args`, found before as `executable`.
@@ -72,15 +84,15 @@ impl Launcher {
     }
 
     async fn run_program(&self, name: &str, context: ProgramContext) -> i32 {
-        let programs = self.programs();
-        if let Some(program) = programs.get(name) {
+        let inside = self.programs.upgrade().unwrap_or_default();
+        if let Some(program) = inside.get(name) {
             return program.run(context).await;
         }
         // One of bash's own small commands, called without a shell.
         let mut words = vec![name.to_owned()];
         words.extend(context.args.iter().skip(1).cloned());
         let ProgramContext { env, cwd, files, stdio, system, .. } = context;
-        let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs });
+        let mut bash = Bash::new(BashConfig { files, system, env, cwd, programs: self.programs() });
         bash.execute(&quoted(&words), stdio).await
     }
 
@@ -91,6 +103,12 @@ impl Launcher {
         match look_up(&*context.files, &context.env, &context.cwd, first).await {
             Ok(executable) => {
                 context.args = args;
+                if self.real.is_some() {
+                    context = spawned::replace(context);
+                }
+                if let Some(pid) = context.system.pid {
+                    context.system.processes.rename(pid, context.args.clone());
+                }
                 self.run(executable, context).await
             }
             Err(_) => {

@@ -88,7 +88,7 @@ async fn live(
     args: Vec<String>,
     stdio: Stdio,
 ) {
-    let context = container.context(args, process.signals.clone(), stdio);
+    let context = container.context(args, &process, stdio);
     let (exit_code, reason) = tokio::select! { biased;
         () = container.killed.cancelled() => (KILLED, "Error"),
         () = container.cgroup.out_of_memory() => (KILLED, "OOMKilled"),

@@ -8,6 +8,7 @@ mod cgroup;
 mod config;
 mod console;
 mod container;
+mod disk;
 mod exec;
 mod launcher;
 mod life;
@@ -16,6 +17,7 @@ mod root_files;
 mod runtime;
 mod sandbox;
 mod service;
+mod spawned;
 mod volumes;
 
 pub mod contained;
@@ -28,6 +30,7 @@ mod tests;
 
 pub use cgroup::{Allocation, Burn, Cgroup};
 pub use config::{Pace, SimConfig};
+pub use disk::NodeDisk;
 pub use runtime::SimRuntime;
 
 /// Where programs are looked for when nobody says.

@@ -60,7 +60,7 @@ impl SimRuntime {
         let (clock, seed) = (config.clock.clone(), config.seed.clone());
         Self {
             images: ImageStore::new(clock.clone(), seed.clone(), config.pace),
-            volumes: VolumeStore::new(clock, seed),
+            volumes: VolumeStore::new(clock, seed, config.disk.clone()),
             events: Events::default(),
             state: Mutex::default(),
             alive: CancellationToken::new(),
@@ -230,6 +230,7 @@ impl SimRuntime {
             env: env.clone(),
             version: image.data.version.clone(),
             seed: seed.clone(),
+            real: false,
         };
         let (launcher, programs) = programs::install(&machine, &image.data);
         let container = Arc::new(Container {

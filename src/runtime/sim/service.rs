@@ -188,6 +188,18 @@ impl ContainerRuntime for SimRuntime {
         Ok(())
     }
 
+    async fn volume_usage(&self, volume: &str) -> Result<u64> {
+        Ok(self.volumes.usage(volume))
+    }
+
+    async fn host_file(&self, path: &str) -> Result<Option<HostFile>> {
+        self.config.disk.kind(path).await
+    }
+
+    async fn make_host_file(&self, path: &str, kind: HostFile) -> Result<()> {
+        self.config.disk.make(path, kind).await
+    }
+
     async fn stats(&self) -> Result<Vec<ContainerStats>> {
         let state = self.lock();
         let running =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 
-use super::{Pace, SimConfig, SimRuntime};
+use super::{NodeDisk, Pace, SimConfig, SimRuntime};
 use crate::clock::Clock;
 use crate::network::Fabric;
 use crate::runtime::ContainerRuntime;
@@ -33,6 +33,7 @@ impl Node {
             clock: clock.clone(),
             seed,
             pace: Pace::Instant,
+            disk: NodeDisk::new(&clock, None),
         };
         let runtime = Arc::new(SimRuntime::new(config));
         let mut node = Self { runtime, clock, fabric, sandbox: String::new() };

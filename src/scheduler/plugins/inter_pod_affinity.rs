@@ -84,7 +84,7 @@ impl Plugin for InterPodAffinity {
             ClusterEvent::PodUpdated(old, new) => old.metadata.labels != new.metadata.labels,
             ClusterEvent::NodeUpdated(old, new) => old.metadata.labels != new.metadata.labels,
             ClusterEvent::Namespace => true,
-            ClusterEvent::Storage => false,
+            ClusterEvent::Claim(_) | ClusterEvent::Storage => false,
         }
     }
 

@@ -11,6 +11,7 @@ mod pod_topology_spread;
 mod scheduling_gates;
 mod taint_toleration;
 mod volume_binding;
+mod volume_restrictions;
 
 use super::framework::Plugin;
 
@@ -25,6 +26,7 @@ pub(crate) fn default_profile() -> Vec<Box<dyn Plugin>> {
         Box::new(node_affinity::NodeAffinity),
         Box::new(node_rules::NodePorts),
         Box::new(node_resources::NodeResourcesFit),
+        Box::new(volume_restrictions::VolumeRestrictions),
         Box::new(volume_binding::VolumeBinding),
         Box::new(pod_topology_spread::PodTopologySpread),
         Box::new(inter_pod_affinity::InterPodAffinity),

@@ -1,6 +1,6 @@
 //! A login on a node: its files, its user, its programs.
 //!
-//! The machine's files stay from one login to the next, as long as the learner's session.
+//! The machine's files stay from one login to the next, and are those that `hostPath` volumes show.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -111,8 +111,22 @@ impl NodeShell {
     }
 }
 
+/// The node's own disk, with what a machine has on it. A real node's is not shown: it is this machine's.
 fn files(machine: &NodeMachine, clock: &Clock) -> Arc<dyn Files> {
-    let memory = MemoryFiles::new(clock.clone());
+    match machine.disk() {
+        Some(disk) => {
+            furnish(disk.own(), machine);
+            disk.files()
+        }
+        None => {
+            let memory = MemoryFiles::new(clock.clone());
+            furnish(&memory, machine);
+            Arc::new(memory)
+        }
+    }
+}
+
+fn furnish(memory: &MemoryFiles, machine: &NodeMachine) {
     let (name, ip) = (machine.name(), machine.host().ip());
     memory.put_directory(HOME, 0o755);
     memory.set_owner(HOME, 1000, 999);
@@ -131,7 +145,6 @@ fn files(machine: &NodeMachine, clock: &Clock) -> Arc<dyn Files> {
     ] {
         memory.put(path, text.as_bytes(), 0o644);
     }
-    Arc::new(memory)
 }
 
 fn programs(machine: &NodeMachine, components: Components) -> Programs {

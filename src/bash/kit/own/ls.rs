@@ -351,8 +351,17 @@ fn mode(is: &Metadata) -> String {
         return "lrwxrwxrwx".to_owned();
     }
     let kind = if is.directory { 'd' } else { '-' };
-    let bits = (0..9).map(|bit| if is.mode & (0o400 >> bit) == 0 { '-' } else { ['r', 'w', 'x'][bit % 3] });
-    std::iter::once(kind).chain(bits).collect()
+    let bit = |bit: usize| {
+        let set = is.mode & (0o400 >> bit) != 0;
+        // The last bit of three tells of a further one: of the user, of the group, of who may remove.
+        let further = bit % 3 == 2 && is.mode & (0o4000 >> (bit / 3)) != 0;
+        match (further, set) {
+            (true, set) => [['S', 's'], ['T', 't']][bit / 8][usize::from(set)],
+            (false, true) => ['r', 'w', 'x'][bit % 3],
+            (false, false) => '-',
+        }
+    };
+    std::iter::once(kind).chain((0..9).map(bit)).collect()
 }
 
 /// `4.0K`, as `-h` shows sizes.
@@ -390,6 +399,8 @@ mod tests {
             files.write(path, content.as_bytes()).await.unwrap();
         }
         files.symlink("two", "/b/link").await.unwrap();
+        files.put_directory("/c/group", 0o2770);
+        files.put_directory("/c/tmp", 0o1777);
         let files: Arc<dyn Files> = Arc::new(files);
         for (words, expected) in [
             ("ls /b /a", "/a:\none\n\n/b:\nlink\ntwo\n"),
@@ -399,6 +410,10 @@ mod tests {
             (
                 "ls -l /b",
                 "total 4\nlrwxrwxrwx 1 root 0 3 Jan  1 00:00 link -> two\n-rw-r--r-- 1 root 0 2 Jan  1 00:00 two\n",
+            ),
+            (
+                "ls -l /c",
+                "total 8\ndrwxrws--- 2 root 0 4096 Jan  1 00:00 group\ndrwxrwxrwt 2 root 0 4096 Jan  1 00:00 tmp\n",
             ),
             ("ls /nope", "ls: cannot access '/nope': No such file or directory\n"),
             ("ls -Z", "ls: invalid option -- 'Z'\nTry 'ls --help' for more information.\n"),

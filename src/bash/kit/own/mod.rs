@@ -23,6 +23,9 @@ pub(in crate::bash) use read::Read;
 use timeout::Timeout;
 pub(in crate::bash) use whole_stdin::wants_whole_stdin;
 
+/// The commands that every shell has inside: they are no processes.
+pub(in crate::bash) const BUILTINS: &[&str] = &["fg", "jobs", "kill", "wait"];
+
 /// bashkit's errors in bash's words.
 pub(in crate::bash) fn worded(error: &str) -> String {
     error.trim_start_matches("bash: ").trim_start_matches("parse error: ").to_owned()

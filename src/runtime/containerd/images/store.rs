@@ -13,7 +13,9 @@ use tonic::{Code, Status};
 use super::super::client::Client;
 use super::super::proto::content::{InfoRequest, WriteAction, WriteContentRequest};
 use super::super::proto::cri;
-use super::super::proto::images::{CreateImageRequest, Descriptor, Image, UpdateImageRequest};
+use super::super::proto::images::{
+    CreateImageRequest, DeleteImageRequest, Descriptor, Image, ListImagesRequest, UpdateImageRequest,
+};
 use super::super::proto::leases::{CreateRequest, DeleteRequest};
 use super::layers::Blob;
 use crate::clock::Clock;
@@ -23,6 +25,8 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The label of images that the CRI sees.
 const MANAGED: &str = "io.cri-containerd.image";
+/// The label that says which build of this program an image was made of.
+const MAKER: &str = "k8s-learn.io/program";
 /// How much of a blob goes into one message.
 const PIECE_BYTES: usize = 1 << 20;
 /// How soon the CRI is asked again whether it has noticed an image.
@@ -105,6 +109,20 @@ impl Store {
         Ok(id)
     }
 
+    /// Takes away the images that another build of this program was put into: their programs are not ours.
+    pub(in crate::runtime::containerd) async fn forget_other_builds(&self) -> Result<(), Status> {
+        let filter = format!("labels.\"{MAKER}\"!={:?},labels.\"{MAKER}\"", maker());
+        let mut names = self.client.image_names("");
+        let listed = names.list(ListImagesRequest { filters: vec![filter] }).await?.into_inner().images;
+        for image in listed {
+            match names.delete(DeleteImageRequest { name: image.name, sync: false }).await {
+                Err(status) if status.code() != Code::NotFound => return Err(status),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn put_leased(&self, lease: &str, image: &Whole, names: &[String]) -> Result<String, Status> {
         for layer in &image.layers {
             self.write(lease, layer, BTreeMap::new()).await?;
@@ -125,6 +143,10 @@ impl Store {
         };
         for name in names {
             self.name(lease, name, &target).await?;
+            // As a pull does it, so that containers say which image they were made from.
+            if let Some(repository) = repository(name) {
+                self.name(lease, &format!("{repository}@{}", manifest.digest), &target).await?;
+            }
         }
         Ok(config.digest)
     }
@@ -168,7 +190,8 @@ impl Store {
     }
 
     async fn name(&self, lease: &str, name: &str, target: &Descriptor) -> Result<(), Status> {
-        let labels = BTreeMap::from([(MANAGED.to_owned(), "managed".to_owned())]);
+        let labels = [(MANAGED, "managed"), (MAKER, &maker())];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let image = Some(Image { name: name.to_owned(), labels, target: Some(target.clone()) });
         let mut names = self.client.image_names(lease);
         match names.create(CreateImageRequest { image: image.clone() }).await {
@@ -193,8 +216,21 @@ impl Store {
     }
 }
 
+/// The repository of a name with a tag.
+fn repository(name: &str) -> Option<&str> {
+    name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map(|(repository, _)| repository)
+}
+
 fn text(value: &serde_json::Value) -> Vec<u8> {
     value.to_string().into_bytes()
+}
+
+/// This build of the program: its version, and its file's size and time.
+fn maker() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::metadata("/proc/self/exe");
+    let (size, time) = file.map_or((0, 0), |file| (file.size(), file.mtime()));
+    format!("{}-{size}-{time}", env!("CARGO_PKG_VERSION"))
 }
 
 /// In an hour, as containerd reads it.

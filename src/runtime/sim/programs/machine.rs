@@ -24,6 +24,8 @@ pub struct Machine {
     pub version: String,
     /// The cluster's chance.
     pub seed: Seed,
+    /// Whether what a shell starts is a process of the kernel's: in a real container.
+    pub real: bool,
 }
 
 /// Commands of bash's crate that distributions do not bring, beside those of other images.
@@ -37,8 +39,9 @@ const NOT_IN_IMAGES: &[&str] = &[
 /// The programs of an image, and what runs them.
 pub(in crate::runtime::sim) fn install(machine: &Machine, image: &ImageData) -> (Launcher, Programs) {
     let present: BTreeSet<String> = image.program_names().map(str::to_owned).collect();
+    let real = machine.real.then(|| Arc::new(present.clone()));
     let programs: Programs = Arc::new_cyclic(|weak| {
-        let launcher = Launcher::new(weak.clone());
+        let launcher = Launcher::new(weak.clone(), real.clone());
         let mut programs = table(machine, &launcher);
         programs.retain(|name, _| present.contains(*name));
         let absent =
@@ -46,7 +49,7 @@ pub(in crate::runtime::sim) fn install(machine: &Machine, image: &ImageData) -> 
         programs.extend(absent.map(|name| (name, Arc::new(missing::Missing) as Arc<dyn Program>)));
         programs.into_iter().map(|(name, program)| (name.to_owned(), program)).collect()
     });
-    (Launcher::new(Arc::downgrade(&programs)), programs)
+    (Launcher::new(Arc::downgrade(&programs), real), programs)
 }
 
 /// Every program that we have, by name.
@@ -71,6 +74,7 @@ fn table(machine: &Machine, launcher: &Launcher) -> BTreeMap<&'static str, Arc<d
     add(&["nc"], Arc::new(Nc::new(host.clone())));
     add(&["ip", "ifconfig", "route", "netstat"], Arc::new(net_tools::Interfaces::new(host.clone())));
     add(&["ps", "top"], Arc::new(ps::Ps::new(machine.clone())));
+    add(&["killall", "pgrep", "pidof", "pkill"], Arc::new(pgrep::ByName));
     add(&["tail"], Arc::new(tail::Tail::new(machine.clone())));
     add(&["tar"], Arc::new(tar::Tar));
     add(&["nginx"], Arc::new(nginx::Nginx::new(machine.clone())));

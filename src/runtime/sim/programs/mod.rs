@@ -6,8 +6,8 @@
 mod agnhost;
 mod bootcamp;
 mod clock_text;
-mod datagrams;
 mod curl;
+mod datagrams;
 mod dns_tools;
 mod entrypoint;
 mod env;
@@ -19,6 +19,7 @@ mod missing;
 mod net_tools;
 mod nginx;
 mod pause;
+mod pgrep;
 mod ps;
 mod redis;
 mod resolver;

@@ -6,16 +6,10 @@ use async_trait::async_trait;
 
 use super::super::launcher::{Launcher, look_up, read_all};
 use super::traps;
-use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext};
+use crate::bash::{Bash, BashConfig, Dialect, Program, ProgramContext, is_plain_command};
 
 /// The largest script that is read from standard input.
 const MAX_SCRIPT_BYTES: u64 = 4 << 20;
-/// What makes a command more than words.
-const SHELL_SYNTAX: &[char] = &[
-    '$', '`', '"', '\'', '\\', '|', '&', ';', '<', '>', '(', ')', '*', '?', '[', ']', '{', '}', '~', '#',
-    '=', '!', '\n',
-];
-
 /// The shell.
 pub(super) struct Shell {
     launcher: Launcher,
@@ -86,8 +80,7 @@ fn introduce(env: &mut BTreeMap<String, String>, cwd: &str, dialect: Dialect) {
 
 /// The words of a script that is one command without any of the shell's own syntax.
 fn single_command(script: &str) -> Option<Vec<String>> {
-    let words: Vec<String> = script.split_whitespace().map(str::to_owned).collect();
-    (!words.is_empty() && !script.trim().contains(SHELL_SYNTAX)).then_some(words)
+    is_plain_command(script).then(|| script.split_whitespace().map(str::to_owned).collect())
 }
 
 /// Whose words a shell has: `sh` is busybox's or dash's, whatever else the image has, and `bash` beside dash is bash.

@@ -86,15 +86,9 @@ pub(super) async fn execute(
     for number in traps.keys() {
         signals.handle(*number);
     }
-    let Stdio { stdin, stdout, stderr, terminal, stdin_is_terminal } = stdio;
-    let (out, err) = (crate::bash::SharedWriter::new(stdout), crate::bash::SharedWriter::new(stderr));
-    let stdio = Stdio {
-        stdin,
-        stdout: Box::new(out.clone()),
-        stderr: Box::new(err.clone()),
-        terminal,
-        stdin_is_terminal,
-    };
+    let out = crate::bash::SharedWriter::new(stdio.stdout);
+    let err = crate::bash::SharedWriter::new(stdio.stderr);
+    let stdio = Stdio { stdout: Box::new(out.clone()), stderr: Box::new(err.clone()), ..stdio };
     let interrupt = bash.interrupter();
     let mut came = None;
     let code = {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerPort, DownwardAPIVolumeFile, EmptyDirVolumeSource, EnvVar, EphemeralContainer,
-    HTTPGetAction, Lifecycle, PodSpec, Probe, ResourceRequirements, Volume,
+    HTTPGetAction, Lifecycle, PersistentVolumeClaimSpec, PodSpec, Probe, ResourceRequirements, Volume,
 };
 
 use super::images::is_latest;
@@ -237,14 +237,18 @@ fn default_volume(volume: &mut Volume) {
     if let Some(template) =
         volume.ephemeral.as_mut().and_then(|ephemeral| ephemeral.volume_claim_template.as_mut())
     {
-        default_text(&mut template.spec.volume_mode, "Filesystem");
-        if let Some(resources) = &mut template.spec.resources {
-            for list in [&mut resources.limits, &mut resources.requests].into_iter().flatten() {
-                default_resource_list(list);
-            }
-        }
+        default_claim_spec(&mut template.spec);
     }
     default_disk(volume);
+}
+
+/// A claim's spec, on its own or in a pod.
+pub(crate) fn default_claim_spec(spec: &mut PersistentVolumeClaimSpec) {
+    default_text(&mut spec.volume_mode, "Filesystem");
+    let Some(resources) = &mut spec.resources else { return };
+    for list in [&mut resources.limits, &mut resources.requests].into_iter().flatten() {
+        default_resource_list(list);
+    }
 }
 
 /// The volumes of storage systems outside the cluster.

@@ -14,7 +14,13 @@ mod update;
 mod validation;
 mod warnings;
 
-pub(crate) use defaults::{default_resource_list, default_template};
+pub(crate) use defaults::{default_claim_spec, default_resource_list, default_template};
 pub use strategy::PodKind;
-pub(crate) use validation::{validate_controlled, validate_resource_value, validate_template};
-pub(crate) use warnings::{controller_warnings, owner_name_warning, template_warnings};
+pub(crate) use validation::{
+    no_backsteps, validate_access_modes, validate_claim_spec, validate_controlled, validate_csi_driver,
+    validate_disk_sources, validate_host_path, validate_node_selector, validate_resource_value,
+    validate_template,
+};
+pub(crate) use warnings::{
+    controller_warnings, node_term_warnings, old_node_label, owner_name_warning, template_warnings,
+};

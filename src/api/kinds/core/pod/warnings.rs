@@ -150,9 +150,22 @@ fn visit<'a>(spec: &'a PodSpec, field: &FieldPath) -> Vec<(&'a Container, FieldP
         .collect()
 }
 
+/// What is said of a node label that has a newer name.
+pub(crate) fn old_node_label(key: &str) -> Option<&'static str> {
+    OLD_NODE_LABELS.iter().find(|(label, _)| *label == key).map(|(_, message)| *message)
+}
+
+/// What a term of a node selector is warned about, of a pod or a volume.
+pub(crate) fn node_term_warnings(term: &NodeSelectorTerm, field: &FieldPath) -> Vec<String> {
+    let expressions = term.match_expressions.iter().flatten().enumerate();
+    let shown = |index: usize, key: &str, message: &str| {
+        format!("{}: {key} is {message}", field.child("matchExpressions").index(index).child("key"))
+    };
+    expressions.filter_map(|(index, e)| Some(shown(index, &e.key, old_node_label(&e.key)?))).collect()
+}
+
 fn node_labels(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
-    let old =
-        |key: &str| OLD_NODE_LABELS.iter().find(|(label, _)| *label == key).map(|(_, message)| *message);
+    let old = old_node_label;
     let mut warnings = vec![];
     for key in spec.node_selector.iter().flat_map(BTreeMap::keys) {
         warnings
@@ -160,13 +173,7 @@ fn node_labels(spec: &PodSpec, field: &FieldPath) -> Vec<String> {
     }
     let node = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
     let field_of = |name: &str| field.child("affinity").child("nodeAffinity").child(name);
-    let of_term = |term: &NodeSelectorTerm, field: &FieldPath| -> Vec<String> {
-        let expressions = term.match_expressions.iter().flatten().enumerate();
-        let shown = |index: usize, key: &str, message: &str| {
-            format!("{}: {key} is {message}", field.child("matchExpressions").index(index).child("key"))
-        };
-        expressions.filter_map(|(index, e)| Some(shown(index, &e.key, old(&e.key)?))).collect()
-    };
+    let of_term = node_term_warnings;
     if let Some(required) =
         node.and_then(|node| node.required_during_scheduling_ignored_during_execution.as_ref())
     {

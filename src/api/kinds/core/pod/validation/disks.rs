@@ -13,7 +13,7 @@ pub(super) fn required(value: &str, field: &FieldPath) -> Vec<FieldError> {
 }
 
 /// The sources that the volume has, with what is wrong with each.
-pub(super) fn validate(volume: &Volume, field: &FieldPath) -> Vec<(&'static str, Vec<FieldError>)> {
+pub(crate) fn validate(volume: &Volume, field: &FieldPath) -> Vec<(&'static str, Vec<FieldError>)> {
     let mut given = network(volume, field);
     given.extend(clouds(volume, field));
     given
@@ -192,23 +192,25 @@ fn validate_iscsi(iscsi: &ISCSIVolumeSource, field: &FieldPath) -> Vec<FieldErro
 }
 
 fn validate_csi(csi: &CSIVolumeSource, field: &FieldPath) -> Vec<FieldError> {
-    let driver = field.child("driver");
-    let mut errors = required(&csi.driver, &driver);
-    if csi.driver.len() > 63 {
-        errors.push(FieldError::too_long(&driver, 63));
-    }
-    if !csi.driver.is_empty() {
-        errors.extend(checks::each(
-            crate::meta::names::dns1123_subdomain(&csi.driver.to_lowercase(), false),
-            &driver,
-            &csi.driver,
-        ));
-    }
+    let mut errors = validate_csi_driver(&csi.driver, &field.child("driver"));
     if let Some(secret) = &csi.node_publish_secret_ref {
         match secret.name.as_str() {
             "" => errors.push(FieldError::required(&field.child("nodePublishSecretRef").child("name"), "")),
             name => errors.extend(checks::dns_subdomain(name, &field.child("name"))),
         }
+    }
+    errors
+}
+
+/// The name of a CSI driver.
+pub(crate) fn validate_csi_driver(driver: &str, field: &FieldPath) -> Vec<FieldError> {
+    let mut errors = required(driver, field);
+    if driver.len() > 63 {
+        errors.push(FieldError::too_long(field, 63));
+    }
+    if !driver.is_empty() {
+        let wrong = crate::meta::names::dns1123_subdomain(&driver.to_lowercase(), false);
+        errors.extend(checks::each(wrong, field, driver));
     }
     errors
 }

@@ -4,7 +4,7 @@
 use crate::api::field::{FieldError, FieldPath};
 
 /// No part of the path is `..`.
-pub(super) fn no_backsteps(path: &str, field: &FieldPath) -> Vec<FieldError> {
+pub(crate) fn no_backsteps(path: &str, field: &FieldPath) -> Vec<FieldError> {
     if path.split('/').any(|part| part == "..") {
         vec![FieldError::invalid(field, path, "must not contain '..'")]
     } else {

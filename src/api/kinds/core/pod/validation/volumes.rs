@@ -130,7 +130,7 @@ fn validate_source(volume: &Volume, pod: Option<&str>, field: &FieldPath) -> Vec
     errors
 }
 
-fn validate_host_path(path: &HostPathVolumeSource, field: &FieldPath) -> Vec<FieldError> {
+pub(crate) fn validate_host_path(path: &HostPathVolumeSource, field: &FieldPath) -> Vec<FieldError> {
     if path.path.is_empty() {
         return vec![FieldError::required(&field.child("path"), "")];
     }

@@ -1,0 +1,3 @@
+//! The kinds of the storage.k8s.io group.
+
+pub mod storage_class;
