@@ -51,6 +51,10 @@ const MIGRATED: [(&str, &str); 7] = [
 enum Key {
     Claim(String, String),
     Volume(String),
+    /// A claim that changed: of its own writes the controller knows all.
+    ChangedClaim(String, String),
+    /// A volume that changed.
+    ChangedVolume(String),
 }
 
 pub(super) struct Binder {
@@ -96,8 +100,9 @@ impl Binder {
                 if let Some(volume) = volume_name(claim) {
                     this.queue.add(Key::Volume(volume.to_owned()), cause);
                 }
-            } else if !this.bindings.claims.is_own(claim) {
-                this.queue.add(claim_key(claim), cause);
+            } else {
+                let (namespace, name) = key_of(&claim.metadata);
+                this.queue.add(Key::ChangedClaim(namespace, name), cause);
             }
         });
         let this = self.clone();
@@ -112,8 +117,7 @@ impl Binder {
                         this.queue.add(Key::Claim(of(&claim.namespace), of(&claim.name)), cause);
                     }
                 }
-                _ if this.bindings.volumes.is_own(volume) => {}
-                _ => this.queue.add(Key::Volume(volume.metadata.name.clone().unwrap_or_default()), cause),
+                _ => this.queue.add(Key::ChangedVolume(key_of(&volume.metadata).1), cause),
             }
             let free = volume_phase(volume) == "Available" && claim_ref(volume).is_none();
             let came_free = match change {
@@ -122,7 +126,10 @@ impl Binder {
             };
             if free && came_free {
                 let class = storage::volume_class(volume);
-                this.wake_waiting(cause, |claim| storage::claim_class(claim) == class);
+                // Claims of a class that binds late are the scheduler's.
+                if !binds_late(this.classes.get("", class).as_deref()) {
+                    this.wake_waiting(cause, |claim| storage::claim_class(claim) == class);
+                }
             }
         });
         let this = self.clone();
@@ -158,6 +165,21 @@ impl Binder {
                 Some(volume) => self.sync_volume(&volume).await,
                 None => Ok(None),
             },
+            // Only now is it sure that the answers to the controller's own writes have come.
+            Key::ChangedClaim(namespace, name) => {
+                let claim = self.bindings.claims.get(&namespace, &name);
+                if let Some(claim) = claim.filter(|claim| !self.bindings.claims.is_own(claim)) {
+                    self.queue.add(claim_key(&claim), revision_of(&claim.metadata));
+                }
+                Ok(None)
+            }
+            Key::ChangedVolume(name) => {
+                let volume = self.bindings.volumes.get("", &name);
+                if let Some(volume) = volume.filter(|volume| !self.bindings.volumes.is_own(volume)) {
+                    self.queue.add(Key::Volume(name), revision_of(&volume.metadata));
+                }
+                Ok(None)
+            }
         }
     }
 
