@@ -217,8 +217,8 @@ async fn claims_that_cannot_be_served_say_why() {
     Learner::knows(&said, "volume \"kept\" already bound to a different claim.");
     learner.applies(&claim("owner", ", storageClassName: manual")).await;
     learner.waits("--for=jsonpath='{.status.phase}'=Bound pvc/owner").await;
+    learner.types("kubectl delete pv kept --wait=false").await;
     learner.types("kubectl patch pv kept -p '{\"metadata\":{\"finalizers\":null}}'").await;
-    learner.types("kubectl delete pv kept").await;
     learner.waits("--for=jsonpath='{.status.phase}'=Lost pvc/owner").await;
     let said = learner.types("kubectl describe pvc owner").await;
     Learner::knows(&said, "Bound claim has lost its PersistentVolume. Data on the volume is lost!");

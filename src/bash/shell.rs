@@ -340,6 +340,8 @@ mod tests {
             ("cd /tmp 2>/dev/null || mkdir /tmp && cd /tmp; pwd", "/tmp\n", 0),
             ("echo hi | upper", "HI\n", 1),
             ("upper a b < f2", "bash: line 1: f2: No such file or directory\n", 1),
+            ("echo kept > f3; touch f3 f4 && cat f3 f4", "kept\n", 0),
+            ("touch -d 2020-01-01 f3", "touch: cannot touch 'f3': only the present time can be set\n", 1),
             ("(exit 7)", "", 7),
             ("cat <<E | upper\nx\nE", "X\n", 1),
             ("v=$(echo in | upper); echo $v", "IN\n", 0),

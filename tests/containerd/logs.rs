@@ -34,7 +34,7 @@ fn logs_are_whole_previous_and_rotated() {
     // The first life ends at once, and the second one lasts.
     check(
         r#"kubectl run twice --image=busybox:1.36 --overrides='{"spec":{"volumes":[{"name":"v","emptyDir":{}}],"containers":[{"name":"twice","image":"busybox:1.36","command":["sh","-c","echo life; [ -e /v/f ] && echo second && sleep 1000; touch /v/f; exit 3"],"volumeMounts":[{"name":"v","mountPath":"/v"}]}]}}'
-        for i in $(seq 100); do kubectl logs twice | grep -q second && break; sleep 0.2; done
+        for i in $(seq 100); do kubectl get pod twice -o jsonpath='{.status.containerStatuses[0].restartCount}{.status.containerStatuses[0].state}' | grep -q '^1.*running' && break; sleep 0.2; done; sleep 1
         kubectl logs twice; echo --; kubectl logs twice --previous; echo --"#,
         "life\nsecond\n--\nlife\n--\n",
     );

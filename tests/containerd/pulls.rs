@@ -6,14 +6,14 @@ use super::registry::Registry;
 /// Waits until a pod's description has these words, and shows it.
 fn until(pod: &str, words: &str) -> String {
     format!(
-        "for i in $(seq 100); do kubectl describe pod {pod} | grep -q '{words}' && break; sleep 0.2; done; kubectl describe pod {pod}"
+        "for i in $(seq 100); do kubectl describe pod {pod} | grep -qE '{words}' && break; sleep 0.2; done; kubectl describe pod {pod}"
     )
 }
 
 /// Waits until a pod's image is refused for want of a password: each version of containerd has its words for that.
 fn refused(pod: &str) -> String {
-    let words = "Failed to pull image .*\\(401 Unauthorized\\|authorization failed\\)";
-    format!("{} | grep -q '{words}' && echo refused", until(pod, words))
+    let words = "Failed to pull image .*(401 Unauthorized|authorization failed)";
+    format!("{} | grep -qE '{words}' && echo refused", until(pod, words))
 }
 
 #[test]

@@ -24,6 +24,8 @@ const MAX_ATTEMPTS: usize = 100;
 enum Step {
     /// It goes.
     Remove,
+    /// It is going already, and finalizers keep it.
+    Stay,
     /// It is written back, marked; if nothing holds it up after that, it goes.
     Mark { then_remove: bool },
     /// Its deletion goes on as it was; nothing is to be done.
@@ -66,16 +68,18 @@ impl Rest {
                 Ok(Some(Reply::object(self.bytes(&*call.kind, kv)?)))
             }
             Step::Pending => Ok(Some(success(call, object))),
+            Step::Stay => {
+                Ok(Some(Reply::new(still_there(options), Content::Object(self.bytes(&*call.kind, kv)?))))
+            }
             Step::Remove => self.remove(call, object, kv),
             Step::Mark { then_remove } => {
                 let value = self.payload(call.info(), &object.to_value())?;
                 let put = Op::Put { key: kv.key.to_string(), value, lease: kv.lease };
                 let Some(marked) = self.replace(call, kv, put)? else { return Ok(None) };
                 let Some(marked) = marked.filter(|_| *then_remove) else {
-                    // 202 tells old clients that something is still to come.
-                    let code = if options.orphan_dependents == Some(false) { 202 } else { 200 };
                     let kv = self.stored(call)?;
-                    return Ok(Some(Reply::new(code, Content::Object(self.bytes(&*call.kind, &kv)?))));
+                    let bytes = self.bytes(&*call.kind, &kv)?;
+                    return Ok(Some(Reply::new(still_there(options), Content::Object(bytes))));
                 };
                 let object = self.decode(&*call.kind, &marked)?;
                 self.remove(call, &*object, &marked)
@@ -144,12 +148,16 @@ impl Rest {
             Grace::At(seconds) => Some(seconds),
             Grace::None => None,
         };
+        let before = object.meta().clone();
         set_finalizers(call, options, object.meta_mut());
         let held = !object.meta().finalizers.as_deref().unwrap_or_default().is_empty();
         match grace {
             Some(seconds) => Step::Mark { then_remove: seconds == 0 && !held },
             None if held => {
                 mark(object.meta_mut(), now);
+                if *object.meta() == before {
+                    return Step::Stay;
+                }
                 call.kind.begin_deletion(object);
                 Step::Mark { then_remove: false }
             }
@@ -193,6 +201,11 @@ impl Rest {
             },
         }
     }
+}
+
+/// The code of a deletion that leaves the object for now: 202 tells old clients that something is still to come.
+fn still_there(options: &DeleteOptions) -> u16 {
+    if options.orphan_dependents == Some(false) { 202 } else { 200 }
 }
 
 enum Grace {

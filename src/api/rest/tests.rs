@@ -280,6 +280,8 @@ async fn finalizers_hold_an_object_up() {
         (going["kind"].as_str(), going["metadata"]["deletionTimestamp"].is_string()),
         (Some("ConfigMap"), true)
     );
+    let again = door.send(&format!("DELETE {MAPS}/a"), &Value::Null).await.json();
+    assert_eq!(again, going, "a deletion that changes nothing writes nothing");
     let headers = [("content-type", "application/merge-patch+json")];
     let more = door
         .ask(&format!("PATCH {MAPS}/a"), &headers, r#"{"metadata":{"finalizers":["example.com/x"]}}"#)

@@ -34,7 +34,10 @@ impl Binder {
     /// Deletes what the volume is made of, and then the volume. The inner error is why it cannot be done.
     async fn delete(&self, volume: &PersistentVolume) -> Result<Result<(), String>, Error> {
         let provisioner = storage::annotation(&volume.metadata, PROVISIONED_BY);
-        let Some(spec) = &volume.spec else { return Ok(Ok(())) };
+        let Some(spec) = volume.spec.as_ref().filter(|_| volume.metadata.deletion_timestamp.is_none()) else {
+            // It is on its way out already.
+            return Ok(Ok(()));
+        };
         if (!provisioner.is_empty() && !provisioner.starts_with("kubernetes.io/")) || spec.csi.is_some() {
             // Who made it takes it away.
             return Ok(Ok(()));

@@ -255,7 +255,7 @@ mod tests {
             ("id: t\nminutes: 5\nstep: []\n", "lessons/basics/01-t/lesson.yaml:3: unknown field `step`"),
             (
                 "id: t\nminutes: 5\nruntime: docker\nsteps: []\n",
-                "lessons/basics/01-t/lesson.yaml:3: unknown variant `docker`, expected `any` or `sim`",
+                "lessons/basics/01-t/lesson.yaml:3: unknown variant `docker`, expected one of any, sim",
             ),
             (
                 "id: t\nminutes: 5\nsteps: []\n",

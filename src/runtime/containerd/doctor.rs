@@ -13,6 +13,9 @@ use crate::network::kernel;
 /// The capability to give a process more of the machine than its parent has: needed to lower `oom_score_adj`.
 const CAP_SYS_RESOURCE: u32 = 24;
 
+/// The versions of containerd that the tests have run on.
+const TRIED: &str = "1.6 and 2.1";
+
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -67,7 +70,8 @@ pub async fn examine(config: &ContainerdConfig, clock: &Clock) -> Vec<Finding> {
             "apt-get install containerd && systemctl start containerd, or --containerd-socket with where it is",
         )),
         Ok((client, version)) => {
-            findings.push(Finding::good("containerd", format!("{version} at {}", config.socket.display())));
+            let found = format!("{version} at {} (tried: {TRIED})", config.socket.display());
+            findings.push(Finding::good("containerd", found));
             match client.status().await {
                 Err(error) => findings.push(Finding::bad("CRI", error.to_string(), "look into containerd's log")),
                 Ok(status) => {
