@@ -57,7 +57,7 @@ fn images_come_from_a_registry_with_and_without_a_password() {
             ("kubectl exec open -- echo it runs", "it runs"),
             (&pod("no-tag", &missing, ""), "created"),
             (&until("no-tag", "Failed to pull image"), &format!("Failed to pull image \"{missing}\": {not_found}")),
-            (&until("no-tag", "Back-off pulling"), &format!("Error: ImagePullBackOff")),
+            (&until("no-tag", "Back-off pulling"), "Error: ImagePullBackOff"),
             (&pod("nobody", &closed, ""), "created"),
             (&refused("nobody"), "refused\n"),
             (&secret("wrong", "guess"), "created"),
