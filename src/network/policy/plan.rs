@@ -285,6 +285,9 @@ mod tests {
         rules.allows_egress(from.ip, to, port, protocol) && rules.allows_ingress(to.ip, from, port, protocol)
     }
 
+    /// What it shows, the policies, what passes under them, what does not.
+    type Case = (&'static str, Vec<Value>, &'static [&'static str], &'static [&'static str]);
+
     #[test]
     fn policies_mean_what_the_api_says() {
         let deny = json!({"podSelector": {}});
@@ -295,7 +298,7 @@ mod tests {
         let in_y = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "y"}}});
         let b_in_y =
             json!({"namespaceSelector": in_y["namespaceSelector"], "podSelector": of_b["podSelector"]});
-        let cases: Vec<(&str, Vec<Value>, &[&str], &[&str])> = vec![
+        let cases: Vec<Case> = vec![
             ("no policy", vec![], &["x/a x/b 80", "y/a x/b 80", "10.9.9.9 x/a 80"], &[]),
             (
                 "default deny is about its namespace, and not about oneself or the own node",
