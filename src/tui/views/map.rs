@@ -109,6 +109,18 @@ fn box_for_names(places: &[Place<'_>]) -> usize {
     pods.map(row).max().unwrap_or(0).max(BOX)
 }
 
+/// How many boxes are beside each other.
+fn side_by_side(places: &[Place<'_>], columns: usize, box_columns: usize) -> usize {
+    (columns / box_columns).clamp(1, places.len().max(1))
+}
+
+/// How many lines boxes with the names of pods take.
+fn height(places: &[Place<'_>], columns: usize, box_columns: usize) -> usize {
+    let rows = |place: &Place<'_>| place.pods.len().max(1) + 2;
+    let bands = places.chunks(side_by_side(places, columns, box_columns));
+    bands.map(|band| band.iter().map(rows).max().unwrap_or(0)).sum()
+}
+
 /// A name in exactly so many columns. It keeps its end, by which the pods of one owner are told apart.
 fn name_columns(name: &str, columns: usize) -> String {
     pad(&cut_middle(name, columns), columns)
@@ -173,19 +185,11 @@ impl View for Map {
         let legend = u16::from(area.height > 6);
         let room = Rect { height: area.height - legend, ..area };
         // Names are whole if there is room for boxes that wide; then they are cut, and at last left out.
-        let drawn = |box_columns, compact| {
-            let mut canvas = Canvas::new(scene, (usize::from(area.width), box_columns), chosen, compact);
-            canvas.places(&places);
-            canvas
-        };
-        let fits = |canvas: &Canvas<'_>| canvas.lines.len() <= usize::from(room.height);
-        let mut canvas = drawn(box_for_names(&places), false);
-        if !fits(&canvas) {
-            canvas = drawn(BOX, false);
-        }
-        if !fits(&canvas) {
-            canvas = drawn(BOX, true);
-        }
+        let columns = usize::from(area.width);
+        let fits = |box_columns: &usize| height(&places, columns, *box_columns) <= usize::from(room.height);
+        let named = [box_for_names(&places), BOX].into_iter().find(fits);
+        let mut canvas = Canvas::new(scene, (columns, named.unwrap_or(BOX)), chosen, named.is_none());
+        canvas.places(&places);
         let start = first_shown(canvas.chosen_line, canvas.lines.len(), room.height.into());
         for (index, line) in canvas.lines.iter().skip(start).take(room.height.into()).enumerate() {
             buffer.set_line(room.x, room.y + index as u16, line, room.width);
@@ -230,7 +234,7 @@ impl<'a> Canvas<'a> {
 
     /// Boxes side by side as far as they fit, the next ones below.
     fn places(&mut self, places: &[Place<'_>]) {
-        let side_by_side = (self.columns / self.box_columns).clamp(1, places.len());
+        let side_by_side = side_by_side(places, self.columns, self.box_columns);
         let widths = self.columns / side_by_side;
         for band in places.chunks(side_by_side) {
             let boxes: Vec<Vec<Line<'static>>> = band.iter().map(|place| self.boxed(place, widths)).collect();
