@@ -105,7 +105,7 @@ kubectl get pvc
 kubectl get pvc -o wide
 kubectl get pvc,pods
 kubectl describe pvc books
-kubectl describe pvc dynamic | sed 's/minikube_[0-9a-f-]*/minikube_UID/' | grep -v ExternalProvisioning
+kubectl describe pvc dynamic | sed 's/minikube_[0-9a-f-]*/minikube_UID/'
 kubectl describe pvc later
 kubectl describe pvc lost
 kubectl get pvc dynamic -o jsonpath='{.spec.storageClassName} {.status.phase}{"\n"}'

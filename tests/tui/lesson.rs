@@ -50,11 +50,11 @@ async fn a_lesson_is_typed_through_and_its_progress_survives_a_kill_in_the_next_
     // A prediction.
     screen.shows("Press the number").await;
     screen.press("2").await;
-    checked(&mut screen, "You expect", "Step 6/7").await;
+    checked(&mut screen, "You expected", "Step 6/7").await;
     screen
         .press("curl http://localhost:8001/apis/apps/v1/namespaces/default/deployments/kubernetes-bootcamp\r")
         .await;
-    checked(&mut screen, "You expect: What I typed", "Step 7/7").await;
+    checked(&mut screen, "You expected: What I typed", "Step 7/7").await;
     // A short answer.
     screen.shows("Type the answer").await;
     screen.press("spec\r").await;
