@@ -73,7 +73,7 @@ fn services_volumes_limits_and_failures_are_real() {
             ("kubectl exec vol -c c -- grep -i ^uid /proc/self/status", "1000"),
             ("kubectl patch configmap app -p '{\"data\":{\"color\":\"red\"}}'", "patched"),
             ("for i in $(seq 30); do kubectl exec vol -c c -- grep red /etc/app/color && break; sleep 1; done", "red"),
-            ("curl -s http://192.168.49.2:8088", "Welcome to nginx!"),
+            ("curl -s http://$(kubectl get pod vol -o jsonpath='{.status.hostIP}'):8088", "Welcome to nginx!"),
             ("kubectl create deployment web --image=nginx:1.25 --replicas=4", "created"),
             ("kubectl expose deployment web --port=80", "exposed"),
             ("kubectl rollout status deployment web --timeout=90s", "successfully rolled out"),

@@ -23,8 +23,12 @@ fn volumes_are_the_machines_own() {
     let before = machine.belongings();
     let claim = format!("kubectl apply -f - <<'Y'\n{CLAIM}\nY");
     let (one, two) = (pod("one", "minikube"), pod("two", "minikube-m02"));
-    let strict = "cat <<'Y' | kubectl apply -f -\n{apiVersion: v1, kind: Pod, metadata: {name: strict}, spec: {containers: [{name: c, image: 'busybox:1.36', \
-                  volumeMounts: [{name: h, mountPath: /h}]}], volumes: [{name: h, hostPath: {path: /nonexistent/k8s-learn, type: Directory}}]}}\nY";
+    let absent = machine.path("absent").display().to_string();
+    let strict = format!(
+        "cat <<'Y' | kubectl apply -f -\n{{apiVersion: v1, kind: Pod, metadata: {{name: strict}}, spec: {{containers: [{{name: c, image: 'busybox:1.36', \
+         volumeMounts: [{{name: h, mountPath: /h}}]}}], volumes: [{{name: h, hostPath: {{path: {absent}, type: Directory}}}}]}}}}\nY"
+    );
+    let refused = format!("{absent} is not a directory");
     machine.shows(
         "2",
         &[
@@ -49,8 +53,8 @@ fn volumes_are_the_machines_own() {
             ("kubectl wait --for=jsonpath='{.status.reason}'=Evicted pod/two --timeout=60s", "condition met"),
             ("kubectl describe pod two", "Usage of EmptyDir volume \"e\" exceeds the limit \"1Mi\"."),
             ("kubectl delete pod two", "deleted"),
-            (strict, "created"),
-            ("for i in $(seq 20); do kubectl describe pod strict | grep FailedMount && break; sleep 0.5; done", "/nonexistent/k8s-learn is not a directory"),
+            (&strict, "created"),
+            ("for i in $(seq 20); do kubectl describe pod strict | grep FailedMount && break; sleep 0.5; done", &refused),
             ("kubectl delete pvc books", "deleted"),
             ("for i in $(seq 20); do kubectl get pv 2>&1 | grep 'No resources' && break; sleep 0.5; done", "No resources found"),
         ],
