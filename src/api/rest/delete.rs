@@ -75,14 +75,16 @@ impl Rest {
             Step::Mark { then_remove } => {
                 let value = self.payload(call.info(), &object.to_value())?;
                 let put = Op::Put { key: kv.key.to_string(), value, lease: kv.lease };
-                let Some(marked) = self.replace(call, kv, put)? else { return Ok(None) };
-                let Some(marked) = marked.filter(|_| *then_remove) else {
-                    let kv = self.stored(call)?;
-                    let bytes = self.bytes(&*call.kind, &kv)?;
+                let Some(Some(marked)) = self.replace(call, kv, put)? else { return Ok(None) };
+                if !then_remove {
+                    let bytes = self.bytes(&*call.kind, &marked)?;
                     return Ok(Some(Reply::new(still_there(options), Content::Object(bytes))));
-                };
+                }
                 let object = self.decode(&*call.kind, &marked)?;
-                self.remove(call, &*object, &marked)
+                let removed = self.remove(call, &*object, &marked)?;
+                // Who saw the mark may have been quicker, like the kubelet of a pod that has ended: it is gone, as was asked.
+                let gone = || self.shared.store.get(&call.key()).is_none();
+                Ok(removed.or_else(|| gone().then(|| self.removed(call, &*object))))
             }
         }
     }
@@ -94,12 +96,17 @@ impl Rest {
             return Ok(None);
         }
         call.kind.after_delete(&self.shared.allocations, object);
-        Ok(Some(if call.info().rules.returns_deleted {
+        Ok(Some(self.removed(call, object)))
+    }
+
+    /// What is answered for an object that is gone.
+    fn removed(&self, call: &Call, object: &dyn Object) -> Reply {
+        if call.info().rules.returns_deleted {
             let revision = self.store().revision();
             Reply::object(codec::encode(call.info(), &object.to_value()).at(revision))
         } else {
             success(call, object)
-        }))
+        }
     }
 
     /// Writes if the object is still the one that was read; tells the new version of a put.
