@@ -36,7 +36,8 @@ fn the_basics_work_on_real_containers() {
             ("kubectl rollout status deployment kubernetes-bootcamp --timeout=90s", "successfully rolled out"),
             ("kubectl get pods", "1/1     Running"),
             ("export POD_NAME=$(kubectl get pods -o name | head -1); kubectl describe $POD_NAME", "Container started"),
-            ("kubectl logs $POD_NAME", "Kubernetes Bootcamp App Started At"),
+            // Running is a container as soon as its program is begun, which then takes its time.
+            ("for i in $(seq 25); do kubectl logs $POD_NAME | grep Started && break; sleep 0.2; done", "Kubernetes Bootcamp App Started At"),
             ("kubectl exec $POD_NAME -- env", "KUBERNETES_SERVICE_HOST=10.96.0.1"),
             ("kubectl exec $POD_NAME -- curl -s http://localhost:8080", "Hello Kubernetes bootcamp! | Running on: kubernetes-bootcamp-"),
             ("kubectl exec $POD_NAME -- sh -c 'exit 7'; echo \"exit $?\"", "exit 7"),
@@ -48,7 +49,8 @@ fn the_basics_work_on_real_containers() {
             ("kubectl rollout status deployment kubernetes-bootcamp --timeout=90s", "successfully rolled out"),
             (&update, "image updated"),
             ("kubectl rollout status deployment kubernetes-bootcamp --timeout=120s", "successfully rolled out"),
-            ("curl -s http://192.168.49.2:$NODE_PORT", "v=2"),
+            // A proxy hears of endpoints a little later than `rollout status` does.
+            ("for i in $(seq 25); do curl -s http://192.168.49.2:$NODE_PORT | grep v=2 && break; sleep 0.2; done", "v=2"),
             ("kubectl rollout undo deployments/kubernetes-bootcamp", "rolled back"),
             ("kubectl rollout status deployment kubernetes-bootcamp --timeout=120s", "successfully rolled out"),
             ("kubectl delete service,deployment kubernetes-bootcamp", "deployment.apps \"kubernetes-bootcamp\" deleted"),
