@@ -1,6 +1,6 @@
 //! NetworkPolicy: which connections pods may take and make.
 //!
-//! [`plan`] turns policies, pods and namespaces into [`PolicyRules`], and knows no network. [`PolicyKeeper`] does so with each
+//! [`plan()`] turns policies, pods and namespaces into [`PolicyRules`], and knows no network. [`PolicyKeeper`] does so with each
 //! change and gives the rules to the fabric; on real containers `kernel` writes them as packet rules.
 
 mod keeper;
